@@ -1,0 +1,327 @@
+//! Deliveries: what a webhook says, what we decide about it, and the row that the log keeps.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    entity::{Entity, EntityKind},
+    ids::{AppId, DeliveryGuid, InstallationId, Login, RepoName},
+    job::{JobEvent, JobFacts, JobPhase, Placement},
+};
+
+/// A delivery whose signature held and whose body was understood.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// GitHub's GUID, the same on a redelivery.
+    pub guid: DeliveryGuid,
+    /// `{X-GitHub-Event}` or `{X-GitHub-Event}.{action}`.
+    pub event: String,
+    /// The App that it was sent for, by the header `X-GitHub-Hook-Installation-Target-ID`.
+    pub app: AppId,
+    /// The kind of that App; `None` when it is not one of ours.
+    pub app_kind: Option<EntityKind>,
+    /// The installation it speaks of.
+    pub installation: Option<InstallationId>,
+    /// The account it speaks of.
+    pub entity: Option<Entity>,
+    /// Who caused it.
+    pub sender: Option<Login>,
+    /// The repository it speaks of.
+    pub repo: Option<RepoName>,
+    /// What it says.
+    pub content: DeliveryContent,
+    /// The payload for the log, trimmed, as JSON.
+    pub payload: Box<RawValue>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+}
+
+impl Delivery {
+    /// The payload reduced to who and what: for deliveries that lead to nothing.
+    #[must_use]
+    pub fn identity_payload(&self) -> Box<RawValue> {
+        let job = match &self.content {
+            DeliveryContent::Job { facts, .. } => Some(facts),
+            DeliveryContent::Ping | DeliveryContent::Installation(_) | DeliveryContent::Other => None,
+        };
+        let identity = serde_json::json!({
+            "workflow_job": job.map(|facts| serde_json::json!({
+                "id": facts.id,
+                "run_id": facts.run,
+                "labels": facts.labels,
+                "html_url": facts.html_url,
+            })),
+            "repository": job.map(|facts| serde_json::json!({ "id": facts.repo_id, "full_name": facts.repo })),
+            "installation": self.installation.map(|id| serde_json::json!({ "id": id })),
+            "sender": self.sender.as_ref().map(|login| serde_json::json!({ "login": login })),
+        });
+        to_raw(&identity)
+    }
+}
+
+fn to_raw(value: &serde_json::Value) -> Box<RawValue> {
+    // A `Value` has string keys and finite numbers only, so writing it cannot fail.
+    serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// What a delivery says.
+#[derive(Debug, Clone)]
+pub enum DeliveryContent {
+    /// GitHub tests the hook.
+    Ping,
+    /// A job's progress.
+    Job {
+        /// The job.
+        facts: Box<JobFacts>,
+        /// What happened to it; `None` for actions that do not move it (`waiting`).
+        event: Option<JobEvent>,
+    },
+    /// The installation came, went or changed.
+    Installation(InstallationChange),
+    /// Anything else, or a payload without the objects that its kind should have.
+    Other,
+}
+
+/// What happened to an installation, as far as waiting jobs are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstallationChange {
+    /// Installed, or unsuspended: its queued runs are worth a look.
+    Returned,
+    /// Uninstalled: its waiting jobs cannot be served.
+    Gone,
+    /// Suspended: nothing can be asked for now.
+    Suspended,
+    /// Repositories or names changed.
+    Changed,
+}
+
+/// What became of a delivery: open-set text in the log and in the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Recorded; nothing else was to be done.
+    Ok,
+    /// The answer to `ping`.
+    Pong,
+    /// A new job waits.
+    JobStored,
+    /// The job was known already, and this changed nothing.
+    JobAlreadyExists,
+    /// The job runs.
+    JobMarkedRunning,
+    /// The job ended.
+    JobMarkedCompleted,
+    /// The job is not one of ours.
+    JobNotFound,
+    /// An action that does not concern us.
+    IgnoredAction,
+    /// No route matches the job's labels.
+    IgnoredNoLabel,
+    /// An event that does not concern us, or not from our Apps.
+    IgnoredEvent,
+    /// The account or the sender is banned.
+    BannedEntity,
+    /// Forwarded to staging.
+    ProxiedToStaging,
+    /// This GUID is in the log already.
+    DuplicateDelivery,
+    /// The App's authentication was answered 404.
+    Auth404,
+    /// The App's authentication failed in another way.
+    AuthOtherError,
+}
+
+impl Outcome {
+    /// Every outcome, for metrics.
+    pub const ALL: [Self; 15] = [
+        Self::Ok,
+        Self::Pong,
+        Self::JobStored,
+        Self::JobAlreadyExists,
+        Self::JobMarkedRunning,
+        Self::JobMarkedCompleted,
+        Self::JobNotFound,
+        Self::IgnoredAction,
+        Self::IgnoredNoLabel,
+        Self::IgnoredEvent,
+        Self::BannedEntity,
+        Self::ProxiedToStaging,
+        Self::DuplicateDelivery,
+        Self::Auth404,
+        Self::AuthOtherError,
+    ];
+
+    /// The text in the log and in the answer.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Pong => "pong",
+            Self::JobStored => "job_stored",
+            Self::JobAlreadyExists => "job_already_exists",
+            Self::JobMarkedRunning => "job_marked_running",
+            Self::JobMarkedCompleted => "job_marked_completed",
+            Self::JobNotFound => "job_not_found",
+            Self::IgnoredAction => "ignored_action",
+            Self::IgnoredNoLabel => "ignored_no_label",
+            Self::IgnoredEvent => "ignored_event",
+            Self::BannedEntity => "banned_entity",
+            Self::ProxiedToStaging => "proxied_to_staging",
+            Self::DuplicateDelivery => "duplicate_delivery",
+            Self::Auth404 => "auth_404",
+            Self::AuthOtherError => "auth_other_error",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A row of the installation event log, before it has an id.
+#[derive(Debug, Clone)]
+pub struct LogEntry {
+    /// `webhook` or `scheduler`.
+    pub source: LogSource,
+    /// The delivery's GUID; `None` for entries of the scheduler.
+    pub guid: Option<DeliveryGuid>,
+    /// `workflow_job.queued`, `auth_attempt.404`, …
+    pub event: String,
+    /// The installation it speaks of.
+    pub installation: Option<InstallationId>,
+    /// The App it was sent for.
+    pub app: Option<AppId>,
+    /// The account it speaks of.
+    pub entity: Option<Entity>,
+    /// The payload, trimmed, as JSON.
+    pub payload: Box<RawValue>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+}
+
+/// Who wrote a row of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSource {
+    /// A delivery.
+    Webhook,
+    /// Our own attempt to authenticate.
+    Scheduler,
+}
+
+impl LogSource {
+    /// The text in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
+/// What intake asks the store to write, in one transaction.
+#[derive(Debug, Clone)]
+pub struct DeliveryRecord {
+    /// The row of the log.
+    pub log: LogEntry,
+    /// What to do with the job, and so what the outcome depends on.
+    pub effect: Effect,
+}
+
+/// A delivery's effect on the jobs table.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// None; the outcome is decided already.
+    Nothing(Outcome),
+    /// Join this event into the job's row.
+    Join {
+        /// The job.
+        facts: Box<JobFacts>,
+        /// What happened to it.
+        event: JobEvent,
+        /// What to do when the job has no row.
+        if_absent: IfAbsent,
+    },
+}
+
+/// What to do with an event of a job that has no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfAbsent {
+    /// Insert it: the job is to run there.
+    Insert(Placement),
+    /// Nothing: the job was never accepted, and this is the outcome.
+    Ignore(Outcome),
+}
+
+/// What a join did to a job's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobWrite {
+    /// The row is new, in this phase.
+    Inserted(JobPhase),
+    /// The row changed.
+    Moved {
+        /// The phase before.
+        from: JobPhase,
+        /// The phase now; the same when only details were added.
+        to: JobPhase,
+    },
+    /// The row knew it already, or something later.
+    Unchanged,
+    /// There is no row, and the event was not to make one.
+    NoRow,
+}
+
+impl JobWrite {
+    /// Whether demand or supply may have changed, so that the scheduler should look.
+    #[must_use]
+    pub const fn wakes_scheduler(self) -> bool {
+        match self {
+            Self::Inserted(phase) => phase.is_demand(),
+            Self::Moved { from, to } => from as u8 != to as u8,
+            Self::Unchanged | Self::NoRow => false,
+        }
+    }
+}
+
+impl Effect {
+    /// The outcome, once the store has said what the join did (`None` without a join).
+    #[must_use]
+    pub const fn outcome(&self, write: Option<JobWrite>) -> Outcome {
+        match (self, write) {
+            (Self::Nothing(outcome), _) => *outcome,
+            (Self::Join { .. }, Some(JobWrite::Inserted(phase))) => match phase {
+                JobPhase::Pending => Outcome::JobStored,
+                JobPhase::Running => Outcome::JobMarkedRunning,
+                JobPhase::Completed => Outcome::JobMarkedCompleted,
+                JobPhase::Failed => Outcome::JobAlreadyExists,
+            },
+            (Self::Join { .. }, Some(JobWrite::Moved { from, to })) => match to {
+                _ if from as u8 == to as u8 => Outcome::JobAlreadyExists,
+                JobPhase::Running => Outcome::JobMarkedRunning,
+                JobPhase::Completed => Outcome::JobMarkedCompleted,
+                JobPhase::Pending | JobPhase::Failed => Outcome::JobAlreadyExists,
+            },
+            (Self::Join { .. }, Some(JobWrite::Unchanged)) => Outcome::JobAlreadyExists,
+            (Self::Join { if_absent, .. }, Some(JobWrite::NoRow) | None) => match if_absent {
+                IfAbsent::Ignore(outcome) => *outcome,
+                IfAbsent::Insert(_) => Outcome::JobNotFound,
+            },
+        }
+    }
+}
+
+/// What the store did with one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// What became of the delivery.
+    pub outcome: Outcome,
+    /// What the join did.
+    pub job: Option<JobWrite>,
+}

@@ -1,0 +1,4 @@
+//! The engine: loops that observe, plan, audit and execute. No policy lives here.
+
+pub mod intake;
+pub mod wake;

@@ -1,0 +1,147 @@
+//! Intake: deliveries into the store, concurrent ones in one transaction, acknowledged after commit.
+//!
+//! No GitHub and no cluster call happens on this path.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::wake::Wake;
+use crate::{
+    admission::{self, IntakePolicy},
+    delivery::{Delivery, DeliveryRecord, JobWrite, Recorded},
+    ports::{EngineEvent, Observer, PortError, PortErrorKind, Store},
+};
+
+/// How many deliveries may share a commit: beyond this a batch only adds latency.
+const MAX_BATCH: usize = 128;
+
+/// Why a delivery was not acknowledged. It was not recorded, or nothing is known about it; GitHub
+/// may deliver it again at any time, for recording is idempotent.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// More deliveries wait than the queue holds.
+    #[error("the intake queue is full")]
+    Busy,
+    /// The store could not record it.
+    #[error("the store did not record the delivery")]
+    Store(#[source] Arc<PortError>),
+    /// The process is ending.
+    #[error("intake is closed")]
+    Closed,
+}
+
+struct Waiting {
+    record: DeliveryRecord,
+    answer: oneshot::Sender<Result<Recorded, IntakeError>>,
+}
+
+/// The entrance: cheap to clone, one for each webhook handler.
+#[derive(Clone)]
+pub struct Intake {
+    queue: mpsc::Sender<Waiting>,
+}
+
+/// The other end of the queue; runs until every [`Intake`] is dropped.
+pub struct IntakeWriter {
+    queue: mpsc::Receiver<Waiting>,
+    store: Arc<dyn Store>,
+    observer: Arc<dyn Observer>,
+    schedule: Wake,
+}
+
+/// An entrance and its writer, with a queue of `capacity` deliveries.
+pub fn intake(
+    capacity: usize,
+    store: Arc<dyn Store>,
+    observer: Arc<dyn Observer>,
+    schedule: Wake,
+) -> (Intake, IntakeWriter) {
+    let (sender, receiver) = mpsc::channel(capacity.max(1));
+    (Intake { queue: sender }, IntakeWriter { queue: receiver, store, observer, schedule })
+}
+
+impl Intake {
+    /// Records a delivery and returns once it is committed.
+    ///
+    /// # Errors
+    /// When it may not have been recorded; see [`IntakeError`].
+    pub async fn submit(
+        &self,
+        delivery: Delivery,
+        policy: &IntakePolicy<'_>,
+    ) -> Result<Recorded, IntakeError> {
+        self.record(admission::decide(delivery, policy)).await
+    }
+
+    /// Records what was decided about a delivery and returns once it is committed.
+    ///
+    /// # Errors
+    /// When it may not have been recorded; see [`IntakeError`].
+    pub async fn record(&self, record: DeliveryRecord) -> Result<Recorded, IntakeError> {
+        let (answer, result) = oneshot::channel();
+        self.queue.try_send(Waiting { record, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => IntakeError::Busy,
+            mpsc::error::TrySendError::Closed(_) => IntakeError::Closed,
+        })?;
+        result.await.unwrap_or(Err(IntakeError::Closed))
+    }
+}
+
+impl IntakeWriter {
+    /// Records what arrives, until every entrance is dropped and the queue is empty.
+    ///
+    /// A batch is whatever waits when the writer is free: a lone delivery commits at once, and the
+    /// batches grow with the load.
+    pub async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(MAX_BATCH);
+        while self.queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+            let (records, answers): (Vec<_>, Vec<_>) =
+                waiting.drain(..).map(|item| (item.record, item.answer)).unzip();
+            let results = self.commit(&records).await;
+            for (answer, result) in answers.into_iter().zip(results) {
+                // The handler may have gone with its connection; the delivery is recorded all the same.
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    async fn commit(&self, records: &[DeliveryRecord]) -> Vec<Result<Recorded, IntakeError>> {
+        match self.store.record_deliveries(records).await {
+            Ok(results) => {
+                if results.iter().flatten().any(|done| done.job.is_some_and(JobWrite::wakes_scheduler)) {
+                    self.schedule.wake();
+                }
+                results
+                    .into_iter()
+                    .map(|result| {
+                        let done = result.map_err(|error| IntakeError::Store(Arc::new(error)))?;
+                        self.observer.observe(EngineEvent::Delivered { outcome: done.outcome });
+                        Ok(done)
+                    })
+                    .collect()
+            }
+            Err(error) => {
+                tracing::warn!(
+                    deliveries = records.len(),
+                    error = error.chain(),
+                    "deliveries were not recorded"
+                );
+                let error = Arc::new(error);
+                records.iter().map(|_| Err(IntakeError::Store(Arc::clone(&error)))).collect()
+            }
+        }
+    }
+}
+
+impl IntakeError {
+    /// Whether GitHub should be told that it is our fault and passing (503), as it always is here
+    /// unless the store calls it a defect.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy | Self::Closed => true,
+            Self::Store(error) => error.kind() != PortErrorKind::Bug,
+        }
+    }
+}

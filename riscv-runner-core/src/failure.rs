@@ -1,0 +1,294 @@
+//! Why a worker or a job failed, in the versioned form that the tables keep.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Container logs keep this many bytes of their end.
+pub const MAX_LOG_BYTES: usize = 64 * 1024;
+
+/// Why a worker failed; each failed row has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The pod could not be created.
+    PodAllocationFailure,
+    /// The pod ended with phase `Failed`.
+    PodFailed,
+    /// The pod stayed `Pending` too long.
+    PodStuckPending,
+    /// The pod is not there though it should be.
+    PodMissing,
+    /// The pod ran, but its runner never appeared on GitHub.
+    RunnerNeverRegistered,
+    /// The runner waited for a job too long.
+    RunnerIdle,
+    /// The runner is not needed any more.
+    RunnerSurplus,
+    /// The runner went offline while it was busy.
+    RunnerLost,
+    /// The node stopped answering, or is gone.
+    NodeUnreachable,
+    /// GitHub's limits forbade the registration.
+    RateLimited,
+    /// The App could not authenticate for the installation.
+    AuthFailed,
+    /// GitHub refused the JIT configuration.
+    JitRejected,
+    /// Self-hosted runners are disabled for the repository or organization.
+    SelfHostedDisabled,
+    /// GitHub refuses the runner version of the image.
+    RunnerVersionRefused,
+    /// The installation does not exist any more.
+    InstallationNotFound,
+    /// An operator revoked the worker.
+    Revoked,
+}
+
+impl FailureReason {
+    /// Every reason, for metrics and documentation.
+    pub const ALL: [Self; 16] = [
+        Self::PodAllocationFailure,
+        Self::PodFailed,
+        Self::PodStuckPending,
+        Self::PodMissing,
+        Self::RunnerNeverRegistered,
+        Self::RunnerIdle,
+        Self::RunnerSurplus,
+        Self::RunnerLost,
+        Self::NodeUnreachable,
+        Self::RateLimited,
+        Self::AuthFailed,
+        Self::JitRejected,
+        Self::SelfHostedDisabled,
+        Self::RunnerVersionRefused,
+        Self::InstallationNotFound,
+        Self::Revoked,
+    ];
+
+    /// The text used in tables, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PodAllocationFailure => "pod_allocation_failure",
+            Self::PodFailed => "pod_failed",
+            Self::PodStuckPending => "pod_stuck_pending",
+            Self::PodMissing => "pod_missing",
+            Self::RunnerNeverRegistered => "runner_never_registered",
+            Self::RunnerIdle => "runner_idle",
+            Self::RunnerSurplus => "runner_surplus",
+            Self::RunnerLost => "runner_lost",
+            Self::NodeUnreachable => "node_unreachable",
+            Self::RateLimited => "rate_limited",
+            Self::AuthFailed => "auth_failed",
+            Self::JitRejected => "jit_rejected",
+            Self::SelfHostedDisabled => "self_hosted_disabled",
+            Self::RunnerVersionRefused => "runner_version_refused",
+            Self::InstallationNotFound => "installation_not_found",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Whether the board may be to blame, so that it counts towards quarantine.
+    #[must_use]
+    pub const fn blames_board(self) -> bool {
+        matches!(
+            self,
+            Self::PodStuckPending | Self::RunnerNeverRegistered | Self::NodeUnreachable | Self::PodFailed
+        )
+    }
+
+    /// Whether the worker ended for want of work: nothing is broken, nothing backs off.
+    #[must_use]
+    pub const fn is_routine(self) -> bool {
+        matches!(self, Self::RunnerIdle | Self::RunnerSurplus | Self::Revoked)
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The column `failure_info`, in one of its two versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FailureInfo {
+    /// With what was seen of the pod.
+    V2(PodFailure),
+    /// A sentence.
+    V1(PlainFailure),
+}
+
+/// `failure_info` version 1: a failure that is not of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainFailure {
+    /// Always 1.
+    pub version: Version<1>,
+    /// What happened.
+    pub message: String,
+}
+
+/// `failure_info` version 2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodFailure {
+    /// Always 2.
+    pub version: Version<2>,
+    /// Why the worker failed.
+    pub reason: FailureReason,
+    /// What was seen of its pod.
+    #[serde(flatten)]
+    pub diagnostics: Diagnostics,
+}
+
+/// A version number that only accepts itself when read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Version<const N: u8>;
+
+impl<const N: u8> Serialize for Version<N> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(N)
+    }
+}
+
+impl<'de, const N: u8> Deserialize<'de> for Version<N> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let found = u8::deserialize(deserializer)?;
+        if found == N { Ok(Self) } else { Err(serde::de::Error::custom(format!("version {found}, not {N}"))) }
+    }
+}
+
+/// What was seen of a pod when its worker failed; empty where nothing could be had.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostics {
+    /// The pod's `status.reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_reason: Option<String>,
+    /// The pod's `status.message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_message: Option<String>,
+    /// By container name.
+    #[serde(default)]
+    pub containers: BTreeMap<String, ContainerEnd>,
+    /// Kubernetes events of the pod, oldest first.
+    #[serde(default)]
+    pub events: Vec<PodEvent>,
+    /// Why the collection is incomplete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collect_error: Option<String>,
+}
+
+/// How a container stood or ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerEnd {
+    /// Exit code, once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Kubernetes' reason, e.g. `OOMKilled` or `ImagePullBackOff`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Kubernetes' message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The end of its log, at most [`MAX_LOG_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<String>,
+}
+
+/// One Kubernetes event of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodEvent {
+    /// `Normal` or `Warning`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Short reason, e.g. `FailedScheduling`.
+    pub reason: String,
+    /// The message.
+    pub message: String,
+    /// How often it was seen.
+    pub count: i32,
+    /// First occurrence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Timestamp>,
+    /// Last occurrence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+}
+
+impl FailureInfo {
+    /// Version 1 with this message.
+    #[must_use]
+    pub fn message(message: impl Into<String>) -> Self {
+        Self::V1(PlainFailure { version: Version, message: message.into() })
+    }
+
+    /// Version 2.
+    #[must_use]
+    pub const fn pod(reason: FailureReason, diagnostics: Diagnostics) -> Self {
+        Self::V2(PodFailure { version: Version, reason, diagnostics })
+    }
+
+    /// The reason, where the version carries one.
+    #[must_use]
+    pub const fn reason(&self) -> Option<FailureReason> {
+        match self {
+            Self::V2(pod) => Some(pod.reason),
+            Self::V1(_) => None,
+        }
+    }
+}
+
+/// Keeps the last [`MAX_LOG_BYTES`] of a log, cut at a character boundary.
+#[must_use]
+pub fn tail_of_log(log: &str) -> &str {
+    let mut start = log.len().saturating_sub(MAX_LOG_BYTES);
+    while !log.is_char_boundary(start) {
+        start += 1;
+    }
+    &log[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_are_read() {
+        let v1: FailureInfo = serde_json::from_str(r#"{"version":1,"message":"m"}"#).unwrap();
+        assert_eq!(v1, FailureInfo::message("m"));
+        let v2: FailureInfo = serde_json::from_str(
+            r#"{"version":2,"reason":"pod_failed","containers":{"runner":{"exit_code":7}}}"#,
+        )
+        .unwrap();
+        assert_eq!(v2.reason(), Some(FailureReason::PodFailed));
+        assert!(serde_json::from_str::<FailureInfo>(r#"{"version":3,"message":"m"}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut diagnostics = Diagnostics { pod_reason: Some("Evicted".into()), ..Diagnostics::default() };
+        diagnostics
+            .containers
+            .insert("runner".into(), ContainerEnd { exit_code: Some(1), ..ContainerEnd::default() });
+        let info = FailureInfo::pod(FailureReason::RunnerLost, diagnostics);
+        let text = serde_json::to_string(&info).unwrap();
+        assert!(text.starts_with(r#"{"version":2,"reason":"runner_lost","pod_reason":"Evicted""#), "{text}");
+        assert_eq!(serde_json::from_str::<FailureInfo>(&text).unwrap(), info);
+    }
+
+    #[test]
+    fn the_name_in_tables_is_the_name_in_json() {
+        for reason in FailureReason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+
+    #[test]
+    fn logs_are_cut_between_characters() {
+        let log = "ü".repeat(MAX_LOG_BYTES);
+        let tail = tail_of_log(&format!("x{log}"));
+        assert!(tail.len() <= MAX_LOG_BYTES && tail.len() >= MAX_LOG_BYTES - 1);
+    }
+}

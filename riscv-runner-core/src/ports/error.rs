@@ -1,0 +1,98 @@
+//! What can go wrong behind a port, classified by what the caller can do about it.
+
+use std::{error::Error, fmt};
+
+use jiff::Timestamp;
+
+/// The result of a port call.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// What the caller can do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortErrorKind {
+    /// Try again later; nothing is known about the effect.
+    Transient,
+    /// Somebody else changed it first; look again.
+    Conflict,
+    /// Refused; asking again will not help until something is mended.
+    Denied,
+    /// It is not there.
+    NotFound,
+    /// A limit forbids it until then.
+    RateLimited {
+        /// When to ask again.
+        until: Timestamp,
+    },
+    /// The caller does not lead any more.
+    NotLeader,
+    /// Ours: the request was wrong or the answer is not understood.
+    Bug,
+}
+
+/// A failure behind a port: what was attempted, and why it failed.
+#[derive(Debug)]
+pub struct PortError {
+    kind: PortErrorKind,
+    operation: &'static str,
+    detail: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl PortError {
+    /// A failure of `operation` ("list pods"), with what the operator should know about it.
+    #[must_use]
+    pub fn new(kind: PortErrorKind, operation: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind, operation, detail: detail.into(), source: None }
+    }
+
+    /// The same with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the caller can do about it.
+    #[must_use]
+    pub const fn kind(&self) -> PortErrorKind {
+        self.kind
+    }
+
+    /// What was attempted.
+    #[must_use]
+    pub const fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What the operator should know about it.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The message with all its causes, for the one place that logs it.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed", self.operation)?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
+    }
+}
+
+impl Error for PortError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,223 @@
+//! What the engine needs of GitHub.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{JitConfig, LeaderProof, PortError, PortResult};
+use crate::{
+    entity::EntityKind,
+    ids::{DeliveryGuid, InstallationId, JobId, RepoName, RunId, RunnerId, WorkerName},
+    job::{End, Start},
+    labels::LabelSet,
+    runner::Runner,
+    scope::ScopeRef,
+    snapshot::InstallationHealth,
+};
+
+/// A registration to be made.
+#[derive(Debug, Clone)]
+pub struct MintRequest {
+    /// Where.
+    pub scope: ScopeRef,
+    /// The runner's name.
+    pub name: WorkerName,
+    /// Its labels, sent as their author spelled them.
+    pub labels: LabelSet,
+}
+
+/// A registration that was made.
+#[derive(Debug)]
+pub struct Minted {
+    /// GitHub's id for it.
+    pub runner: RunnerId,
+    /// What the runner needs to start; a secret.
+    pub jit: JitConfig,
+}
+
+/// Why a registration was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// The name is taken; another one will do.
+    #[error("the runner name is taken")]
+    NameTaken,
+    /// The installation is gone (404 for its token).
+    #[error("the installation is gone")]
+    InstallationGone,
+    /// The App cannot authenticate for the installation.
+    #[error("the App cannot authenticate")]
+    AuthFailed(#[source] PortError),
+    /// A limit forbids it until then.
+    #[error("rate limited until {until}")]
+    RateLimited {
+        /// When to ask again.
+        until: Timestamp,
+    },
+    /// Self-hosted runners are disabled for the repository or organization (403, empty message).
+    #[error("self-hosted runners are disabled")]
+    SelfHostedDisabled,
+    /// GitHub refuses for another reason.
+    #[error("GitHub refuses the JIT configuration with status {status}")]
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// GitHub's message.
+        #[source]
+        source: PortError,
+    },
+    /// Nothing is known about the effect: the registration may exist.
+    #[error("the outcome of the registration is unknown")]
+    Unclear(#[source] PortError),
+    /// Nothing was sent: the caller does not lead any more.
+    #[error("this process does not lead any more")]
+    NotLeader,
+}
+
+/// How a deletion of a registration ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is deleted (204).
+    Deleted,
+    /// It was not there (404).
+    Gone,
+    /// GitHub refuses: it runs a job (422).
+    Busy,
+}
+
+/// How to address one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRef {
+    /// The installation to act through.
+    pub installation: InstallationId,
+    /// The App of that installation.
+    pub app: EntityKind,
+    /// The job's repository.
+    pub repo: RepoName,
+    /// The job.
+    pub job: JobId,
+}
+
+/// How to address one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRef {
+    /// The installation to act through.
+    pub installation: InstallationId,
+    /// The App of that installation.
+    pub app: EntityKind,
+    /// The run's repository.
+    pub repo: RepoName,
+    /// The run.
+    pub run: RunId,
+}
+
+/// What GitHub says of a job's progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportedState {
+    /// Queued, or another status that comes before running.
+    Queued,
+    /// Running.
+    InProgress(Start),
+    /// Over.
+    Completed {
+        /// How it ended.
+        end: End,
+        /// When it had started, if it had.
+        start: Option<Start>,
+    },
+}
+
+/// What GitHub says of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobReport {
+    /// The job.
+    pub job: JobId,
+    /// Its run.
+    pub run: RunId,
+    /// Its progress.
+    pub state: ReportedState,
+}
+
+/// What looking a job up showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobSighting {
+    /// It is there.
+    Found(JobReport),
+    /// GitHub answers 404 for it.
+    JobNotFound,
+    /// GitHub answers 404 for the installation's token.
+    InstallationNotFound,
+}
+
+/// One attempt of GitHub to deliver a webhook, as its own log lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookDelivery {
+    /// GitHub's id of the attempt, which a redelivery names.
+    pub id: i64,
+    /// The same for all attempts of one delivery.
+    pub guid: DeliveryGuid,
+    /// When the attempt was made.
+    pub delivered_at: Timestamp,
+    /// Whether we answered it with 2xx.
+    pub delivered: bool,
+    /// The event's name.
+    pub event: String,
+}
+
+/// GitHub, as the engine needs it.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// Registers an ephemeral runner.
+    ///
+    /// # Errors
+    /// Classified by what becomes of the worker; see [`MintError`].
+    async fn mint(&self, proof: &LeaderProof, request: &MintRequest) -> Result<Minted, MintError>;
+
+    /// Lists every registration of a scope that carries our name prefix.
+    ///
+    /// # Errors
+    /// Any page that cannot be read fails the whole listing: half a listing would look like absence.
+    async fn runners(&self, scope: &ScopeRef) -> PortResult<Vec<Runner>>;
+
+    /// Deletes a registration, unless it is busy.
+    ///
+    /// # Errors
+    /// When GitHub's answer is none of the three that [`Deletion`] names.
+    async fn delete_runner(
+        &self,
+        proof: &LeaderProof,
+        scope: &ScopeRef,
+        runner: RunnerId,
+    ) -> PortResult<Deletion>;
+
+    /// Looks one job up.
+    ///
+    /// # Errors
+    /// When nothing certain can be said.
+    async fn job(&self, job: &JobRef) -> PortResult<JobSighting>;
+
+    /// Looks up all jobs of one run, of the latest attempt.
+    ///
+    /// # Errors
+    /// When nothing certain can be said; [`super::PortErrorKind::NotFound`] when the run is gone.
+    async fn run_jobs(&self, run: &RunRef) -> PortResult<Vec<JobReport>>;
+
+    /// The conclusion of a run: `None` while it goes on.
+    ///
+    /// # Errors
+    /// When nothing certain can be said.
+    async fn run_conclusion(&self, run: &RunRef) -> PortResult<Option<String>>;
+
+    /// GitHub's log of deliveries to one of our Apps, newest first, back to `since`.
+    ///
+    /// # Errors
+    /// When the log cannot be read to its end.
+    async fn hook_deliveries(&self, app: EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>>;
+
+    /// Asks GitHub to deliver again.
+    ///
+    /// # Errors
+    /// When GitHub does not accept the request.
+    async fn redeliver(&self, proof: &LeaderProof, app: EntityKind, delivery: i64) -> PortResult<()>;
+
+    /// What stands in the way of acting for an installation, as its last answers showed.
+    fn health(&self, installation: InstallationId) -> InstallationHealth;
+}

@@ -1,0 +1,150 @@
+//! What the engine needs of the process that it runs in: time, chance, and somebody who counts.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::{delivery::Outcome, failure::FailureReason};
+
+/// Time and chance. The real one asks the operating system; the simulated one is deterministic.
+pub trait Platform: Send + Sync {
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// Completes after this long.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+    /// A number that nobody can guess.
+    fn seed(&self) -> u64;
+}
+
+/// The loops of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LoopName {
+    /// Demand to pods.
+    Schedule,
+    /// Pods to rows.
+    Workers,
+    /// Doubtful jobs.
+    Jobs,
+    /// Registrations.
+    Runners,
+    /// Lost deliveries.
+    Deliveries,
+    /// Removal of old rows.
+    Retention,
+    /// The lease.
+    Leadership,
+}
+
+impl LoopName {
+    /// Every loop.
+    pub const ALL: [Self; 7] = [
+        Self::Schedule,
+        Self::Workers,
+        Self::Jobs,
+        Self::Runners,
+        Self::Deliveries,
+        Self::Retention,
+        Self::Leadership,
+    ];
+
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Workers => "workers",
+            Self::Jobs => "jobs",
+            Self::Runners => "runners",
+            Self::Deliveries => "deliveries",
+            Self::Retention => "retention",
+            Self::Leadership => "leadership",
+        }
+    }
+}
+
+/// The steps of provisioning one worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProvisionStep {
+    /// The row.
+    Reserve,
+    /// The JIT configuration, with token and group where they are not cached.
+    Mint,
+    /// Secret and pod.
+    Create,
+    /// The row learns of runner and pod.
+    Confirm,
+}
+
+impl ProvisionStep {
+    /// Every step, in order.
+    pub const ALL: [Self; 4] = [Self::Reserve, Self::Mint, Self::Create, Self::Confirm];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve",
+            Self::Mint => "mint",
+            Self::Create => "create",
+            Self::Confirm => "confirm",
+        }
+    }
+}
+
+/// Something worth counting. Carries enums and durations only, so that metrics stay bounded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EngineEvent {
+    /// A cycle of a loop ended.
+    Cycle {
+        /// Which loop.
+        name: LoopName,
+        /// How long it took.
+        took: Duration,
+        /// Whether it ended without error or panic.
+        ok: bool,
+    },
+    /// A step of provisioning ended well.
+    Provisioned {
+        /// Which step.
+        step: ProvisionStep,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A worker failed.
+    WorkerFailed {
+        /// Why.
+        reason: FailureReason,
+    },
+    /// A job found its runner.
+    JobStarted {
+        /// How long it had waited.
+        waited: Duration,
+    },
+    /// A delivery was recorded.
+    Delivered {
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// Something that had gone wrong was put right.
+    Recovered {
+        /// What: `orphan_worker`, `lost_delivery`, `left_over_secret`, ….
+        kind: &'static str,
+    },
+    /// This process began or ceased to lead.
+    Leading(bool),
+}
+
+/// Somebody who counts. Must return at once.
+pub trait Observer: Send + Sync {
+    /// Takes note.
+    fn observe(&self, event: EngineEvent);
+}
+
+/// Nobody counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _: EngineEvent) {}
+}

@@ -1,0 +1,476 @@
+//! What the engine needs of a store.
+//!
+//! Every change of a status is a compare-and-set on the status that it was planned from, and every
+//! write that takes a [`LeaderProof`] is refused ([`super::PortErrorKind::NotLeader`]) once a later
+//! epoch exists.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::PortResult;
+use crate::{
+    backoff::Backoff,
+    controls::Controls,
+    delivery::{DeliveryRecord, JobWrite, Recorded},
+    failure::{FailureInfo, FailureReason},
+    ids::{
+        DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, ReplicaName,
+        RepoName, RunnerId, WorkerName,
+    },
+    job::{Job, JobEvent, JobPhase},
+    labels::LabelSet,
+    quarantine::Quarantine,
+    scope::{PoolKey, ScopeRef},
+    snapshot::{Demand, PendingJob},
+    worker::{Worker, WorkerStatus},
+};
+
+/// Proof that its holder leads. Only a [`LeaseStore`] makes one; every mutating call demands it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderProof {
+    epoch: Epoch,
+    until: Timestamp,
+}
+
+impl LeaderProof {
+    /// For lease stores alone: the lease of `epoch` was given or renewed until then.
+    #[must_use]
+    pub const fn issued_by_lease_store(epoch: Epoch, until: Timestamp) -> Self {
+        Self { epoch, until }
+    }
+
+    /// The term that it is for; writes of an earlier term are refused.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// When the lease ends unless it is renewed; nothing outside may be changed after that.
+    #[must_use]
+    pub const fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// Whether it still holds at `now`.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now < self.until
+    }
+}
+
+/// Waiting jobs to be read: of one key, after the first `skip`, at most `limit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadRequest {
+    /// The key.
+    pub key: PoolKey,
+    /// How many of the oldest are served already by workers on their way.
+    pub skip: u32,
+    /// How many could be served now.
+    pub limit: u32,
+}
+
+/// A worker's row to be written before anything is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// The worker's name.
+    pub name: WorkerName,
+    /// Where its runner will be registered.
+    pub scope: ScopeRef,
+    /// The labels that its runner will carry.
+    pub labels: LabelSet,
+    /// The pool whose boards it may use.
+    pub pool: PoolName,
+    /// Its image.
+    pub image: ImageRef,
+    /// The most live workers that its account may have, itself included.
+    pub entity_cap: Option<u32>,
+    /// The most live workers that its pool may have, itself included.
+    pub pool_cap: Option<u32>,
+    /// The most live, unspent workers that its key may have beyond the key's demand: `warm`.
+    pub warm: u32,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// What became of one reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// The row is there and counts against every cap.
+    Yes,
+    /// A row of this name was there before.
+    NameTaken,
+    /// The account has as many workers as it may.
+    EntityAtCap,
+    /// The pool has as many workers as it may.
+    PoolAtCap,
+    /// The key has as many unspent workers as demand and `warm` ask for.
+    DemandMet,
+}
+
+/// Whether a compare-and-set found the state that it was planned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Cas {
+    /// The write is done.
+    Done,
+    /// The row has moved on meanwhile; nothing was written.
+    Stale,
+}
+
+/// A change of one worker's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerChange {
+    /// The registration was made and the pod was created; the status stays.
+    Provisioned {
+        /// The registration; `None` when it is not known (adoption).
+        runner: Option<RunnerId>,
+        /// The pod.
+        pod: PodUid,
+    },
+    /// The pod was bound or runs.
+    Running {
+        /// Where.
+        node: Option<NodeName>,
+        /// Since when its container runs.
+        at: Timestamp,
+    },
+    /// The pod was bound to this node; the status stays.
+    Bound {
+        /// Where.
+        node: NodeName,
+    },
+    /// It ended well.
+    Completed {
+        /// When.
+        at: Timestamp,
+    },
+    /// It failed.
+    Failed {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: FailureReason,
+        /// The details.
+        info: Box<FailureInfo>,
+        /// The back-off of its key from now on; `None` leaves it as it is.
+        backoff: Option<Backoff>,
+        /// What is held against its board from now on; `None` leaves it as it is.
+        quarantine: Option<(NodeName, Quarantine)>,
+    },
+    /// GitHub lists its runner as online for the first time; the status stays.
+    Online {
+        /// When it was seen.
+        at: Timestamp,
+        /// The registration.
+        runner: RunnerId,
+    },
+    /// Its registration, once seen, is confirmed gone; the status stays.
+    RegistrationGone {
+        /// When it was confirmed.
+        at: Timestamp,
+    },
+}
+
+impl WorkerChange {
+    /// The status that it leads to; `None` when the status stays.
+    #[must_use]
+    pub const fn target(&self) -> Option<WorkerStatus> {
+        match self {
+            Self::Running { .. } => Some(WorkerStatus::Running),
+            Self::Completed { .. } => Some(WorkerStatus::Completed),
+            Self::Failed { .. } => Some(WorkerStatus::Failed),
+            Self::Provisioned { .. }
+            | Self::Bound { .. }
+            | Self::Online { .. }
+            | Self::RegistrationGone { .. } => None,
+        }
+    }
+}
+
+/// What holds beside demand and supply.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// What operators hold back.
+    pub controls: Controls,
+    /// Pool keys whose workers keep failing.
+    pub backoffs: BTreeMap<PoolKey, Backoff>,
+    /// Boards whose workers keep failing.
+    pub quarantines: BTreeMap<NodeName, Quarantine>,
+    /// Images whose runner GitHub refuses, with since when.
+    pub refused_images: BTreeMap<ImageRef, Timestamp>,
+}
+
+/// A job whose state may have moved without our hearing of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DoubtfulJob {
+    /// The job as we hold it.
+    pub job: Job,
+    /// When its row last changed.
+    pub updated_at: Timestamp,
+    /// Whether the worker that ran it has ended.
+    pub worker_ended: bool,
+}
+
+/// Writing deliveries.
+#[async_trait]
+pub trait DeliveryStore: Send + Sync {
+    /// Records a batch: each job's change and its row of the log in one transaction, shared by the
+    /// batch. The results are in the order of the batch; one that cannot be written fails alone.
+    ///
+    /// # Errors
+    /// When nothing of the batch was committed for certain, or nothing is known about it.
+    async fn record_deliveries(&self, batch: &[DeliveryRecord]) -> PortResult<Vec<PortResult<Recorded>>>;
+
+    /// Which of these GUIDs are in the log.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn known_deliveries(&self, guids: &[DeliveryGuid]) -> PortResult<Vec<DeliveryGuid>>;
+
+    /// When the newest delivery of a webhook was recorded.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn last_delivery_at(&self) -> PortResult<Option<Timestamp>>;
+}
+
+/// Reading what a cycle needs, and writing what it decided.
+#[async_trait]
+pub trait SchedulingStore: Send + Sync {
+    /// The demand of every key that has any, counted; `waiting` is left empty.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn demand(&self) -> PortResult<BTreeMap<PoolKey, Demand>>;
+
+    /// The waiting jobs asked for, oldest first within each key; jobs of `except` are left out.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn waiting(
+        &self,
+        heads: &[HeadRequest],
+        except: &[RepoName],
+    ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>>;
+
+    /// All live workers, with the job that names each.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn live_workers(&self) -> PortResult<BTreeMap<WorkerName, Worker>>;
+
+    /// The rows of these workers, ended ones included; a name that is missing has no row.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn workers_named(&self, names: &[WorkerName]) -> PortResult<BTreeMap<WorkerName, Worker>>;
+
+    /// What holds beside demand and supply.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn standing(&self) -> PortResult<Standing>;
+
+    /// Writes the rows, each unless it would exceed a cap: caps are taken here and nowhere else.
+    /// The results are in the order of the reservations.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn reserve(&self, proof: &LeaderProof, reservations: &[Reservation]) -> PortResult<Vec<Reserved>>;
+
+    /// Changes one worker's row, if it is still in `from`.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn change_worker(
+        &self,
+        proof: &LeaderProof,
+        name: &WorkerName,
+        from: WorkerStatus,
+        change: &WorkerChange,
+    ) -> PortResult<Cas>;
+
+    /// Writes the row of a pod that has none.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn adopt_worker(&self, proof: &LeaderProof, worker: &Worker) -> PortResult<Cas>;
+
+    /// Joins evidence from asking GitHub into a job's row.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn join_job(&self, proof: &LeaderProof, job: JobId, event: &JobEvent) -> PortResult<JobWrite>;
+
+    /// Jobs that are demand and whose rows have not changed since `before`, the oldest change first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>>;
+
+    /// Jobs of an installation that are demand.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>>;
+
+    /// Marks an image as refused by GitHub, or as accepted again.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn refuse_image(
+        &self,
+        proof: &LeaderProof,
+        image: &ImageRef,
+        since: Option<Timestamp>,
+    ) -> PortResult<()>;
+
+    /// Forgets the back-off of a key: one of its workers did its work.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn clear_backoff(&self, proof: &LeaderProof, key: &PoolKey) -> PortResult<()>;
+
+    /// Replaces what is held against a board; `None` forgets it.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn set_quarantine(
+        &self,
+        proof: &LeaderProof,
+        node: &NodeName,
+        quarantine: Option<&Quarantine>,
+    ) -> PortResult<()>;
+}
+
+/// The lease of leadership.
+#[async_trait]
+pub trait LeaseStore: Send + Sync {
+    /// Takes the lease if nobody holds it or the holder's time is over, in a new epoch; renews it, in
+    /// the same epoch, if `holder` has it. `None` while somebody else has it. Whether a lease is over
+    /// is judged by the store's own clock; `now` is the caller's, read before asking, and dates the proof.
+    ///
+    /// # Errors
+    /// When the store cannot be asked: the caller then leads only until its proof runs out.
+    async fn acquire_lease(
+        &self,
+        holder: &ReplicaName,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> PortResult<Option<LeaderProof>>;
+
+    /// Gives the lease back, so that another replica need not wait for its end.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    async fn release_lease(&self, proof: &LeaderProof) -> PortResult<()>;
+
+    /// Who leads, in which epoch, and until when.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    async fn leader(&self) -> PortResult<Option<(ReplicaName, Epoch, Timestamp)>>;
+}
+
+/// Which rows a page shows, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportWindow {
+    /// Created at or after.
+    pub start: Timestamp,
+    /// Created before.
+    pub end: Timestamp,
+}
+
+/// Which page, from 0, of how many rows each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// From 0.
+    pub page: u32,
+    /// 1..=1000.
+    pub per_page: u32,
+}
+
+/// A page of jobs and how many there are in all.
+pub type PagedJobs = (Vec<JobRow>, u64);
+/// A page of workers and how many there are in all.
+pub type PagedWorkers = (Vec<WorkerRow>, u64);
+
+/// A job on a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRow {
+    /// The job.
+    pub job: Job,
+    /// When its row was written.
+    pub stored_at: Timestamp,
+    /// When its row last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A worker on a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerRow {
+    /// The worker.
+    pub worker: Worker,
+    /// When its row last changed.
+    pub updated_at: Timestamp,
+}
+
+/// How much one account used of one pool.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsageRow {
+    /// The account.
+    pub entity_id: crate::ids::EntityId,
+    /// Its login.
+    pub entity_name: crate::ids::Login,
+    /// Its kind.
+    pub entity_type: crate::entity::EntityKind,
+    /// The pool.
+    pub k8s_pool: PoolName,
+    /// The labels.
+    pub job_labels: LabelSet,
+    /// Jobs by phase, as they stand now.
+    pub jobs: BTreeMap<JobPhase, u64>,
+    /// Live workers by status.
+    pub workers: BTreeMap<WorkerStatus, u64>,
+}
+
+/// Reading for pages and command line.
+#[async_trait]
+pub trait ReportStore: Send + Sync {
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    async fn ping(&self) -> PortResult<()>;
+
+    /// Jobs created in the window, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs>;
+
+    /// Workers created in the window, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers>;
+
+    /// Active demand and supply by account, pool and labels.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn usage(&self) -> PortResult<Vec<UsageRow>>;
+
+    /// One job.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn job(&self, job: JobId) -> PortResult<Option<JobRow>>;
+}
+
+/// A whole store.
+pub trait Store: DeliveryStore + SchedulingStore + LeaseStore + ReportStore {}
+impl<T: DeliveryStore + SchedulingStore + LeaseStore + ReportStore> Store for T {}

@@ -1,0 +1,231 @@
+//! Labels to pool: the operator's rules in order, the first match wins, and why.
+//!
+//! There is no rule in code.
+
+use std::fmt;
+
+use globset::{GlobBuilder, GlobMatcher};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    entity::{Entity, EntityKind},
+    ids::{EntityId, ImageRef, Login, PoolName, RepoName},
+    job::Placement,
+    labels::LabelSet,
+    policy::Policy,
+};
+
+/// How a rule's labels are compared with a job's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelMatch {
+    /// The job asks for exactly these labels.
+    #[default]
+    Exact,
+    /// The job asks for some of these labels and for no other, as GitHub itself matches a job
+    /// with a runner that carries more labels than the job names.
+    Subset,
+}
+
+/// An account in a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EntityPattern {
+    /// By its stable id.
+    Id(EntityId),
+    /// By its login, without regard to case.
+    Login(Login),
+}
+
+impl EntityPattern {
+    fn matches(&self, entity: &Entity) -> bool {
+        match self {
+            Self::Id(id) => *id == entity.id,
+            Self::Login(login) => login.as_str().eq_ignore_ascii_case(entity.login.as_str()),
+        }
+    }
+}
+
+/// A pattern of `owner/name`, without regard to case; `*` does not cross the `/`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RepoPattern {
+    text: String,
+    matcher: GlobMatcher,
+}
+
+/// A pattern that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("repository pattern {pattern:?} cannot be read: {problem}")]
+pub struct RepoPatternError {
+    pattern: String,
+    problem: String,
+}
+
+impl RepoPattern {
+    /// Reads the pattern.
+    ///
+    /// # Errors
+    /// Text that is not a glob.
+    pub fn new(text: impl Into<String>) -> Result<Self, RepoPatternError> {
+        let text = text.into();
+        match GlobBuilder::new(&text).case_insensitive(true).literal_separator(true).build() {
+            Ok(glob) => Ok(Self { matcher: glob.compile_matcher(), text }),
+            Err(error) => Err(RepoPatternError { problem: error.kind().to_string(), pattern: text }),
+        }
+    }
+
+    fn matches(&self, repo: &RepoName) -> bool {
+        self.matcher.is_match(repo.as_str())
+    }
+}
+
+impl PartialEq for RepoPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+impl Eq for RepoPattern {}
+impl TryFrom<String> for RepoPattern {
+    type Error = RepoPatternError;
+    fn try_from(text: String) -> Result<Self, RepoPatternError> {
+        Self::new(text)
+    }
+}
+impl From<RepoPattern> for String {
+    fn from(pattern: RepoPattern) -> Self {
+        pattern.text
+    }
+}
+
+/// One rule. A condition that is empty holds for every job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The labels it speaks of.
+    pub labels: LabelSet,
+    /// How they are compared.
+    pub label_match: LabelMatch,
+    /// The accounts it is for.
+    pub entities: Vec<EntityPattern>,
+    /// The repositories it is for.
+    pub repositories: Vec<RepoPattern>,
+    /// The App it is for.
+    pub app: Option<EntityKind>,
+    /// Where its jobs run.
+    pub pool: PoolName,
+    /// Their image, instead of the pool's.
+    pub image: Option<ImageRef>,
+    /// The most workers that may live because of this rule.
+    pub max_workers: Option<u32>,
+    /// How many idle runners are kept per organization.
+    pub warm: u32,
+}
+
+/// What routing looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The job's labels.
+    pub labels: &'a LabelSet,
+    /// The job's account.
+    pub entity: &'a Entity,
+    /// The job's repository.
+    pub repo: &'a RepoName,
+}
+
+/// Why one rule did not match, or that it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleVerdict {
+    /// This rule decides.
+    Matched,
+    /// An earlier rule decided.
+    NotReached,
+    /// The labels differ.
+    LabelsDiffer,
+    /// It is for other accounts.
+    OtherEntity,
+    /// It is for other repositories.
+    OtherRepository,
+    /// It is for the other App.
+    OtherApp,
+}
+
+impl fmt::Display for RuleVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Matched => "matched",
+            Self::NotReached => "not reached: an earlier rule matched",
+            Self::LabelsDiffer => "labels differ",
+            Self::OtherEntity => "is for other accounts",
+            Self::OtherRepository => "is for other repositories",
+            Self::OtherApp => "is for the other App",
+        })
+    }
+}
+
+/// The decision and what every rule contributed to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Where the job goes; `None` when no rule matched.
+    pub placement: Option<Placement>,
+    /// One verdict for each rule, in order.
+    pub rules: Vec<RuleVerdict>,
+}
+
+impl Route {
+    fn verdict(&self, query: &Query<'_>) -> RuleVerdict {
+        let labels_fit = match self.label_match {
+            LabelMatch::Exact => *query.labels == self.labels,
+            LabelMatch::Subset => query.labels.is_subset(&self.labels),
+        };
+        if !labels_fit {
+            return RuleVerdict::LabelsDiffer;
+        }
+        if self.app.is_some_and(|app| app != query.entity.kind) {
+            return RuleVerdict::OtherApp;
+        }
+        if !self.entities.is_empty() && !self.entities.iter().any(|entity| entity.matches(query.entity)) {
+            return RuleVerdict::OtherEntity;
+        }
+        if !self.repositories.is_empty() && !self.repositories.iter().any(|repo| repo.matches(query.repo)) {
+            return RuleVerdict::OtherRepository;
+        }
+        RuleVerdict::Matched
+    }
+}
+
+/// Where a job goes; `None` when no rule matches.
+#[must_use]
+pub fn route(policy: &Policy, query: &Query<'_>) -> Option<Placement> {
+    let rule = policy.routes.iter().find(|rule| rule.verdict(query) == RuleVerdict::Matched)?;
+    placement(policy, rule)
+}
+
+/// Where a job goes, with what every rule said.
+#[must_use]
+pub fn explain(policy: &Policy, query: &Query<'_>) -> Explanation {
+    let mut decided = None;
+    let rules = policy
+        .routes
+        .iter()
+        .map(|rule| {
+            if decided.is_some() {
+                return RuleVerdict::NotReached;
+            }
+            let verdict = rule.verdict(query);
+            if verdict == RuleVerdict::Matched {
+                decided = Some(rule);
+            }
+            verdict
+        })
+        .collect();
+    Explanation { placement: decided.and_then(|rule| placement(policy, rule)), rules }
+}
+
+fn placement(policy: &Policy, rule: &Route) -> Option<Placement> {
+    let pool = policy.pools.get(&rule.pool)?;
+    Some(Placement {
+        pool: rule.pool.clone(),
+        image: rule.image.clone().unwrap_or_else(|| pool.image.clone()),
+    })
+}

@@ -1,0 +1,75 @@
+//! Runners: GitHub's registrations, and what repeated looks at them tell.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{RunnerId, RunnerName};
+
+/// One registration in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runner {
+    /// GitHub's id.
+    pub id: RunnerId,
+    /// Its name; ours carry a worker's.
+    pub name: RunnerName,
+    /// Whether GitHub calls it online. Known to be wrong at times.
+    pub online: bool,
+    /// Whether GitHub calls it busy. Known to be wrong at times.
+    pub busy: bool,
+}
+
+/// The registrations of one scope, by name.
+pub type RunnerListing = BTreeMap<RunnerName, Runner>;
+
+/// What consecutive looks at one runner showed. A failed look changes nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sightings {
+    /// When it was first listed.
+    pub first_seen: Option<Timestamp>,
+    /// When it was first listed as online.
+    pub first_online: Option<Timestamp>,
+    /// Since when every look found it online and idle.
+    pub idle_since: Option<Timestamp>,
+    /// How many looks in a row found it online and idle.
+    pub idle_looks: u32,
+    /// Since when every look found it busy though offline.
+    pub lost_since: Option<Timestamp>,
+    /// Whether any look found it busy.
+    pub was_busy: bool,
+    /// Since when every look found it missing.
+    pub absent_since: Option<Timestamp>,
+    /// How many looks in a row found it missing.
+    pub absent_looks: u32,
+}
+
+impl Sightings {
+    /// Adds one successful look: `Some` as it was listed, `None` when it was missing.
+    #[must_use]
+    pub fn look(&self, listed: Option<&Runner>, now: Timestamp) -> Self {
+        let Some(runner) = listed else {
+            return Self {
+                idle_since: None,
+                idle_looks: 0,
+                lost_since: None,
+                absent_since: self.absent_since.or(Some(now)),
+                absent_looks: self.absent_looks.saturating_add(1),
+                ..self.clone()
+            };
+        };
+        let idle = runner.online && !runner.busy;
+        let was_busy = self.was_busy || runner.busy;
+        let lost = !runner.online && was_busy;
+        Self {
+            first_seen: self.first_seen.or(Some(now)),
+            first_online: self.first_online.or(runner.online.then_some(now)),
+            idle_since: idle.then_some(self.idle_since.unwrap_or(now)),
+            idle_looks: if idle { self.idle_looks.saturating_add(1) } else { 0 },
+            lost_since: lost.then_some(self.lost_since.unwrap_or(now)),
+            was_busy,
+            absent_since: None,
+            absent_looks: 0,
+        }
+    }
+}

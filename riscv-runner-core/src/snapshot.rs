@@ -1,0 +1,170 @@
+//! Everything that one cycle may know: facts, never wishes, and no way to look for more.
+//!
+//! A snapshot is a value. Written as JSON it replays an incident and becomes a fixture.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backoff::Backoff,
+    controls::Controls,
+    ids::{EntityId, InstallationId, JobId, NodeName, PoolName, RepoName, WorkerName},
+    job::Placement,
+    observed::Observed,
+    pod::{Node, Pod},
+    quarantine::Quarantine,
+    runner::{RunnerListing, Sightings},
+    scope::{PoolKey, Scope, ScopeRef},
+    worker::Worker,
+};
+
+/// A waiting job, as far as planning needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingJob {
+    /// GitHub's id.
+    pub id: JobId,
+    /// Its place in the queue.
+    pub created_at: Timestamp,
+    /// Its repository.
+    pub repo: RepoName,
+    /// How to register a runner for it.
+    pub scope: ScopeRef,
+    /// Where it is to run.
+    pub placement: Placement,
+}
+
+/// The demand in one pool key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demand {
+    /// Jobs that wait: all of them, whether or not they are in `waiting`.
+    pub pending: u32,
+    /// Jobs that a runner has.
+    pub running: u32,
+    /// When the oldest waiting job was created.
+    pub oldest: Option<Timestamp>,
+    /// Waiting jobs that were read, oldest first: as many as could be served now.
+    pub waiting: Vec<PendingJob>,
+}
+
+/// The demand of every pool key that has any.
+pub type DemandByKey = BTreeMap<PoolKey, Demand>;
+
+/// What stands in the way of minting for one installation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallationHealth {
+    /// GitHub's limits forbid requests until then.
+    pub rate_limited_until: Option<Timestamp>,
+    /// The App has not been able to authenticate since then.
+    pub auth_failing_since: Option<Timestamp>,
+    /// The earliest time to try authenticating again.
+    pub auth_retry_at: Option<Timestamp>,
+    /// GitHub refused to register runners; not asked again until then, with the HTTP status.
+    pub minting_refused: Option<(Timestamp, u16)>,
+}
+
+/// What the leader remembers of looking at one worker's registration.
+pub type SightingsByWorker = BTreeMap<WorkerName, Sightings>;
+
+/// Everything that one cycle may know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The time of the cycle.
+    pub now: Timestamp,
+    /// The cycle's randomness.
+    pub seed: u64,
+    /// Since when this process leads without interruption: others are not judged by what it missed.
+    pub watching_since: Timestamp,
+    /// Demand by pool key.
+    #[serde(with = "crate::snapshot::pairs")]
+    pub demand: DemandByKey,
+    /// Live workers, by name.
+    pub workers: BTreeMap<WorkerName, Worker>,
+    /// The machines.
+    pub nodes: Observed<BTreeMap<NodeName, Node>>,
+    /// Our pods, by name.
+    pub pods: Observed<BTreeMap<WorkerName, Pod>>,
+    /// Registrations by scope; a scope that is missing was not looked at.
+    #[serde(with = "crate::snapshot::pairs")]
+    pub runners: BTreeMap<Scope, Observed<RunnerListing>>,
+    /// What earlier looks at the registrations showed.
+    pub sightings: SightingsByWorker,
+    /// What operators hold back.
+    pub controls: Controls,
+    /// Pool keys whose workers keep failing.
+    #[serde(with = "crate::snapshot::pairs")]
+    pub backoffs: BTreeMap<PoolKey, Backoff>,
+    /// Boards whose workers keep failing.
+    pub quarantines: BTreeMap<NodeName, Quarantine>,
+    /// Images whose runner GitHub refuses as too old, with since when.
+    pub refused_images: BTreeMap<crate::ids::ImageRef, Timestamp>,
+    /// What stands in the way of minting, by installation.
+    pub installations: BTreeMap<InstallationId, InstallationHealth>,
+}
+
+impl Snapshot {
+    /// An empty world at `now`: nothing known to be there, nothing unknown.
+    #[must_use]
+    pub const fn empty(now: Timestamp) -> Self {
+        Self {
+            now,
+            seed: 0,
+            watching_since: Timestamp::UNIX_EPOCH,
+            demand: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            nodes: Observed::Present(BTreeMap::new()),
+            pods: Observed::Present(BTreeMap::new()),
+            runners: BTreeMap::new(),
+            sightings: BTreeMap::new(),
+            controls: Controls {
+                everything_paused: None,
+                paused_entities: BTreeMap::new(),
+                paused_repos: BTreeMap::new(),
+                drained_pools: BTreeMap::new(),
+                drained_nodes: BTreeMap::new(),
+                entity_caps: BTreeMap::new(),
+                banned_entities: BTreeMap::new(),
+            },
+            backoffs: BTreeMap::new(),
+            quarantines: BTreeMap::new(),
+            refused_images: BTreeMap::new(),
+            installations: BTreeMap::new(),
+        }
+    }
+
+    /// Live workers of one account, across all its pools.
+    #[must_use]
+    pub fn live_workers_of(&self, entity: EntityId) -> usize {
+        self.workers.values().filter(|w| !w.status.is_terminal() && w.scope.entity == entity).count()
+    }
+
+    /// Live workers in one pool.
+    #[must_use]
+    pub fn live_workers_in(&self, pool: &PoolName) -> usize {
+        self.workers.values().filter(|w| !w.status.is_terminal() && w.pool == *pool).count()
+    }
+}
+
+/// Maps whose keys are not strings, written as lists of pairs.
+pub(crate) mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

@@ -1,0 +1,1 @@
+//! The HTTP router of riscv-runner: webhook intake, pages and health.

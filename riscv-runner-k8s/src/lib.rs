@@ -1,0 +1,1 @@
+//! The Kubernetes cluster adapter of riscv-runner.
