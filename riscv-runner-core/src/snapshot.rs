@@ -44,6 +44,9 @@ pub struct Demand {
     pub running: u32,
     /// When the oldest waiting job was created.
     pub oldest: Option<Timestamp>,
+    /// How many jobs wait for each pool; together they are `pending`. Routing usually sends all jobs
+    /// of a key to one pool, but a rule may single out a repository.
+    pub pending_by_pool: BTreeMap<PoolName, u32>,
     /// Waiting jobs that were read, oldest first: as many as could be served now.
     pub waiting: Vec<PendingJob>,
 }
@@ -64,6 +67,17 @@ pub struct InstallationHealth {
     pub minting_refused: Option<(Timestamp, u16)>,
 }
 
+/// Idle runners that a rule keeps for one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warm {
+    /// How many.
+    pub count: u32,
+    /// How to register them.
+    pub scope: ScopeRef,
+    /// Where they run.
+    pub placement: Placement,
+}
+
 /// What the leader remembers of looking at one worker's registration.
 pub type SightingsByWorker = BTreeMap<WorkerName, Sightings>;
 
@@ -79,12 +93,19 @@ pub struct Snapshot {
     /// Demand by pool key.
     #[serde(with = "crate::snapshot::pairs")]
     pub demand: DemandByKey,
+    /// Idle runners that are wished for beyond the demand.
+    #[serde(with = "crate::snapshot::pairs")]
+    pub warm: BTreeMap<PoolKey, Warm>,
     /// Live workers, by name.
     pub workers: BTreeMap<WorkerName, Worker>,
+    /// Ended workers whose names were seen on something that is still there.
+    pub ended: BTreeMap<WorkerName, Worker>,
     /// The machines.
     pub nodes: Observed<BTreeMap<NodeName, Node>>,
     /// Our pods, by name.
     pub pods: Observed<BTreeMap<WorkerName, Pod>>,
+    /// Our secrets, by name, with when they were created.
+    pub secrets: Observed<BTreeMap<WorkerName, Timestamp>>,
     /// Registrations by scope; a scope that is missing was not looked at.
     #[serde(with = "crate::snapshot::pairs")]
     pub runners: BTreeMap<Scope, Observed<RunnerListing>>,
@@ -112,9 +133,12 @@ impl Snapshot {
             seed: 0,
             watching_since: Timestamp::UNIX_EPOCH,
             demand: BTreeMap::new(),
+            warm: BTreeMap::new(),
             workers: BTreeMap::new(),
+            ended: BTreeMap::new(),
             nodes: Observed::Present(BTreeMap::new()),
             pods: Observed::Present(BTreeMap::new()),
+            secrets: Observed::Present(BTreeMap::new()),
             runners: BTreeMap::new(),
             sightings: BTreeMap::new(),
             controls: Controls {

@@ -246,7 +246,10 @@ pub trait SchedulingStore: Send + Sync {
     /// When the store cannot be read.
     async fn demand(&self) -> PortResult<BTreeMap<PoolKey, Demand>>;
 
-    /// The waiting jobs asked for, oldest first within each key; jobs of `except` are left out.
+    /// The waiting jobs asked for, oldest first within each key; jobs of `except` are left out (and
+    /// do not count as skipped). Of all that `heads` ask for, at most `slots` of each pool are
+    /// returned, the oldest (by `created_at`, then id) first: no more is read than can be served. A
+    /// pool that `slots` does not name is not limited.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -254,6 +257,7 @@ pub trait SchedulingStore: Send + Sync {
         &self,
         heads: &[HeadRequest],
         except: &[RepoName],
+        slots: &BTreeMap<PoolName, u32>,
     ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>>;
 
     /// All live workers, with the job that names each.
