@@ -1,0 +1,148 @@
+//! `/health`, `/ready` and `/metrics`: what probes and scrapers ask for.
+
+use axum::{extract::State, response::Response};
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use jiff::Timestamp;
+use riscv_runner_core::ids::{Epoch, ReplicaName};
+use serde::Serialize;
+
+use crate::{
+    answer::{self, Fault},
+    metrics,
+    readiness::{Peer, PeerState},
+    state::AppState,
+};
+
+/// Whether a process is unready while nobody leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leader {
+    /// It is one of those that should.
+    Required,
+    /// It only takes webhooks, which need no leader: out of rotation it would lose them.
+    Reported,
+}
+
+#[derive(Debug, Serialize)]
+struct Readout {
+    ready: bool,
+    /// Why not.
+    reasons: Vec<String>,
+    /// What is wrong without making this process useless: it still records webhooks.
+    warnings: Vec<String>,
+    store: StoreReadout,
+    leader: Option<LeaderReadout>,
+    leading: bool,
+    cluster: PeerState,
+    github: PeerState,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreReadout {
+    reachable: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LeaderReadout {
+    name: ReplicaName,
+    epoch: Epoch,
+    until: Timestamp,
+}
+
+/// The process is up.
+pub(crate) async fn health() -> Response {
+    #[derive(Serialize)]
+    struct Up {
+        status: &'static str,
+    }
+    answer::json(StatusCode::OK, &Up { status: "ok" })
+}
+
+/// Whether requests should be sent here, and why not.
+pub(crate) async fn ready(State(state): State<AppState>, leader: Leader) -> Response {
+    let readout = read_out(&state, leader).await;
+    let status = if readout.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut response = answer::json(status, &readout);
+    if !readout.ready {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+async fn read_out(state: &AppState, need: Leader) -> Readout {
+    let (mut reasons, mut warnings) = (Vec::new(), Vec::new());
+    let (reachable, leader) = ask_store(state, need, &mut reasons, &mut warnings).await;
+    let readiness = &state.0.readiness;
+    let (cluster, github) = (readiness.peer(Peer::Cluster), readiness.peer(Peer::GitHub));
+    for (name, peer) in [("cluster", cluster), ("github", github)] {
+        if peer.reachable == Some(false) {
+            warnings.push(match peer.last_seen {
+                Some(seen) => format!("{name}: does not answer; last seen {seen}"),
+                None => format!("{name}: does not answer; not seen since this process started"),
+            });
+        }
+    }
+    Readout {
+        ready: reasons.is_empty(),
+        reasons,
+        warnings,
+        store: StoreReadout { reachable },
+        leader,
+        leading: readiness.is_leading(),
+        cluster,
+        github,
+    }
+}
+
+async fn ask_store(
+    state: &AppState,
+    need: Leader,
+    reasons: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> (bool, Option<LeaderReadout>) {
+    let store = &state.0.store;
+    let asked = async {
+        store.ping().await?;
+        store.leader().await
+    };
+    let leader = match state.read(asked).await {
+        Ok(leader) => leader,
+        Err(error) => {
+            tracing::warn!(error = error.chain(), "not ready: the store does not answer");
+            reasons.push("store: does not answer; the log has the error".to_owned());
+            return (false, None);
+        }
+    };
+    let now = state.0.platform.now();
+    let leader = leader.filter(|(_, _, until)| *until > now).map(|(name, epoch, until)| LeaderReadout {
+        name,
+        epoch,
+        until,
+    });
+    if leader.is_none() {
+        let found = "leader: nobody holds the lease".to_owned();
+        match need {
+            Leader::Required => reasons.push(found),
+            Leader::Reported => warnings.push(found),
+        }
+    }
+    (true, leader)
+}
+
+/// The metrics as OpenMetrics text.
+pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
+    let usage = match state.read(state.0.store.usage()).await {
+        Ok(usage) => Some(usage),
+        Err(error) => {
+            tracing::warn!(error = error.chain(), "the store's gauges keep their last values");
+            None
+        }
+    };
+    let policy = state.policy();
+    match state.0.metrics.scrape(usage.as_deref(), policy.pools.keys()) {
+        Ok(text) => answer::typed(StatusCode::OK, metrics::CONTENT_TYPE, text),
+        Err(error) => {
+            tracing::error!(error = %error, "the metrics could not be written");
+            answer::json(StatusCode::INTERNAL_SERVER_ERROR, &Fault::new("the metrics could not be written"))
+        }
+    }
+}

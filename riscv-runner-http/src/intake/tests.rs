@@ -1,0 +1,1 @@
+//! Every row of the contract for webhooks, over the router.

@@ -1,0 +1,273 @@
+//! The metrics of the process: counted from the engine's events, scraped as OpenMetrics text.
+//!
+//! Label values come from enums and from the configured pools only, never from jobs, repositories or
+//! accounts, so the number of series is bounded whatever the load.
+
+mod labels;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use riscv_runner_core::{
+    failure::FailureReason,
+    ids::PoolName,
+    job::JobPhase,
+    ports::{EngineEvent, LoopName, Observer, ProvisionStep, UsageRow},
+    worker::WorkerStatus,
+};
+
+use labels::{
+    CycleLabels, JobLabels, KindLabels, LoopLabels, OutcomeLabels, PoolLabels, ReasonLabels, StepLabels,
+    WebhookLabels, WorkerLabels, pool_label,
+};
+pub use labels::{RequestOutcome, WebhookEvent};
+
+/// The content type of the scraped text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// From a millisecond to the ten seconds that GitHub waits for an answer.
+const REQUEST_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// A cycle without work takes milliseconds; one that provisions a burst takes tens of seconds.
+const WORK_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// From a warm runner's seconds to the day after which GitHub cancels a queued job.
+const WAIT_SECONDS: [f64; 13] =
+    [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0];
+
+type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Everything that is counted; implements [`Observer`] and is shared with the router.
+pub struct Metrics {
+    registry: Registry,
+    scrape: Mutex<()>,
+    webhook_requests: Family<WebhookLabels, Counter>,
+    webhook_duration: Histogram,
+    deliveries: Family<OutcomeLabels, Counter>,
+    worker_failures: Family<ReasonLabels, Counter>,
+    cycle_duration: Timings<LoopLabels>,
+    cycles: Family<CycleLabels, Counter>,
+    leader: Gauge,
+    provision_duration: Timings<StepLabels>,
+    job_wait: Histogram,
+    recoveries: Family<KindLabels, Counter>,
+    queue_depth: Family<PoolLabels, Gauge<u64, AtomicU64>>,
+    jobs: Family<JobLabels, Gauge<u64, AtomicU64>>,
+    workers: Family<WorkerLabels, Gauge<u64, AtomicU64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Everything at zero; series whose labels are known beforehand exist from the start.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("rrctl"),
+            scrape: Mutex::new(()),
+            webhook_requests: Family::default(),
+            webhook_duration: request_seconds(),
+            deliveries: Family::default(),
+            worker_failures: Family::default(),
+            cycle_duration: Family::new_with_constructor(work_seconds),
+            cycles: Family::default(),
+            leader: Gauge::default(),
+            provision_duration: Family::new_with_constructor(work_seconds),
+            job_wait: Histogram::new(WAIT_SECONDS),
+            recoveries: Family::default(),
+            queue_depth: Family::default(),
+            jobs: Family::default(),
+            workers: Family::default(),
+        };
+        metrics.register_counters();
+        metrics.register_timings();
+        metrics.register_gauges();
+        metrics.start_known_series();
+        metrics
+    }
+
+    fn register_counters(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "webhook_requests",
+            "Webhook requests answered, by event and outcome",
+            self.webhook_requests.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "Deliveries committed to the store, replays included, by outcome",
+            self.deliveries.clone(),
+        );
+        registry.register(
+            "worker_failures",
+            "Workers that ended for a reason, by reason",
+            self.worker_failures.clone(),
+        );
+        registry.register("cycles", "Cycles of the engine's loops, by result", self.cycles.clone());
+        registry.register(
+            "recoveries",
+            "Things that had gone wrong and were put right, by kind",
+            self.recoveries.clone(),
+        );
+    }
+
+    fn register_timings(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "webhook_duration",
+            "Time from a webhook's first byte to its answer",
+            Unit::Seconds,
+            self.webhook_duration.clone(),
+        );
+        registry.register_with_unit(
+            "cycle_duration",
+            "How long one cycle of a loop took",
+            Unit::Seconds,
+            self.cycle_duration.clone(),
+        );
+        registry.register_with_unit(
+            "provision_duration",
+            "How long one step of provisioning a worker took",
+            Unit::Seconds,
+            self.provision_duration.clone(),
+        );
+        registry.register_with_unit(
+            "job_wait",
+            "How long jobs were queued before a runner took them",
+            Unit::Seconds,
+            self.job_wait.clone(),
+        );
+    }
+
+    fn register_gauges(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("leader", "1 while this process leads, else 0", self.leader.clone());
+        registry.register("queue_depth", "Jobs that wait for a runner, by pool", self.queue_depth.clone());
+        registry.register("jobs", "Jobs that wait for a runner or hold one, by status", self.jobs.clone());
+        registry.register("workers", "Live workers, by status and pool", self.workers.clone());
+    }
+
+    /// A rate over a series that begins at 1 misses its first event, so they begin at 0.
+    fn start_known_series(&self) {
+        for reason in FailureReason::ALL {
+            let _ = self.worker_failures.get_or_create(&ReasonLabels { reason: reason.as_str() });
+        }
+        for name in LoopName::ALL {
+            let _ = self.cycle_duration.get_or_create(&LoopLabels { r#loop: name.as_str() });
+        }
+        for step in ProvisionStep::ALL {
+            let _ = self.provision_duration.get_or_create(&StepLabels { step: step.as_str() });
+        }
+    }
+
+    /// Counts one answered webhook request.
+    pub fn webhook(&self, event: WebhookEvent, outcome: RequestOutcome, took: Duration) {
+        let labels = WebhookLabels { event: event.as_str(), outcome: outcome.as_str() };
+        self.webhook_requests.get_or_create(&labels).inc();
+        self.webhook_duration.observe(took.as_secs_f64());
+    }
+
+    /// The text of a scrape, with the gauges of the store as `usage` has them now; without it (the
+    /// store cannot be read) they keep their last values.
+    ///
+    /// # Errors
+    /// When the text cannot be formatted.
+    pub fn scrape<'a>(
+        &self,
+        usage: Option<&[UsageRow]>,
+        pools: impl IntoIterator<Item = &'a PoolName>,
+    ) -> Result<String, fmt::Error> {
+        let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(usage) = usage {
+            self.refresh(usage, &pools.into_iter().collect::<Vec<_>>());
+        }
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+
+    fn refresh(&self, usage: &[UsageRow], pools: &[&PoolName]) {
+        self.queue_depth.clear();
+        self.workers.clear();
+        for pool in pools.iter().map(|pool| pool.as_str()) {
+            let _ = self.queue_depth.get_or_create(&PoolLabels { pool: pool.into() });
+            for status in [WorkerStatus::Pending, WorkerStatus::Running] {
+                let _ =
+                    self.workers.get_or_create(&WorkerLabels { status: status.as_str(), pool: pool.into() });
+            }
+        }
+        for phase in JobPhase::ALL.into_iter().filter(|phase| phase.is_demand()) {
+            self.jobs.get_or_create(&JobLabels { status: phase.as_str() }).set(0);
+        }
+        for row in usage {
+            let pool = pool_label(&row.k8s_pool, pools);
+            for (phase, count) in row.jobs.iter().filter(|(phase, _)| phase.is_demand()) {
+                self.jobs.get_or_create(&JobLabels { status: phase.as_str() }).inc_by(*count);
+                if *phase == JobPhase::Pending {
+                    self.queue_depth.get_or_create(&PoolLabels { pool: pool.into() }).inc_by(*count);
+                }
+            }
+            for (status, count) in row.workers.iter().filter(|(status, _)| !status.is_terminal()) {
+                let labels = WorkerLabels { status: status.as_str(), pool: pool.into() };
+                self.workers.get_or_create(&labels).inc_by(*count);
+            }
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn observe(&self, event: EngineEvent) {
+        match event {
+            EngineEvent::Cycle { name, took, ok } => {
+                let result = if ok { "ok" } else { "failed" };
+                self.cycles.get_or_create(&CycleLabels { r#loop: name.as_str(), result }).inc();
+                self.cycle_duration
+                    .get_or_create(&LoopLabels { r#loop: name.as_str() })
+                    .observe(took.as_secs_f64());
+            }
+            EngineEvent::Provisioned { step, took } => self
+                .provision_duration
+                .get_or_create(&StepLabels { step: step.as_str() })
+                .observe(took.as_secs_f64()),
+            EngineEvent::WorkerFailed { reason } => {
+                self.worker_failures.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
+            }
+            EngineEvent::JobStarted { waited } => self.job_wait.observe(waited.as_secs_f64()),
+            EngineEvent::Delivered { outcome } => {
+                self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).inc();
+            }
+            EngineEvent::Recovered { kind } => {
+                self.recoveries.get_or_create(&KindLabels { kind }).inc();
+            }
+            EngineEvent::Leading(leading) => {
+                self.leader.set(i64::from(leading));
+            }
+        }
+    }
+}
+
+fn request_seconds() -> Histogram {
+    Histogram::new(REQUEST_SECONDS)
+}
+
+fn work_seconds() -> Histogram {
+    Histogram::new(WORK_SECONDS)
+}

@@ -1,0 +1,57 @@
+//! What an anonymous reader may not learn: the names of private repositories, and what tells them.
+//!
+//! Whether the repository of a personal account's worker is private is not known, so it counts as
+//! private. Logs may say anything about the job that ran, so they are for authenticated readers.
+
+use riscv_runner_core::{
+    failure::{Diagnostics, FailureInfo, PodFailure},
+    job::JobFacts,
+    scope::Target,
+    worker::Worker,
+};
+
+use super::visitor::Reader;
+
+/// What stands where a text is withheld.
+const WITHHELD: &str = "withheld from anonymous readers";
+
+/// Whether this reader may know which repository the job is of.
+pub(crate) fn knows_repository(reader: Reader, facts: &JobFacts) -> bool {
+    reader == Reader::Authenticated || !facts.private
+}
+
+/// Whether this reader may know which repository the worker is for.
+pub(crate) fn knows_target(reader: Reader, worker: &Worker) -> bool {
+    reader == Reader::Authenticated || matches!(worker.scope.target, Target::Organization)
+}
+
+/// The failure as this reader may see it.
+pub(crate) fn failure(reader: Reader, worker: &Worker, info: &FailureInfo) -> FailureInfo {
+    if reader == Reader::Authenticated {
+        return info.clone();
+    }
+    let texts = knows_target(reader, worker);
+    match info {
+        FailureInfo::V1(_) if texts => info.clone(),
+        FailureInfo::V1(_) => FailureInfo::message(WITHHELD),
+        FailureInfo::V2(pod) => FailureInfo::V2(without_texts(pod, texts)),
+    }
+}
+
+fn without_texts(pod: &PodFailure, texts: bool) -> PodFailure {
+    let withheld = |text: &Option<String>| text.as_ref().map(|_| WITHHELD.to_owned());
+    let text = |text: &Option<String>| if texts { text.clone() } else { withheld(text) };
+    let diagnostics = &pod.diagnostics;
+    let mut shown = Diagnostics {
+        pod_reason: diagnostics.pod_reason.clone(),
+        pod_message: text(&diagnostics.pod_message),
+        containers: diagnostics.containers.clone(),
+        events: if texts { diagnostics.events.clone() } else { Vec::new() },
+        collect_error: text(&diagnostics.collect_error),
+    };
+    for end in shown.containers.values_mut() {
+        end.message = text(&end.message);
+        end.logs = withheld(&end.logs);
+    }
+    PodFailure { version: pod.version, reason: pod.reason, diagnostics: shown }
+}

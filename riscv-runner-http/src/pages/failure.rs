@@ -1,0 +1,73 @@
+//! Why a worker failed, for people: the reason first, the details on demand.
+
+use maud::{Markup, html};
+use riscv_runner_core::failure::{
+    ContainerEnd, FailureInfo, FailureReason, PodEvent, PodFailure, tail_of_log,
+};
+
+use super::text;
+
+/// More events than these are in the JSON twin only.
+const MAX_EVENTS: usize = 20;
+
+/// The reason, and everything known about it.
+pub(crate) fn show(reason: FailureReason, info: &FailureInfo) -> Markup {
+    html! {
+        strong { (reason) }
+        @match info {
+            FailureInfo::V1(plain) => { p class="message" { (plain.message) } }
+            FailureInfo::V2(pod) => { (details(pod)) }
+        }
+    }
+}
+
+fn details(pod: &PodFailure) -> Markup {
+    let seen = &pod.diagnostics;
+    html! {
+        @if seen.pod_reason.is_some() || seen.pod_message.is_some() {
+            p class="message" {
+                "Pod: " (seen.pod_reason.as_deref().unwrap_or("no reason"))
+                @if let Some(message) = &seen.pod_message { ": " (message) }
+            }
+        }
+        @for (name, end) in &seen.containers { (container(name, end)) }
+        @if !seen.events.is_empty() { (events(&seen.events)) }
+        @if let Some(error) = &seen.collect_error { p class="message" { "Not everything could be had: " (error) } }
+    }
+}
+
+fn container(name: &str, end: &ContainerEnd) -> Markup {
+    html! {
+        p class="message" {
+            "Container " (name) ": "
+            @match end.exit_code {
+                Some(code) => { "exit code " (code) }
+                None => { "not ended" }
+            }
+            @if let Some(reason) = &end.reason { ", " (reason) }
+            @if let Some(message) = &end.message { ": " (message) }
+        }
+        @if let Some(logs) = &end.logs {
+            details {
+                summary { "Log of container " (name) }
+                pre tabindex="0" { (tail_of_log(logs)) }
+            }
+        }
+    }
+}
+
+fn events(events: &[PodEvent]) -> Markup {
+    html! {
+        details {
+            summary { "Pod events (" (events.len()) ")" }
+            ul {
+                @for event in events.iter().rev().take(MAX_EVENTS).rev() {
+                    li {
+                        (text::time(event.last_seen)) " " (event.kind) " " (event.reason) ": " (event.message)
+                        @if event.count > 1 { " (" (event.count) " times)" }
+                    }
+                }
+            }
+        }
+    }
+}

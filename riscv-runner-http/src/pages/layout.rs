@@ -1,0 +1,80 @@
+//! The frame of every page: head, navigation, and the parts that pages share.
+
+use axum::response::Response;
+use http::StatusCode;
+use maud::{DOCTYPE, Markup, html};
+
+use super::visitor::{Reader, Visitor};
+use crate::answer::{self, Fault};
+
+/// Path and name of each page in the navigation.
+const PAGES: [(&str, &str); 4] =
+    [("/", "Overview"), ("/jobs", "Jobs"), ("/workers", "Workers"), ("/usage", "Usage")];
+
+/// A whole page.
+pub(crate) fn page(status: StatusCode, visitor: &Visitor, title: &str, content: &Markup) -> Response {
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · RISC-V runners" }
+                link rel="stylesheet" href={ (visitor.base) "/style.css" };
+            }
+            body {
+                a class="skip" href="#content" { "Skip to the content" }
+                header {
+                    p class="name" { "RISC-V runners" }
+                    nav aria-label="Pages" { ul { @for (path, name) in PAGES { li { (link(visitor, path, name)) } } } }
+                }
+                main id="content" {
+                    h1 { (title) }
+                    (content)
+                }
+            }
+        }
+    };
+    answer::typed(status, "text/html; charset=utf-8", markup.into_string())
+}
+
+fn link(visitor: &Visitor, path: &str, name: &str) -> Markup {
+    let current = visitor.path == path || (path == "/jobs" && visitor.path == "/history");
+    html! {
+        a href={ (visitor.base) (path) } aria-current=[current.then_some("page")] { (name) }
+    }
+}
+
+/// What was wrong, for people.
+pub(crate) fn fault(fault: &Fault) -> Markup {
+    html! {
+        p role="alert" {
+            @if let Some(parameter) = fault.parameter { code { (parameter) } ": " }
+            (fault.error)
+        }
+        @if let Some(hint) = &fault.hint { p class="quiet" { "Hint: " (hint) } }
+    }
+}
+
+/// A wide table that scrolls by itself on a narrow screen, reachable by keyboard.
+pub(crate) fn table(name: &str, caption: &Markup, columns: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div class="scroll" role="region" aria-label=(name) tabindex="0" {
+            table {
+                caption { (caption) }
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// What an anonymous reader does not see.
+pub(crate) fn concealed_note(visitor: &Visitor, what: &str) -> Markup {
+    html! {
+        @if visitor.reader == Reader::Anonymous {
+            p class="quiet" { (what) " are shown to authenticated readers only." }
+        }
+    }
+}

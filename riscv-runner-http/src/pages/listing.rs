@@ -1,0 +1,166 @@
+//! Lists by window and page: the query parameters, and the `Link` header that leads through them.
+
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header::LINK};
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use maud::{Markup, html};
+use riscv_runner_core::ports::{Page, ReportWindow};
+
+use super::visitor::Visitor;
+use crate::answer::Fault;
+
+const DEFAULT_PER_PAGE: u32 = 100;
+const MAX_PER_PAGE: u32 = 1000;
+/// What a list shows when no window is asked for.
+const DEFAULT_DAYS: i64 = 30;
+/// Ten years: further back there is nothing, and dates stay in range.
+const MAX_DAYS: i64 = 3660;
+
+/// Which part of a list was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// Rows created in it.
+    pub(crate) window: ReportWindow,
+    /// Which of them.
+    pub(crate) page: Page,
+    /// `start` and `end` as they were given, to be repeated in links.
+    given: Vec<(&'static str, String)>,
+}
+
+impl Listing {
+    /// Reads `start`, `end`, `page` and `per_page`. Days are UTC, and `end` is the last one shown.
+    pub(crate) fn asked(query: &str, now: Timestamp) -> Result<Self, Fault> {
+        let mut listing = Self {
+            window: ReportWindow { start: now, end: now },
+            page: Page { page: 0, per_page: DEFAULT_PER_PAGE },
+            given: Vec::new(),
+        };
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let (mut start, mut end) = (None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "start" => {
+                    start = Some(day("start", &value, today)?);
+                    listing.given.push(("start", value.into_owned()));
+                }
+                "end" => {
+                    end = Some(day("end", &value, today)?);
+                    listing.given.push(("end", value.into_owned()));
+                }
+                "page" => listing.page.page = number("page", &value, 0, u32::MAX / MAX_PER_PAGE)?,
+                "per_page" => listing.page.per_page = number("per_page", &value, 1, MAX_PER_PAGE)?,
+                _ => {}
+            }
+        }
+        // GitHub's clock may be ahead of ours: without `end`, what it dated tomorrow is shown too.
+        let last = end.unwrap_or_else(|| today.saturating_add(1.day()));
+        let first = start.unwrap_or_else(|| end.unwrap_or(today).saturating_sub(DEFAULT_DAYS.days()));
+        if last < first {
+            return Err(Fault::new(format!("{first} is after the end, {last}")).parameter("start"));
+        }
+        listing.window = ReportWindow { start: midnight(first), end: midnight(last.saturating_add(1.day())) };
+        Ok(listing)
+    }
+
+    fn last_page(&self, total: u64) -> u64 {
+        total.saturating_sub(1) / u64::from(self.page.per_page)
+    }
+
+    /// The other pages of the list: name of the relation, and address.
+    fn relations(&self, visitor: &Visitor, total: u64) -> Vec<(&'static str, String)> {
+        let (current, last) = (u64::from(self.page.page), self.last_page(total));
+        let mut relations = Vec::new();
+        if current > 0 {
+            relations.push(("first", self.address(visitor, 0)));
+            relations.push(("prev", self.address(visitor, (current - 1).min(last))));
+        }
+        if current < last {
+            relations.push(("next", self.address(visitor, current + 1)));
+            relations.push(("last", self.address(visitor, last)));
+        }
+        relations
+    }
+
+    fn address(&self, visitor: &Visitor, page: u64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.given);
+        query.append_pair("page", &page.to_string());
+        query.append_pair("per_page", &self.page.per_page.to_string());
+        format!("{}{}?{}", visitor.base, visitor.path, query.finish())
+    }
+
+    /// Adds the `Link` header to an answer.
+    pub(crate) fn link(&self, mut response: Response, visitor: &Visitor, total: u64) -> Response {
+        let relations = self.relations(visitor, total);
+        let value = relations.iter().map(|(rel, address)| format!("<{address}>; rel=\"{rel}\""));
+        let value = value.collect::<Vec<_>>().join(", ");
+        if response.status() == StatusCode::OK
+            && !value.is_empty()
+            && let Ok(value) = HeaderValue::from_str(&value)
+        {
+            response.headers_mut().insert(LINK, value);
+        }
+        response
+    }
+
+    /// Links through the pages, for people.
+    pub(crate) fn navigation(&self, visitor: &Visitor, total: u64) -> Markup {
+        let relations = self.relations(visitor, total);
+        html! {
+            @if !relations.is_empty() {
+                nav class="paging" aria-label="Pages of the list" {
+                    @for (rel, address) in &relations {
+                        a rel=(rel) href=(address) {
+                            @match *rel { "first" => "First", "prev" => "Previous", "next" => "Next", _ => "Last" }
+                        }
+                    }
+                    span { "Page " (self.page.page) " of 0 to " (self.last_page(total)) }
+                }
+            }
+        }
+    }
+
+    /// What the list shows, as a caption.
+    pub(crate) fn caption(&self, noun: &str, total: u64) -> Markup {
+        let days = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+        let last = self.window.end - 1.second();
+        html! {
+            (total) " " (noun) " created from " (days(self.window.start)) " to " (days(last)) " (UTC), newest first"
+        }
+    }
+}
+
+fn midnight(day: Date) -> Timestamp {
+    // Days are kept within a few thousand of today, all of which have a midnight in UTC.
+    day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+}
+
+fn day(parameter: &'static str, value: &str, today: Date) -> Result<Date, Fault> {
+    let wrong = || {
+        Fault::new(format!("{value:?} is neither a date nor a number of days ago"))
+            .parameter(parameter)
+            .hint("write YYYY-MM-DD, or -Nd for N days ago")
+    };
+    let ago = value.strip_prefix('-').and_then(|rest| rest.strip_suffix('d'));
+    if let Some(days) = ago {
+        let all_digits = !days.is_empty() && days.bytes().all(|b| b.is_ascii_digit());
+        let days: i64 = days.parse().ok().filter(|_| all_digits).ok_or_else(wrong)?;
+        if days > MAX_DAYS {
+            return Err(Fault::new(format!("must not be more than {MAX_DAYS} days ago")).parameter(parameter));
+        }
+        return Ok(today.saturating_sub(days.days()));
+    }
+    let shaped = value.len() == 10 && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date: Date = value.parse().ok().filter(|_| shaped).ok_or_else(wrong)?;
+    if !(1970..=9000).contains(&date.year()) {
+        return Err(wrong());
+    }
+    Ok(date)
+}
+
+fn number(parameter: &'static str, value: &str, min: u32, max: u32) -> Result<u32, Fault> {
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    value.parse().ok().filter(|number| digits && (min..=max).contains(number)).ok_or_else(|| {
+        Fault::new(format!("{value:?} is not a whole number from {min} to {max}")).parameter(parameter)
+    })
+}

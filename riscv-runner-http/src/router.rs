@@ -1,0 +1,72 @@
+//! Which routes are served in which role.
+
+use axum::{
+    Router,
+    response::Response,
+    routing::{get, post},
+};
+use http::StatusCode;
+
+use crate::{
+    answer::{self, Fault},
+    health, intake, pages, security,
+    state::AppState,
+};
+
+/// What a process serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// Webhooks and pages.
+    #[default]
+    All,
+    /// Webhooks, health and metrics.
+    Webhook,
+    /// Pages, health and metrics.
+    Scheduler,
+}
+
+impl Role {
+    const fn takes_webhooks(self) -> bool {
+        matches!(self, Self::All | Self::Webhook)
+    }
+
+    const fn shows_pages(self) -> bool {
+        matches!(self, Self::All | Self::Scheduler)
+    }
+}
+
+/// Everything on one router: webhooks, pages, health and metrics.
+pub fn router(state: AppState) -> Router {
+    router_for(Role::All, state)
+}
+
+/// The routes of one role.
+///
+/// The router carries its own layers (headers, panics, limits) and asks nothing of the host but a
+/// path: `Router::nest("/ci", router(state))` works, and the links of its pages follow. Its state is
+/// bound already.
+pub fn router_for(role: Role, state: AppState) -> Router {
+    let leader = if role.shows_pages() { health::Leader::Required } else { health::Leader::Reported };
+    let mut router = Router::new()
+        .route("/health", get(health::health))
+        .route("/ready", get(move |state| health::ready(state, leader)))
+        .route("/metrics", get(health::metrics));
+    if role.takes_webhooks() && state.0.webhooks.is_some() {
+        router = router.route("/", post(intake::receive));
+    }
+    if role.shows_pages() {
+        router = router.merge(pages::routes());
+    }
+    let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    security::protect(router.with_state(state))
+}
+
+async fn not_found() -> Response {
+    answer::json(StatusCode::NOT_FOUND, &Fault::new("no such page").hint("GET / lists the pages"))
+}
+
+async fn method_not_allowed() -> Response {
+    let fault =
+        Fault::new("this path does not take this method").hint("the Allow header lists those it takes");
+    answer::json(StatusCode::METHOD_NOT_ALLOWED, &fault)
+}

@@ -1,0 +1,130 @@
+//! What the router needs of the process that it runs in, put together once by its builder.
+
+use std::{sync::Arc, time::Duration};
+
+use riscv_runner_core::{
+    controls::Controls,
+    policy::Policy,
+    ports::{Platform, PortError, PortErrorKind, PortResult, Store},
+};
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::{intake::Webhooks, metrics::Metrics, readiness::Readiness, staging::StagingProxy};
+
+/// A page that has not been read by then is an outage; the reader is told so.
+const STORE_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Everything that the router shares between requests; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) platform: Arc<dyn Platform>,
+    pub(crate) policy: watch::Receiver<Arc<Policy>>,
+    pub(crate) controls: watch::Receiver<Arc<Controls>>,
+    pub(crate) webhooks: Option<Webhooks>,
+    pub(crate) staging: Option<Arc<dyn StagingProxy>>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reader_token: Option<SecretString>,
+    pub(crate) public_pages: bool,
+}
+
+/// Puts an [`AppState`] together; what is not set takes its default.
+pub struct AppStateBuilder(Shared);
+
+impl AppState {
+    /// Begins with what nothing works without. `policy` and `controls` are read anew for every
+    /// request, so a reload shows at once.
+    #[must_use]
+    pub fn builder(
+        store: Arc<dyn Store>,
+        platform: Arc<dyn Platform>,
+        policy: watch::Receiver<Arc<Policy>>,
+        controls: watch::Receiver<Arc<Controls>>,
+    ) -> AppStateBuilder {
+        AppStateBuilder(Shared {
+            store,
+            platform,
+            policy,
+            controls,
+            webhooks: None,
+            staging: None,
+            readiness: Arc::default(),
+            metrics: Arc::default(),
+            reader_token: None,
+            public_pages: true,
+        })
+    }
+}
+
+impl AppStateBuilder {
+    /// Accepts webhooks at `POST /`. Without it that route is not served.
+    #[must_use]
+    pub fn webhooks(mut self, webhooks: Webhooks) -> Self {
+        self.0.webhooks = Some(webhooks);
+        self
+    }
+
+    /// Where deliveries of staging accounts and repositories go. Without it they are answered 502.
+    #[must_use]
+    pub fn staging(mut self, staging: Arc<dyn StagingProxy>) -> Self {
+        self.0.staging = Some(staging);
+        self
+    }
+
+    /// The note that the loops write to. Default: one that nobody writes to.
+    #[must_use]
+    pub fn readiness(mut self, readiness: Arc<Readiness>) -> Self {
+        self.0.readiness = readiness;
+        self
+    }
+
+    /// The metrics that the engine's observer counts in. Default: the router's own.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        self.0.metrics = metrics;
+        self
+    }
+
+    /// The bearer token by which a reader may see everything. Default: nobody may.
+    #[must_use]
+    pub fn reader_token(mut self, token: SecretString) -> Self {
+        self.0.reader_token = Some(token);
+        self
+    }
+
+    /// Whether pages may be read without the token, then without the names of private repositories.
+    /// Default: yes.
+    #[must_use]
+    pub fn public_pages(mut self, public: bool) -> Self {
+        self.0.public_pages = public;
+        self
+    }
+
+    /// The state, ready for [`crate::router`].
+    #[must_use]
+    pub fn build(self) -> AppState {
+        AppState(Arc::new(self.0))
+    }
+}
+
+impl AppState {
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.0.policy.borrow().clone()
+    }
+
+    pub(crate) fn controls(&self) -> Arc<Controls> {
+        self.0.controls.borrow().clone()
+    }
+
+    /// Reads the store, but not for ever: a store that hangs is as good as down.
+    pub(crate) async fn read<T>(&self, read: impl Future<Output = PortResult<T>>) -> PortResult<T> {
+        tokio::time::timeout(STORE_READ_TIMEOUT, read).await.unwrap_or_else(|_| {
+            let detail = format!("no answer within {} s", STORE_READ_TIMEOUT.as_secs());
+            Err(PortError::new(PortErrorKind::Transient, "read the store", detail))
+        })
+    }
+}
