@@ -1,1 +1,31 @@
-//! The Kubernetes cluster adapter of riscv-runner.
+//! The Kubernetes adapter: the core's [`Cluster`](riscv_runner_core::ports::Cluster) port on the API
+//! of a real cluster. It translates and observes; it never decides what should run.
+
+mod api_error;
+mod cluster;
+mod connect;
+mod failure_info;
+mod names;
+mod pod_spec;
+mod pod_template;
+mod read_node;
+mod read_pod;
+mod template_problems;
+mod view;
+mod watch;
+
+pub use cluster::{ClusterOptions, KubeCluster};
+pub use connect::{ConnectError, Connection, KubeconfigSource, connect};
+pub use names::{
+    APP_LABEL, APP_VALUE, BOARD_LABEL, ENTITY_ID_LABEL, ENTITY_NAME_LABEL, IDENTITY_ANNOTATION, JIT_KEY,
+    JIT_VARIABLE, MANAGED_BY_LABEL, MANAGED_BY_VALUE, POOL_LABEL, PROVIDER_LABEL, RUNNER_CONTAINER,
+    RUNNER_RESOURCE,
+};
+pub use pod_spec::{runner_pod, runner_secret};
+pub use pod_template::{
+    EmptyDir, HostPath, Medium, PodTemplate, PoolTemplate, PoolTemplates, PullPolicy, Resources, Toleration,
+    TolerationEffect, Volume, VolumeSource,
+};
+pub use read_node::read_node;
+pub use read_pod::{Unreadable, read_pod};
+pub use template_problems::TemplateProblem;
