@@ -99,10 +99,9 @@ async fn ask_store(
     reasons: &mut Vec<String>,
     warnings: &mut Vec<String>,
 ) -> (bool, Option<LeaderReadout>) {
-    let store = &state.0.store;
     let asked = async {
-        store.ping().await?;
-        store.leader().await
+        state.0.reports.ping().await?;
+        state.0.lease.leader().await
     };
     let leader = match state.read(asked).await {
         Ok(leader) => leader,
@@ -130,7 +129,7 @@ async fn ask_store(
 
 /// The metrics as OpenMetrics text.
 pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
-    let usage = match state.read(state.0.store.usage()).await {
+    let usage = match state.read(state.0.reports.usage()).await {
         Ok(usage) => Some(usage),
         Err(error) => {
             tracing::warn!(error = error.chain(), "the store's gauges keep their last values");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use riscv_runner_core::{
     controls::Controls,
     policy::Policy,
-    ports::{Platform, PortError, PortErrorKind, PortResult, Store},
+    ports::{LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore},
 };
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -20,7 +20,8 @@ const STORE_READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct AppState(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) reports: Arc<dyn ReportStore>,
+    pub(crate) lease: Arc<dyn LeaseStore>,
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) policy: watch::Receiver<Arc<Policy>>,
     pub(crate) controls: watch::Receiver<Arc<Controls>>,
@@ -36,17 +37,19 @@ pub(crate) struct Shared {
 pub struct AppStateBuilder(Shared);
 
 impl AppState {
-    /// Begins with what nothing works without. `policy` and `controls` are read anew for every
-    /// request, so a reload shows at once.
+    /// Begins with what nothing works without. `reports` and `lease` are usually one store.
+    /// `policy` and `controls` are read anew for every request, so a reload shows at once.
     #[must_use]
     pub fn builder(
-        store: Arc<dyn Store>,
+        reports: Arc<dyn ReportStore>,
+        lease: Arc<dyn LeaseStore>,
         platform: Arc<dyn Platform>,
         policy: watch::Receiver<Arc<Policy>>,
         controls: watch::Receiver<Arc<Controls>>,
     ) -> AppStateBuilder {
         AppStateBuilder(Shared {
-            store,
+            reports,
+            lease,
             platform,
             policy,
             controls,

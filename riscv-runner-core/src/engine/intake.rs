@@ -10,7 +10,7 @@ use super::wake::Wake;
 use crate::{
     admission::{self, IntakePolicy},
     delivery::{Delivery, DeliveryRecord, JobWrite, Recorded},
-    ports::{EngineEvent, Observer, PortError, PortErrorKind, Store},
+    ports::{DeliveryStore, EngineEvent, Observer, PortError, PortErrorKind},
 };
 
 /// How many deliveries may share a commit: beyond this a batch only adds latency.
@@ -45,7 +45,7 @@ pub struct Intake {
 /// The other end of the queue; runs until every [`Intake`] is dropped.
 pub struct IntakeWriter {
     queue: mpsc::Receiver<Waiting>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn DeliveryStore>,
     observer: Arc<dyn Observer>,
     schedule: Wake,
 }
@@ -53,7 +53,7 @@ pub struct IntakeWriter {
 /// An entrance and its writer, with a queue of `capacity` deliveries.
 pub fn intake(
     capacity: usize,
-    store: Arc<dyn Store>,
+    store: Arc<dyn DeliveryStore>,
     observer: Arc<dyn Observer>,
     schedule: Wake,
 ) -> (Intake, IntakeWriter) {

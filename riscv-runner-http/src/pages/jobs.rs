@@ -70,7 +70,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Ok(listing) => listing,
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
-    let (rows, total) = match state.read(state.0.store.jobs(listing.window, listing.page)).await {
+    let (rows, total) = match state.read(state.0.reports.jobs(listing.window, listing.page)).await {
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };

@@ -31,8 +31,7 @@ struct OverviewJson {
 }
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
-    let store = &state.0.store;
-    let read = async { Ok((store.usage().await?, store.leader().await?)) };
+    let read = async { Ok((state.0.reports.usage().await?, state.0.lease.leader().await?)) };
     let (usage, leader) = match state.read(read).await {
         Ok(read) => read,
         Err(error) => return visitor.unreadable(&error),

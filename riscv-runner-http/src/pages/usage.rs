@@ -39,7 +39,7 @@ struct UsageJson<'a> {
 }
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
-    let usage = match state.read(state.0.store.usage()).await {
+    let usage = match state.read(state.0.reports.usage()).await {
         Ok(usage) => usage,
         Err(error) => return visitor.unreadable(&error),
     };

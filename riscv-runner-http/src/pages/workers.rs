@@ -65,7 +65,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Ok(listing) => listing,
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
-    let (rows, total) = match state.read(state.0.store.workers(listing.window, listing.page)).await {
+    let (rows, total) = match state.read(state.0.reports.workers(listing.window, listing.page)).await {
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
