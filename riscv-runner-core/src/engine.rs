@@ -1,4 +1,199 @@
-//! The engine: loops that observe, plan, audit and execute. No policy lives here.
+//! The engine: independent loops that observe, plan, audit and execute. No policy lives here.
+//!
+//! [`Engine::run`] is one future for a whole replica. Dropping it at any await point is a crash: what
+//! it leaves behind is found and mended by the next one.
 
+mod cycle;
+mod deliveries;
+mod execute;
 pub mod intake;
+mod jobs;
+mod leadership;
+mod memory;
+mod observe;
+mod provision;
+mod registrations;
+mod schedule;
+mod tasks;
 pub mod wake;
+mod workers;
+
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+};
+
+use futures::future::{Either, FutureExt, join_all, select};
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, watch};
+
+pub use self::leadership::Leading;
+use self::{memory::Memory, tasks::Tasks, wake::Wake};
+use crate::{
+    ids::ReplicaName,
+    policy::Policy,
+    ports::{Cluster, Forge, LeaderProof, LoopName, Observer, Platform, PortResult, Store},
+    snapshot::Snapshot,
+};
+
+/// What wakes each loop, beside its tick.
+#[derive(Debug, Clone, Default)]
+pub struct Wakes {
+    /// New demand, or supply that ended.
+    pub schedule: Wake,
+    /// The cluster changed.
+    pub workers: Wake,
+    /// Registrations are worth a look.
+    pub runners: Wake,
+    /// Jobs are worth a look.
+    pub jobs: Wake,
+    /// Deliveries may have been lost.
+    pub deliveries: Wake,
+}
+
+/// What an engine is made of.
+#[derive(Clone)]
+pub struct EngineParts {
+    /// Where demand and supply are kept.
+    pub store: Arc<dyn Store>,
+    /// GitHub.
+    pub forge: Arc<dyn Forge>,
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// Time and chance.
+    pub platform: Arc<dyn Platform>,
+    /// Somebody who counts.
+    pub observer: Arc<dyn Observer>,
+    /// The configuration in force.
+    pub policy: watch::Receiver<Arc<Policy>>,
+    /// This process, as the lease names it.
+    pub replica: ReplicaName,
+    /// What wakes the loops.
+    pub wakes: Wakes,
+}
+
+/// The engine of one replica.
+pub struct Engine {
+    parts: EngineParts,
+    memory: Memory,
+    leading: watch::Sender<Option<Leading>>,
+    stopping: watch::Sender<bool>,
+    provisioning: Semaphore,
+    tasks: Tasks,
+    /// Itself, for work that outlives the cycle that began it.
+    this: Weak<Self>,
+}
+
+impl Engine {
+    /// Puts the parts together; nothing happens before [`Engine::run`].
+    #[must_use]
+    pub fn new(parts: EngineParts) -> Arc<Self> {
+        let permits = parts.policy.borrow().limits.provision_concurrency.max(1);
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            parts,
+            memory: Memory::default(),
+            leading: watch::Sender::new(None),
+            stopping: watch::Sender::new(false),
+            provisioning: Semaphore::new(permits),
+            tasks: Tasks::default(),
+        })
+    }
+
+    /// Whether this replica leads, and since when.
+    #[must_use]
+    pub fn leading(&self) -> watch::Receiver<Option<Leading>> {
+        self.leading.subscribe()
+    }
+
+    /// Runs every loop until `shutdown` completes; then finishes what is in flight, for as long as the
+    /// policy allows, and gives the lease back.
+    pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()> + Send) {
+        let loops = join_all([
+            self.leadership().boxed(),
+            self.repeat(
+                LoopName::Schedule,
+                &self.parts.wakes.schedule,
+                |p| p.timeouts.tick,
+                Self::schedule_cycle,
+            )
+            .boxed(),
+            self.repeat(
+                LoopName::Workers,
+                &self.parts.wakes.workers,
+                |p| p.timeouts.tick,
+                Self::workers_cycle,
+            )
+            .boxed(),
+            self.repeat(
+                LoopName::Runners,
+                &self.parts.wakes.runners,
+                |p| p.timeouts.runners_poll,
+                Self::runners_cycle,
+            )
+            .boxed(),
+            self.repeat(LoopName::Jobs, &self.parts.wakes.jobs, |p| p.timeouts.jobs_poll, Self::jobs_cycle)
+                .boxed(),
+            self.repeat(
+                LoopName::Deliveries,
+                &self.parts.wakes.deliveries,
+                |p| p.timeouts.deliveries_sweep,
+                Self::deliveries_cycle,
+            )
+            .boxed(),
+        ]);
+        let work = async {
+            futures::join!(loops, self.tasks.drive(self.stopping.subscribe()));
+        };
+        let ending = async {
+            shutdown.await;
+            self.stopping.send_replace(true);
+            self.parts.platform.sleep(self.policy().timeouts.shutdown).await;
+        };
+        match select(work.boxed(), ending.boxed()).await {
+            Either::Left(_) => tracing::info!("every loop has ended"),
+            Either::Right(_) => tracing::warn!("work in flight was given up; the next leader recovers it"),
+        }
+        self.resign().await;
+    }
+
+    /// What one cycle of the scheduler sees: for `rrctl snapshot`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn snapshot(&self) -> PortResult<Snapshot> {
+        observe::everything(self).await
+    }
+
+    /// One cycle of the scheduler, followed until what it began has ended: for `schedule --once`.
+    ///
+    /// # Errors
+    /// When the lease is somebody else's, or the store cannot be read.
+    pub async fn schedule_once(&self) -> PortResult<()> {
+        self.acquire().await?;
+        let proof = self.proof().ok_or_else(cycle::not_leading)?;
+        let cycle = self.schedule_cycle(proof);
+        let once = async {
+            let result = cycle.await;
+            self.stopping.send_replace(true);
+            result
+        };
+        let (result, ()) = futures::join!(once, self.tasks.drive(self.stopping.subscribe()));
+        self.resign().await;
+        result
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.platform.now()
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.parts.policy.borrow())
+    }
+
+    /// The proof of leadership, while it holds.
+    fn proof(&self) -> Option<LeaderProof> {
+        let now = self.now();
+        self.leading.borrow().as_ref().map(|leading| leading.proof.clone()).filter(|proof| proof.holds(now))
+    }
+}

@@ -39,6 +39,11 @@ impl<T> Observed<T> {
         }
     }
 
+    /// Whether it is there for certain.
+    pub const fn is_present(&self) -> bool {
+        matches!(self, Self::Present(_))
+    }
+
     /// Whether we looked and it is certainly not there.
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)

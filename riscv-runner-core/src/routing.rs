@@ -2,7 +2,7 @@
 //!
 //! There is no rule in code.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,8 @@ use crate::{
     job::Placement,
     labels::LabelSet,
     policy::Policy,
+    scope::{PoolKey, ScopeRef},
+    snapshot::{Snapshot, Warm},
 };
 
 /// How a rule's labels are compared with a job's.
@@ -228,4 +230,33 @@ fn placement(policy: &Policy, rule: &Route) -> Option<Placement> {
         pool: rule.pool.clone(),
         image: rule.image.clone().unwrap_or_else(|| pool.image.clone()),
     })
+}
+
+/// Idle runners that rules keep: for every organization that has demand or workers of a rule's labels.
+#[must_use]
+pub fn warm(policy: &Policy, snapshot: &Snapshot) -> BTreeMap<PoolKey, Warm> {
+    let rules: Vec<_> = policy.routes.iter().filter(|rule| rule.warm > 0).collect();
+    if rules.is_empty() {
+        return BTreeMap::new();
+    }
+    let waiting = snapshot
+        .demand
+        .iter()
+        .filter_map(|(key, demand)| Some((key.clone(), &demand.waiting.first()?.scope)));
+    let working = snapshot.workers.values().map(|worker| (worker.key(), &worker.scope));
+    let known: BTreeMap<PoolKey, &ScopeRef> = waiting.chain(working).collect();
+    let organizations = known.into_iter().filter(|(key, _)| key.scope.kind() == EntityKind::Organization);
+    let wish = |(key, scope): (PoolKey, &ScopeRef)| {
+        let entity = Entity { id: scope.entity, kind: EntityKind::Organization, login: scope.login.clone() };
+        let fits = |rule: &&&Route| {
+            rule.labels == key.labels
+                && rule.repositories.is_empty()
+                && rule.app.is_none_or(|app| app == EntityKind::Organization)
+                && (rule.entities.is_empty() || rule.entities.iter().any(|pattern| pattern.matches(&entity)))
+        };
+        let rule = rules.iter().find(fits)?;
+        let placement = placement(policy, rule)?;
+        Some((key, Warm { count: rule.warm, scope: scope.clone(), placement }))
+    };
+    organizations.filter_map(wish).collect()
 }

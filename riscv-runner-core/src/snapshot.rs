@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backoff::Backoff,
     controls::Controls,
-    ids::{EntityId, InstallationId, JobId, NodeName, PoolName, RepoName, WorkerName},
+    ids::{EntityId, InstallationId, JobId, NodeName, PoolName, RepoName, RunnerName, WorkerName},
     job::Placement,
-    observed::Observed,
+    observed::{Observed, Why},
     pod::{Node, Pod},
     quarantine::Quarantine,
-    runner::{RunnerListing, Sightings},
+    runner::{Runner, RunnerListing, Sightings},
     scope::{PoolKey, Scope, ScopeRef},
     worker::Worker,
 };
@@ -47,6 +47,8 @@ pub struct Demand {
     /// How many jobs wait for each pool; together they are `pending`. Routing usually sends all jobs
     /// of a key to one pool, but a rule may single out a repository.
     pub pending_by_pool: BTreeMap<PoolName, u32>,
+    /// How many of the oldest waiting jobs were not read, because workers are on their way for them.
+    pub skipped: u32,
     /// Waiting jobs that were read, oldest first: as many as could be served now.
     pub waiting: Vec<PendingJob>,
 }
@@ -106,6 +108,8 @@ pub struct Snapshot {
     pub pods: Observed<BTreeMap<WorkerName, Pod>>,
     /// Our secrets, by name, with when they were created.
     pub secrets: Observed<BTreeMap<WorkerName, Timestamp>>,
+    /// How to address the scopes of `runners`.
+    pub scopes: Vec<ScopeRef>,
     /// Registrations by scope; a scope that is missing was not looked at.
     #[serde(with = "crate::snapshot::pairs")]
     pub runners: BTreeMap<Scope, Observed<RunnerListing>>,
@@ -139,6 +143,7 @@ impl Snapshot {
             nodes: Observed::Present(BTreeMap::new()),
             pods: Observed::Present(BTreeMap::new()),
             secrets: Observed::Present(BTreeMap::new()),
+            scopes: Vec::new(),
             runners: BTreeMap::new(),
             sightings: BTreeMap::new(),
             controls: Controls {
@@ -154,6 +159,27 @@ impl Snapshot {
             quarantines: BTreeMap::new(),
             refused_images: BTreeMap::new(),
             installations: BTreeMap::new(),
+        }
+    }
+
+    /// What is known of the pod of this name.
+    #[must_use]
+    pub fn pod(&self, name: &WorkerName) -> Observed<&Pod> {
+        self.pods.and_find(|pods| pods.get(name))
+    }
+
+    /// What is known of the node of this name.
+    #[must_use]
+    pub fn node(&self, name: &NodeName) -> Observed<&Node> {
+        self.nodes.and_find(|nodes| nodes.get(name))
+    }
+
+    /// What is known of the registration of a worker.
+    #[must_use]
+    pub fn runner(&self, worker: &Worker) -> Observed<&Runner> {
+        match self.runners.get(&worker.scope.scope()) {
+            Some(listing) => listing.and_find(|runners| runners.get(&RunnerName::from(&worker.name))),
+            None => Observed::Unknown(Why::NotLooked),
         }
     }
 

@@ -272,6 +272,13 @@ pub trait SchedulingStore: Send + Sync {
     /// When the store cannot be read.
     async fn workers_named(&self, names: &[WorkerName]) -> PortResult<BTreeMap<WorkerName, Worker>>;
 
+    /// The scopes of workers that were reserved or ended at or after `since`: where registrations of
+    /// ours may be left.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn scopes_of_workers(&self, since: Timestamp) -> PortResult<Vec<ScopeRef>>;
+
     /// What holds beside demand and supply.
     ///
     /// # Errors

@@ -1,0 +1,79 @@
+//! How every loop runs: woken or by its tick, only while leading, one cycle at a time, and never
+//! ended by an error or a panic of one cycle.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
+
+use super::{Engine, wake::Wake};
+use crate::{
+    policy::Policy,
+    ports::{EngineEvent, LeaderProof, LoopName, PortError, PortErrorKind, PortResult},
+};
+
+pub(super) fn not_leading() -> PortError {
+    PortError::new(PortErrorKind::NotLeader, "act", "another replica leads")
+}
+
+impl Engine {
+    /// Runs cycles until the engine stops.
+    pub(super) async fn repeat<'a, C>(
+        &'a self,
+        name: LoopName,
+        wake: &Wake,
+        period: fn(&Policy) -> Duration,
+        cycle: C,
+    ) where
+        C: Fn(&'a Self, LeaderProof) -> BoxFuture<'a, PortResult<()>> + Send,
+    {
+        let mut stopping = self.stopping.subscribe();
+        let mut leading = self.leading.subscribe();
+        while !*stopping.borrow_and_update() {
+            let Some(proof) = self.proof() else {
+                let elected = Box::pin(leading.changed());
+                let _ = select(elected, Box::pin(stopping.changed())).await;
+                continue;
+            };
+            self.contained(name, cycle(self, proof)).await;
+            let policy = self.policy();
+            let tick = self.parts.platform.sleep(period(&policy));
+            let next = async {
+                if let Either::Left(_) = select(Box::pin(wake.woken()), tick).await {
+                    self.parts.platform.sleep(policy.timeouts.debounce).await;
+                }
+            };
+            let _ = select(Box::pin(next), Box::pin(stopping.changed())).await;
+        }
+    }
+
+    /// One cycle, its error logged and its panic contained.
+    pub(super) async fn contained(&self, name: LoopName, cycle: BoxFuture<'_, PortResult<()>>) {
+        let begun = self.now();
+        let result = AssertUnwindSafe(cycle).catch_unwind().await;
+        let ok = match result {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) if error.kind() == PortErrorKind::NotLeader => {
+                tracing::info!(name = name.as_str(), "the lease was lost during a cycle");
+                self.depose();
+                false
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    name = name.as_str(),
+                    error = error.chain(),
+                    "a cycle failed; the next one tries again"
+                );
+                false
+            }
+            Err(_) => {
+                tracing::error!(name = name.as_str(), "a cycle panicked; this is a defect, please report it");
+                false
+            }
+        };
+        let took = crate::backoff::age(self.now(), begun);
+        self.parts.observer.observe(EngineEvent::Cycle { name, took, ok });
+    }
+}

@@ -1,0 +1,87 @@
+//! Lost webhooks: GitHub's own log of deliveries against ours; what never arrived is asked for again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::{
+    entity::EntityKind,
+    ids::DeliveryGuid,
+    polling::lost_deliveries,
+    ports::{EngineEvent, HookDelivery, LeaderProof, PortResult},
+};
+
+/// How far back a sweep looks: three of its periods, so that one that fails loses nothing.
+const LOOK_BACK: Duration = Duration::from_secs(15 * 60);
+/// GitHub delivers again only what is at most three days old.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(3 * 24 * 3600);
+
+impl Engine {
+    /// One sweep over GitHub's log.
+    pub(super) fn deliveries_cycle(&self, proof: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
+        async move {
+            let now = self.now();
+            let since = self.sweep_since(now).await?;
+            let mut complete = true;
+            for app in [EntityKind::Organization, EntityKind::User] {
+                match self.parts.forge.hook_deliveries(app, since).await {
+                    Ok(attempts) => self.ask_again(&proof, app, &attempts, now).await?,
+                    Err(error) => {
+                        complete = false;
+                        tracing::warn!(%app, error = error.chain(), "GitHub's log of deliveries could not be read");
+                    }
+                }
+            }
+            if complete {
+                self.memory.lock().deliveries_read = Some(now);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    /// From where to look: over the outage at first, then a little more than since the last sweep.
+    async fn sweep_since(&self, now: Timestamp) -> PortResult<Timestamp> {
+        let read = self.memory.lock().deliveries_read;
+        let from = match read {
+            Some(read) => Some(read),
+            None => self.parts.store.last_delivery_at().await?,
+        };
+        let oldest = now.checked_sub(LONGEST_OUTAGE).unwrap_or(now);
+        let usual = now.checked_sub(LOOK_BACK).unwrap_or(now);
+        Ok(from.map_or(usual, |from| from.checked_sub(LOOK_BACK).unwrap_or(from)).clamp(oldest, usual))
+    }
+
+    async fn ask_again(
+        &self,
+        proof: &LeaderProof,
+        app: EntityKind,
+        attempts: &[HookDelivery],
+        now: Timestamp,
+    ) -> PortResult<()> {
+        let candidates = lost_deliveries(attempts, now);
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let guids: Vec<DeliveryGuid> = candidates.keys().cloned().collect();
+        let known: BTreeSet<_> = self.parts.store.known_deliveries(&guids).await?.into_iter().collect();
+        let lost: BTreeMap<_, _> = candidates.into_iter().filter(|(guid, _)| !known.contains(guid)).collect();
+        for (guid, attempt) in lost {
+            match self.parts.forge.redeliver(proof, app, attempt).await {
+                Ok(()) => {
+                    tracing::info!(%guid, "a lost delivery was asked for again");
+                    self.parts.observer.observe(EngineEvent::Recovered { kind: "lost_delivery" });
+                }
+                Err(error) => {
+                    tracing::warn!(%guid, error = error.chain(), "a lost delivery could not be asked for again");
+                }
+            }
+        }
+        Ok(())
+    }
+}

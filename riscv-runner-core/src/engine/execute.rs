@@ -1,0 +1,203 @@
+//! Executing the reconciling steps. One that fails does not stop the others; the next cycle is the retry.
+
+use futures::stream::{self, StreamExt};
+
+use super::Engine;
+use crate::{
+    failure::{Diagnostics, FailureInfo, FailureReason},
+    ids::{ImageRef, WorkerName},
+    plan::{Action, EndWorker, Plan, PodEnd, Step, action::Registration},
+    ports::{Cas, Deletion, EngineEvent, Grace, LeaderProof, PortErrorKind, PortResult, WorkerChange},
+    worker::{Worker, WorkerStatus},
+};
+
+/// How many steps run at the same time: they wait for the store, the cluster or GitHub, not for us.
+const CONCURRENT_STEPS: usize = 8;
+
+impl Engine {
+    /// Executes the plan's steps, a few at a time. Steps about one worker keep their order.
+    pub(super) async fn execute(&self, plan: Plan) {
+        let mut groups: Vec<Vec<Step>> = Vec::new();
+        let mut places: std::collections::BTreeMap<WorkerName, usize> = std::collections::BTreeMap::new();
+        for step in plan.steps {
+            let place = *places.entry(step.action.worker().clone()).or_insert_with(|| {
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            groups[place].push(step);
+        }
+        stream::iter(groups)
+            .for_each_concurrent(CONCURRENT_STEPS, |group| async move {
+                for step in group {
+                    self.step(step).await;
+                }
+            })
+            .await;
+    }
+
+    async fn step(&self, step: Step) {
+        let Some(proof) = self.proof() else { return };
+        let worker = step.action.worker().clone();
+        let name = step.action.name();
+        match self.act(&proof, step.action).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == PortErrorKind::NotLeader => self.depose(),
+            Err(error) => {
+                tracing::warn!(%worker, action = name, error = error.chain(), "a step failed; the next cycle tries again");
+            }
+        }
+    }
+
+    async fn act(&self, proof: &LeaderProof, action: Action) -> PortResult<()> {
+        let parts = &self.parts;
+        match action {
+            // Only the schedule loop provisions, through its reservations.
+            Action::Provision(_) => Ok(()),
+            Action::NoteBound { worker, from, node } => {
+                let _ =
+                    parts.store.change_worker(proof, &worker, from, &WorkerChange::Bound { node }).await?;
+                Ok(())
+            }
+            Action::MarkRunning { worker, from, node, at } => {
+                let _ = parts
+                    .store
+                    .change_worker(proof, &worker, from, &WorkerChange::Running { node, at })
+                    .await?;
+                Ok(())
+            }
+            Action::MarkCompleted { worker, from, at, key, node } => {
+                if parts.store.change_worker(proof, &worker, from, &WorkerChange::Completed { at }).await?
+                    == Cas::Done
+                {
+                    parts.wakes.schedule.wake();
+                    parts.store.clear_backoff(proof, &key).await?;
+                    if let Some(node) = node {
+                        parts.store.set_quarantine(proof, &node, None).await?;
+                    }
+                }
+                Ok(())
+            }
+            Action::MarkGone { worker, from } => {
+                let change = WorkerChange::RegistrationGone { at: self.now() };
+                let _ = parts.store.change_worker(proof, &worker, from, &change).await?;
+                parts.wakes.schedule.wake();
+                Ok(())
+            }
+            Action::End(end) => self.end(proof, end).await,
+            Action::Adopt { worker, uid, identity, node, created_at } => {
+                let row = Worker {
+                    name: worker,
+                    scope: identity.scope,
+                    labels: identity.labels,
+                    pool: identity.pool,
+                    image: identity.image,
+                    status: WorkerStatus::Pending,
+                    node,
+                    pod_uid: Some(uid),
+                    runner: None,
+                    created_at,
+                    running_at: None,
+                    completed_at: None,
+                    online_at: None,
+                    gone_at: None,
+                    failure: None,
+                    job: None,
+                };
+                if parts.store.adopt_worker(proof, &row).await? == Cas::Done {
+                    parts.observer.observe(EngineEvent::Recovered { kind: "adopted_pod" });
+                }
+                Ok(())
+            }
+            Action::KillPod { worker, uid, registration } => {
+                if self.may_end(proof, &worker, registration.as_ref()).await? {
+                    parts.cluster.kill(proof, &worker, &uid).await?;
+                    parts.observer.observe(EngineEvent::Recovered { kind: "left_over_pod" });
+                }
+                Ok(())
+            }
+            Action::DeletePod { worker, uid } => {
+                parts.cluster.delete(proof, &worker, &uid, Grace::Default).await
+            }
+            Action::DeleteSecret { worker } => parts.cluster.delete_secret(proof, &worker).await,
+            Action::Deregister { worker, registration } => {
+                if self.may_end(proof, &worker, Some(&registration)).await? {
+                    parts.observer.observe(EngineEvent::Recovered { kind: "left_over_registration" });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes the registration; whether the runner may be ended. GitHub's refusal means that a job
+    /// runs, whatever else we believe.
+    async fn may_end(
+        &self,
+        proof: &LeaderProof,
+        worker: &WorkerName,
+        registration: Option<&Registration>,
+    ) -> PortResult<bool> {
+        let Some(Registration { scope, runner }) = registration else { return Ok(true) };
+        match self.parts.forge.delete_runner(proof, scope, *runner).await? {
+            Deletion::Deleted | Deletion::Gone => Ok(true),
+            Deletion::Busy => {
+                tracing::info!(%worker, "GitHub says that the runner is busy; it is left alone");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn end(&self, proof: &LeaderProof, end: EndWorker) -> PortResult<()> {
+        if end.is_destructive() && !self.may_end(proof, &end.worker, end.registration.as_ref()).await? {
+            return Ok(());
+        }
+        let diagnostics = match (&end.pod, end.reason) {
+            (PodEnd::Nothing, FailureReason::PodMissing) => Diagnostics::default(),
+            (PodEnd::Nothing | PodEnd::Kill { .. } | PodEnd::ForceDelete { .. }, _) => {
+                self.parts.cluster.diagnose(&end.worker).await
+            }
+        };
+        let change = WorkerChange::Failed {
+            at: end.at,
+            reason: end.reason,
+            info: Box::new(FailureInfo::pod(end.reason, diagnostics)),
+            backoff: end.backoff,
+            quarantine: end.quarantine.clone(),
+        };
+        if self.parts.store.change_worker(proof, &end.worker, end.from, &change).await? == Cas::Stale {
+            return Ok(());
+        }
+        self.parts.observer.observe(EngineEvent::WorkerFailed { reason: end.reason });
+        self.parts.wakes.schedule.wake();
+        self.parts.wakes.jobs.wake();
+        if let Some(image) = &end.refused_image {
+            self.refuse(proof, image).await?;
+        }
+        match &end.pod {
+            PodEnd::Kill { uid } => self.parts.cluster.kill(proof, &end.worker, uid).await?,
+            PodEnd::ForceDelete { uid } => {
+                self.parts.cluster.delete(proof, &end.worker, uid, Grace::Zero).await?;
+            }
+            PodEnd::Nothing => {
+                // Nothing runs any more, so this is tidiness: what is left is found by the clean-up.
+                self.may_end(proof, &end.worker, end.registration.as_ref()).await?;
+                self.parts.cluster.delete_secret(proof, &end.worker).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn refuse(&self, proof: &LeaderProof, image: &ImageRef) -> PortResult<()> {
+        tracing::error!(%image, "GitHub refuses the runner of this image as too old; nothing is minted for it until the image is replaced");
+        self.parts.store.refuse_image(proof, image, Some(self.now())).await
+    }
+
+    /// A change of a row that nothing depends on: a failure is logged and mended by a later cycle.
+    pub(super) async fn change(&self, worker: &WorkerName, from: WorkerStatus, change: &WorkerChange) {
+        let Some(proof) = self.proof() else { return };
+        match self.parts.store.change_worker(&proof, worker, from, change).await {
+            Ok(Cas::Done | Cas::Stale) => {}
+            Err(error) if error.kind() == PortErrorKind::NotLeader => self.depose(),
+            Err(error) => tracing::warn!(%worker, error = error.chain(), "a worker's row was not changed"),
+        }
+    }
+}

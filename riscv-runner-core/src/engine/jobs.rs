@@ -1,0 +1,199 @@
+//! Jobs whose state is doubtful: asked about, and brought up to what GitHub says.
+
+use std::collections::BTreeMap;
+
+use futures::{
+    future::{BoxFuture, FutureExt},
+    stream::{self, StreamExt},
+};
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::{
+    ids::JobId,
+    job::{JobEvent, Loss},
+    policy::Policy,
+    polling::{self, Asked, Question},
+    ports::{
+        DoubtfulJob, EngineEvent, JobReport, JobSighting, LeaderProof, PortErrorKind, PortResult, RunRef,
+    },
+};
+
+/// How many rows one cycle looks through.
+const ROWS: u32 = 5_000;
+/// How many questions one cycle asks: at a cycle per 15 s this is 2,400 an hour for all installations.
+const QUESTIONS: usize = 10;
+/// How many are asked at the same time.
+const CONCURRENT_QUESTIONS: usize = 4;
+
+impl Engine {
+    /// One cycle of asking about doubtful jobs.
+    pub(super) fn jobs_cycle(&self, proof: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
+        async move {
+            let policy = self.policy();
+            let now = self.now();
+            let before = now.checked_sub(policy.timeouts.jobs_poll).unwrap_or(now);
+            let jobs = self.parts.store.doubtful_jobs(before, ROWS).await?;
+            let questions = {
+                let mut memory = self.memory.lock();
+                let held: std::collections::BTreeSet<JobId> =
+                    jobs.iter().map(|doubtful| doubtful.job.facts.id).collect();
+                memory.asked.retain(|job, _| held.contains(job));
+                polling::questions(&jobs, &memory.asked, now, &policy.timeouts, QUESTIONS)
+            };
+            let held: BTreeMap<JobId, &DoubtfulJob> =
+                jobs.iter().map(|doubtful| (doubtful.job.facts.id, doubtful)).collect();
+            let (held, policy, proof) = (&held, &policy, &proof);
+            stream::iter(questions)
+                .for_each_concurrent(CONCURRENT_QUESTIONS, |question| async move {
+                    self.ask(proof, question, held, policy).await;
+                })
+                .await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    async fn ask(
+        &self,
+        proof: &LeaderProof,
+        question: Question,
+        held: &BTreeMap<JobId, &DoubtfulJob>,
+        policy: &Policy,
+    ) {
+        let answered = match &question {
+            Question::Run(run, jobs) => self.ask_run(proof, run, jobs, held, policy).await,
+            Question::Job(job) => {
+                let doubtful = held.get(&job.job).copied();
+                match (self.parts.forge.job(job).await, doubtful) {
+                    (Ok(sighting), Some(doubtful)) => {
+                        self.learn_sighting(proof, doubtful, &sighting, policy).await
+                    }
+                    (Ok(_), None) => Ok(()),
+                    (Err(error), _) => Err(error),
+                }
+            }
+        };
+        let now = self.now();
+        let jobs = match &question {
+            Question::Run(_, jobs) => jobs.as_slice(),
+            Question::Job(job) => std::slice::from_ref(&job.job),
+        };
+        self.note_asked(jobs, held, now);
+        if let Err(error) = answered {
+            tracing::warn!(
+                ?question,
+                error = error.chain(),
+                "jobs could not be looked up; asked again later"
+            );
+        }
+    }
+
+    fn note_asked(&self, jobs: &[JobId], held: &BTreeMap<JobId, &DoubtfulJob>, now: Timestamp) {
+        let mut memory = self.memory.lock();
+        for (job, doubtful) in jobs.iter().filter_map(|job| Some((job, held.get(job)?))) {
+            let row = doubtful.updated_at;
+            let times = memory.asked.get(job).filter(|asked| asked.row == row).map_or(0, |asked| asked.times);
+            memory.asked.insert(*job, Asked { at: now, times: times.saturating_add(1), row });
+        }
+    }
+
+    async fn ask_run(
+        &self,
+        proof: &LeaderProof,
+        run: &RunRef,
+        jobs: &[JobId],
+        held: &BTreeMap<JobId, &DoubtfulJob>,
+        policy: &Policy,
+    ) -> PortResult<()> {
+        let reports = match self.parts.forge.run_jobs(run).await {
+            Ok(reports) => reports,
+            Err(error) if error.kind() == PortErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let by_job: BTreeMap<JobId, &JobReport> = reports.iter().map(|report| (report.job, report)).collect();
+        for doubtful in jobs.iter().filter_map(|job| held.get(job).copied()) {
+            match by_job.get(&doubtful.job.facts.id) {
+                Some(report) => self.learn(proof, doubtful, report, policy).await?,
+                // The run lists its latest attempt alone; only the job's own page says that it is gone.
+                None => self.ask_job(proof, doubtful, policy).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_job(&self, proof: &LeaderProof, doubtful: &DoubtfulJob, policy: &Policy) -> PortResult<()> {
+        let facts = &doubtful.job.facts;
+        let job = crate::ports::JobRef {
+            installation: facts.installation,
+            app: facts.entity.kind,
+            repo: facts.repo.clone(),
+            job: facts.id,
+        };
+        let sighting = self.parts.forge.job(&job).await?;
+        self.learn_sighting(proof, doubtful, &sighting, policy).await
+    }
+
+    async fn learn_sighting(
+        &self,
+        proof: &LeaderProof,
+        doubtful: &DoubtfulJob,
+        sighting: &JobSighting,
+        policy: &Policy,
+    ) -> PortResult<()> {
+        let attempt = doubtful.job.state.attempt;
+        let loss = match sighting {
+            JobSighting::Found(report) => return self.learn(proof, doubtful, report, policy).await,
+            JobSighting::JobNotFound => Loss::JobNotFound,
+            JobSighting::InstallationNotFound => Loss::InstallationNotFound,
+        };
+        self.join(proof, doubtful, JobEvent::Lost { attempt, loss }).await
+    }
+
+    async fn learn(
+        &self,
+        proof: &LeaderProof,
+        doubtful: &DoubtfulJob,
+        report: &JobReport,
+        policy: &Policy,
+    ) -> PortResult<()> {
+        let now = self.now();
+        let conclusion = if polling::still_asked(doubtful, report, now, &policy.timeouts) {
+            let facts = &doubtful.job.facts;
+            let run = RunRef {
+                installation: facts.installation,
+                app: facts.entity.kind,
+                repo: facts.repo.clone(),
+                run: report.run,
+            };
+            self.parts.forge.run_conclusion(&run).await?
+        } else {
+            None
+        };
+        match polling::events_of(doubtful, Some(report), conclusion.as_deref(), now, &policy.timeouts) {
+            Some(event) => self.join(proof, doubtful, event).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn join(&self, proof: &LeaderProof, doubtful: &DoubtfulJob, event: JobEvent) -> PortResult<()> {
+        let job = doubtful.job.facts.id;
+        let write = self.parts.store.join_job(proof, job, &event).await?;
+        tracing::info!(%job, ?event, ?write, "GitHub, when asked, knew more");
+        if write.wakes_scheduler() {
+            self.parts.observer.observe(EngineEvent::Recovered { kind: recovery(&event) });
+            self.parts.wakes.schedule.wake();
+        }
+        Ok(())
+    }
+}
+
+const fn recovery(event: &JobEvent) -> &'static str {
+    match event {
+        JobEvent::Queued | JobEvent::InProgress(_) | JobEvent::ConfirmedRunning(_) => "missed_in_progress",
+        JobEvent::Completed { .. } => "missed_completed",
+        JobEvent::Requeued { .. } => "requeued_job",
+        JobEvent::Revived { .. } => "revived_job",
+        JobEvent::Lost { .. } => "lost_job",
+    }
+}

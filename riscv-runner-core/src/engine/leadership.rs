@@ -1,0 +1,84 @@
+//! Leadership: a lease with an epoch. Who does not hold it observes, and nothing else.
+
+use std::time::Duration;
+
+use futures::future::select;
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::ports::{EngineEvent, LeaderProof, PortResult};
+
+/// This replica leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leading {
+    /// What it may act with.
+    pub proof: LeaderProof,
+    /// Since when, without interruption.
+    pub since: Timestamp,
+}
+
+/// A lease is renewed this often in its time, so that two failures in a row do not lose it.
+const RENEWALS_PER_LEASE: u32 = 4;
+
+impl Engine {
+    /// Takes and renews the lease until the engine stops.
+    pub(super) async fn leadership(&self) {
+        let mut stopping = self.stopping.subscribe();
+        while !*stopping.borrow_and_update() {
+            if let Err(error) = self.acquire().await {
+                tracing::warn!(error = error.chain(), "the lease could not be renewed");
+            }
+            let pause = self.parts.platform.sleep(self.policy().timeouts.lease / RENEWALS_PER_LEASE);
+            let _ = select(pause, Box::pin(stopping.changed())).await;
+        }
+    }
+
+    /// Asks for the lease once.
+    pub(super) async fn acquire(&self) -> PortResult<()> {
+        let ttl: Duration = self.policy().timeouts.lease;
+        let asked_at = self.now();
+        let answer = self.parts.store.acquire_lease(&self.parts.replica, ttl, asked_at).await;
+        if !matches!(&answer, Ok(Some(_))) && self.proof().is_none() {
+            self.depose();
+        }
+        match answer? {
+            Some(proof) => self.lead(&proof),
+            None => self.depose(),
+        }
+        Ok(())
+    }
+
+    fn lead(&self, proof: &LeaderProof) {
+        let now = self.now();
+        let begins = self.leading.send_if_modified(|leading| {
+            let same = leading.as_ref().filter(|known| known.proof.epoch() == proof.epoch());
+            let since = same.map_or(now, |known| known.since);
+            let begins = same.is_none();
+            *leading = Some(Leading { proof: proof.clone(), since });
+            begins
+        });
+        if begins {
+            tracing::info!(epoch = %proof.epoch(), "this replica leads");
+            self.memory.forget();
+            self.parts.observer.observe(EngineEvent::Leading(true));
+        }
+    }
+
+    /// Stops leading: nothing is changed any more until the lease is ours again.
+    pub(super) fn depose(&self) {
+        let ended = self.leading.send_if_modified(|leading| leading.take().is_some());
+        if ended {
+            tracing::warn!("this replica does not lead any more");
+            self.parts.observer.observe(EngineEvent::Leading(false));
+        }
+    }
+
+    /// Gives the lease back.
+    pub(super) async fn resign(&self) {
+        let Some(proof) = self.proof() else { return };
+        if let Err(error) = self.parts.store.release_lease(&proof).await {
+            tracing::warn!(error = error.chain(), "the lease was not given back; it ends by itself");
+        }
+        self.depose();
+    }
+}

@@ -1,0 +1,138 @@
+//! Observing: facts from the ports into one snapshot. What cannot be had is unknown, never absent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Engine;
+use crate::{
+    ids::{InstallationId, RepoName, WorkerName},
+    observed::{Observed, Why},
+    plan::heads,
+    policy::Policy,
+    ports::{HeadRequest, PortErrorKind, PortResult},
+    routing,
+    snapshot::{DemandByKey, Snapshot},
+};
+
+/// The result of a look, as knowledge.
+pub(super) fn known<T>(what: &'static str, result: PortResult<T>) -> Observed<T> {
+    match result {
+        Ok(value) => Observed::Present(value),
+        Err(error) => {
+            tracing::warn!(what, error = error.chain(), "could not observe");
+            Observed::Unknown(match error.kind() {
+                PortErrorKind::RateLimited { .. } => Why::RateLimited,
+                PortErrorKind::Transient
+                | PortErrorKind::Conflict
+                | PortErrorKind::Denied
+                | PortErrorKind::NotFound
+                | PortErrorKind::NotLeader
+                | PortErrorKind::Bug => Why::Failed,
+            })
+        }
+    }
+}
+
+/// Counts, workers, boards and what holds beside them: three statements and two looks at watches.
+pub(super) async fn counts(engine: &Engine) -> PortResult<Snapshot> {
+    let parts = &engine.parts;
+    let (demand, workers, standing, nodes, pods) = futures::join!(
+        parts.store.demand(),
+        parts.store.live_workers(),
+        parts.store.standing(),
+        parts.cluster.nodes(),
+        parts.cluster.pods(),
+    );
+    let standing = standing?;
+    let mut snapshot = blank(engine);
+    snapshot.demand = demand?;
+    snapshot.workers = workers?;
+    snapshot.nodes = known("nodes", nodes);
+    snapshot.pods = known("pods", pods);
+    snapshot.controls = standing.controls;
+    snapshot.backoffs = standing.backoffs;
+    snapshot.quarantines = standing.quarantines;
+    snapshot.refused_images = standing.refused_images;
+    Ok(snapshot)
+}
+
+fn blank(engine: &Engine) -> Snapshot {
+    let now = engine.now();
+    let mut snapshot = Snapshot::empty(now);
+    snapshot.seed = engine.parts.platform.seed();
+    snapshot.watching_since = engine.leading.borrow().as_ref().map_or(now, |leading| leading.since);
+    snapshot.sightings = engine.memory.lock().sightings.clone();
+    snapshot.secrets = Observed::Unknown(Why::NotLooked);
+    snapshot
+}
+
+/// What the scheduler's cycle knows: the counts, and the waiting jobs that could be served. The second
+/// value says whether more jobs wait than were read.
+pub(super) async fn demand_and_supply(engine: &Engine, policy: &Policy) -> PortResult<(Snapshot, bool)> {
+    let mut snapshot = counts(engine).await?;
+    let reading = heads::heads(&snapshot, policy);
+    let mut truncated = false;
+    if !reading.heads.is_empty() {
+        let except: Vec<RepoName> = snapshot.controls.paused_repos.keys().cloned().collect();
+        let waiting = engine.parts.store.waiting(&reading.heads, &except, &reading.slots).await?;
+        let asked: u32 = reading.heads.iter().map(|head| head.limit).sum();
+        let read: usize = waiting.values().map(Vec::len).sum();
+        truncated = read < asked as usize;
+        fill(&mut snapshot.demand, &reading.heads, waiting);
+    }
+    complete(engine, policy, &mut snapshot);
+    Ok((snapshot, truncated))
+}
+
+/// Everything that can be known: every waiting job, every row that something points to.
+pub(super) async fn everything(engine: &Engine) -> PortResult<Snapshot> {
+    let mut snapshot = counts(engine).await?;
+    let heads = heads::every_head(&snapshot);
+    if !heads.is_empty() {
+        let waiting = engine.parts.store.waiting(&heads, &[], &BTreeMap::new()).await?;
+        fill(&mut snapshot.demand, &heads, waiting);
+    }
+    snapshot.ended = rows_of_left_overs(engine, &snapshot, &BTreeSet::new()).await?;
+    complete(engine, &engine.policy(), &mut snapshot);
+    Ok(snapshot)
+}
+
+fn fill(
+    demand: &mut DemandByKey,
+    heads: &[HeadRequest],
+    mut waiting: BTreeMap<crate::scope::PoolKey, Vec<crate::snapshot::PendingJob>>,
+) {
+    for head in heads {
+        if let Some(entry) = demand.get_mut(&head.key) {
+            entry.skipped = head.skip;
+            entry.waiting = waiting.remove(&head.key).unwrap_or_default();
+        }
+    }
+}
+
+fn complete(engine: &Engine, policy: &Policy, snapshot: &mut Snapshot) {
+    let installations: BTreeSet<InstallationId> = snapshot
+        .demand
+        .values()
+        .flat_map(|demand| &demand.waiting)
+        .map(|job| job.scope.installation)
+        .collect();
+    snapshot.installations =
+        installations.into_iter().map(|id| (id, engine.parts.forge.health(id))).collect();
+    snapshot.warm = routing::warm(policy, snapshot);
+}
+
+/// Rows of pods that still run, and of other names, that no live worker stands for.
+pub(super) async fn rows_of_left_overs(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    names: &BTreeSet<WorkerName>,
+) -> PortResult<BTreeMap<WorkerName, crate::worker::Worker>> {
+    let pods = snapshot.pods.present().into_iter().flatten();
+    let left = pods.filter(|(_, pod)| pod.holds_slot()).map(|(name, _)| name).chain(names);
+    let names: BTreeSet<_> = left.filter(|name| !snapshot.workers.contains_key(*name)).cloned().collect();
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let names: Vec<_> = names.into_iter().collect();
+    engine.parts.store.workers_named(&names).await
+}

@@ -1,0 +1,215 @@
+//! Provisioning: reserve, mint, create, confirm. Each step's failure undoes what came before it and
+//! leaves the job as demand; an answer that was lost is not a failure.
+
+use std::sync::Arc;
+
+use futures::future::FutureExt;
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::{
+    failure::{Diagnostics, FailureInfo, FailureReason},
+    plan::{
+        Provision,
+        mint_failure::{self, MintFailure},
+        names::{Chance, worker_name},
+    },
+    ports::{
+        Deletion, EngineEvent, LeaderProof, MintError, MintRequest, Minted, PodRequest, PortErrorKind,
+        PortResult, ProvisionStep, Reservation, Reserved, WorkerChange,
+    },
+    worker::WorkerStatus,
+};
+
+/// How many names are tried when one is taken.
+const NAME_TRIES: usize = 5;
+
+impl Engine {
+    /// Reserves all at once, and begins to make what was reserved.
+    pub(super) async fn reserve_and_begin(
+        &self,
+        proof: &LeaderProof,
+        provisions: Vec<Arc<Provision>>,
+    ) -> PortResult<()> {
+        let at = self.now();
+        let reservations: Vec<_> = provisions.iter().map(|provision| reservation(provision, at)).collect();
+        let answers = self.parts.store.reserve(proof, &reservations).await?;
+        self.took(ProvisionStep::Reserve, at);
+        for (provision, answer) in provisions.into_iter().zip(answers) {
+            match answer {
+                Reserved::Yes => self.begin(provision),
+                Reserved::NameTaken => self.begin_renamed(provision),
+                Reserved::EntityAtCap | Reserved::PoolAtCap | Reserved::DemandMet => {
+                    tracing::info!(worker = %provision.name, ?answer, "not reserved: others were first");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, provision: Arc<Provision>) {
+        let Some(engine) = self.this.upgrade() else { return };
+        self.tasks.begin(async move { engine.make(&provision).await }.boxed());
+    }
+
+    fn begin_renamed(&self, provision: Arc<Provision>) {
+        let Some(engine) = self.this.upgrade() else { return };
+        self.tasks.begin(
+            async move {
+                if let Some(renamed) = engine.reserve_other_name(&provision).await {
+                    engine.make(&renamed).await;
+                }
+            }
+            .boxed(),
+        );
+    }
+
+    /// Makes a reserved worker. A taken name is replaced, a few times.
+    async fn make(&self, provision: &Provision) {
+        // The semaphore is never closed, so waiting for a permit cannot fail.
+        let Ok(_permit) = self.provisioning.acquire().await else { return };
+        let mut current = provision.clone();
+        for _ in 0..NAME_TRIES {
+            let Some(minted) = self.mint(&current).await else { return };
+            match minted {
+                Ok(minted) => return self.create(&current, minted).await,
+                Err(NameIsTaken) => match self.reserve_other_name(&current).await {
+                    Some(renamed) => current = renamed,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn reserve_other_name(&self, provision: &Provision) -> Option<Provision> {
+        let proof = self.proof()?;
+        let mut chance = Chance::new(self.parts.platform.seed());
+        for _ in 0..NAME_TRIES {
+            let name = worker_name(&self.policy().name_prefix, &mut chance)?;
+            let renamed = Provision { name, ..provision.clone() };
+            match self
+                .parts
+                .store
+                .reserve(&proof, &[reservation(&renamed, self.now())])
+                .await
+                .ok()?
+                .first()?
+            {
+                Reserved::Yes => return Some(renamed),
+                Reserved::NameTaken => {}
+                Reserved::EntityAtCap | Reserved::PoolAtCap | Reserved::DemandMet => return None,
+            }
+        }
+        None
+    }
+
+    /// Registers the runner. `None` when the worker was given up.
+    async fn mint(&self, provision: &Provision) -> Option<Result<Minted, NameIsTaken>> {
+        let proof = self.proof()?;
+        let begun = self.now();
+        let request = MintRequest {
+            scope: provision.scope.clone(),
+            name: provision.name.clone(),
+            labels: provision.labels.clone(),
+        };
+        let error = match self.parts.forge.mint(&proof, &request).await {
+            Ok(minted) => {
+                self.took(ProvisionStep::Mint, begun);
+                return Some(Ok(minted));
+            }
+            Err(error) => error,
+        };
+        let MintFailure { reason, backs_off } = mint_failure::consequence(&error)?;
+        self.give_up(provision, reason, chain(&error), backs_off).await;
+        matches!(error, MintError::NameTaken).then_some(Err(NameIsTaken))
+    }
+
+    async fn create(&self, provision: &Provision, minted: Minted) {
+        let Some(proof) = self.proof() else { return };
+        let begun = self.now();
+        let request = PodRequest {
+            name: provision.name.clone(),
+            pool: provision.pool.clone(),
+            image: provision.image.clone(),
+            scope: provision.scope.clone(),
+            labels: provision.labels.clone(),
+            avoid: provision.avoid.iter().cloned().collect(),
+        };
+        match self.parts.cluster.create(&proof, &request, &minted.jit).await {
+            Ok(pod) => {
+                self.took(ProvisionStep::Create, begun);
+                let confirmed_at = self.now();
+                let change = WorkerChange::Provisioned { runner: Some(minted.runner), pod: pod.uid };
+                self.change(&provision.name, WorkerStatus::Pending, &change).await;
+                self.took(ProvisionStep::Confirm, confirmed_at);
+                tracing::info!(worker = %provision.name, pool = %provision.pool, "provisioned");
+            }
+            // The pod may be there: the next look at the cluster shows it, or the orphan sweep ends the row.
+            Err(error) if matches!(error.kind(), PortErrorKind::Transient | PortErrorKind::NotLeader) => {
+                tracing::warn!(worker = %provision.name, error = error.chain(), "it is not known whether the pod was created");
+            }
+            Err(error) => {
+                let detail = error.chain();
+                match self.parts.forge.delete_runner(&proof, &provision.scope, minted.runner).await {
+                    Ok(Deletion::Deleted | Deletion::Gone | Deletion::Busy) => {}
+                    Err(error) => tracing::warn!(
+                        worker = %provision.name,
+                        error = error.chain(),
+                        "the registration was not undone; the clean-up deletes it"
+                    ),
+                }
+                self.give_up(provision, FailureReason::PodAllocationFailure, detail, true).await;
+            }
+        }
+    }
+
+    async fn give_up(&self, provision: &Provision, reason: FailureReason, message: String, backs_off: bool) {
+        tracing::warn!(worker = %provision.name, %reason, message, "the worker could not be made");
+        let info = if reason == FailureReason::PodAllocationFailure {
+            FailureInfo::pod(reason, Diagnostics { collect_error: Some(message), ..Diagnostics::default() })
+        } else {
+            FailureInfo::message(message)
+        };
+        let change = WorkerChange::Failed {
+            at: self.now(),
+            reason,
+            info: Box::new(info),
+            backoff: backs_off.then_some(provision.on_failure),
+            quarantine: None,
+        };
+        self.change(&provision.name, WorkerStatus::Pending, &change).await;
+        self.parts.observer.observe(EngineEvent::WorkerFailed { reason });
+    }
+
+    fn took(&self, step: ProvisionStep, begun: Timestamp) {
+        let took = crate::backoff::age(self.now(), begun);
+        self.parts.observer.observe(EngineEvent::Provisioned { step, took });
+    }
+}
+
+struct NameIsTaken;
+
+fn reservation(provision: &Provision, at: Timestamp) -> Reservation {
+    Reservation {
+        name: provision.name.clone(),
+        scope: provision.scope.clone(),
+        labels: provision.labels.clone(),
+        pool: provision.pool.clone(),
+        image: provision.image.clone(),
+        entity_cap: provision.entity_cap,
+        pool_cap: provision.pool_cap,
+        warm: provision.warm,
+        at,
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,126 @@
+//! Registrations: what GitHub lists, looked at per scope, remembered, and brought to agree with the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{
+    future::{BoxFuture, FutureExt},
+    stream::{self, StreamExt},
+};
+
+use super::{Engine, observe};
+use crate::{
+    ids::WorkerName,
+    observed::Observed,
+    plan,
+    policy::Policy,
+    polling,
+    ports::{LeaderProof, PortResult, WorkerChange},
+    runner::{RunnerListing, Sightings},
+    scope::{Scope, ScopeRef},
+    snapshot::Snapshot,
+};
+
+/// How many scopes are listed at the same time.
+const CONCURRENT_LISTINGS: usize = 8;
+
+impl Engine {
+    /// One cycle of looking at registrations.
+    pub(super) fn runners_cycle(&self, _: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
+        async move {
+            let policy = self.policy();
+            let mut snapshot = observe::counts(self).await?;
+            let since = polling::scopes_since(snapshot.now, snapshot.watching_since, &policy.timeouts);
+            let scopes = self.parts.store.scopes_of_workers(since).await?;
+            let listed = self.memory.lock().listed.clone();
+            let due = polling::scopes_due(&snapshot, &scopes, &listed, &policy.timeouts);
+            snapshot.runners = self.list(&due).await;
+            snapshot.scopes = due;
+            self.remember(&mut snapshot);
+            self.note_online(&mut snapshot).await;
+            let secrets = observe::known("secrets", self.parts.cluster.secrets().await);
+            snapshot.secrets =
+                secrets.map(|all| all.into_iter().map(|one| (one.name, one.created_at)).collect());
+            let names = names(&snapshot, &policy);
+            snapshot.ended = observe::rows_of_left_overs(self, &snapshot, &names).await?;
+            let plan = plan::reconcile(&snapshot, &policy);
+            if self.passes_audit(&snapshot, &policy, &plan) {
+                self.execute(plan).await;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    async fn list(&self, scopes: &[ScopeRef]) -> BTreeMap<Scope, Observed<RunnerListing>> {
+        stream::iter(scopes.to_vec())
+            .map(|scope| async move {
+                let answer = self.parts.forge.runners(&scope).await;
+                let listing = observe::known("registrations", answer);
+                let by_name =
+                    |all: Vec<crate::runner::Runner>| all.into_iter().map(|r| (r.name.clone(), r)).collect();
+                (scope.scope(), listing.map(by_name))
+            })
+            .buffer_unordered(CONCURRENT_LISTINGS)
+            .collect()
+            .await
+    }
+
+    /// Adds this look to what earlier ones showed.
+    fn remember(&self, snapshot: &mut Snapshot) {
+        polling::doubt_implausible(snapshot);
+        let mut memory = self.memory.lock();
+        for (scope, listing) in &snapshot.runners {
+            let Some(listing) = listing.present() else { continue };
+            memory.listed.insert(*scope, snapshot.now);
+            for (name, worker) in snapshot.workers.iter().filter(|(_, worker)| worker.scope.scope() == *scope)
+            {
+                let seen = memory.sightings.get(name).cloned().unwrap_or_default();
+                let listed = listing.get(&crate::ids::RunnerName::from(&worker.name));
+                memory.sightings.insert(name.clone(), seen.look(listed, snapshot.now));
+            }
+            for runner in listing.values() {
+                if let Ok(name) = WorkerName::new(runner.name.as_str())
+                    && !snapshot.workers.contains_key(&name)
+                {
+                    let seen = memory.sightings.get(&name).cloned().unwrap_or_default();
+                    memory.sightings.insert(name, seen.look(Some(runner), snapshot.now));
+                }
+            }
+        }
+        let still_there = |name: &WorkerName, seen: &Sightings| {
+            snapshot.workers.contains_key(name)
+                || polling::is_listed(snapshot, name)
+                || seen.absent_since.is_none()
+        };
+        let unlisted = snapshot.runners.values().any(Observed::is_unknown);
+        memory
+            .sightings
+            .retain(|name, seen| unlisted || still_there(name, seen) && !polling::is_over(snapshot, name));
+        snapshot.sightings = memory.sightings.clone();
+    }
+
+    /// Writes down that runners were seen online, so that a later leader knows it too.
+    async fn note_online(&self, snapshot: &mut Snapshot) {
+        let mut online = Vec::new();
+        for worker in snapshot.workers.values().filter(|worker| worker.online_at.is_none()) {
+            if let Some(runner) = snapshot.runner(worker).present().filter(|runner| runner.online) {
+                online.push((worker.name.clone(), worker.status, runner.id));
+            }
+        }
+        for (name, status, runner) in online {
+            let change = WorkerChange::Online { at: snapshot.now, runner };
+            self.change(&name, status, &change).await;
+            if let Some(worker) = snapshot.workers.get_mut(&name) {
+                worker.online_at = Some(snapshot.now);
+                worker.runner = Some(runner);
+            }
+        }
+    }
+}
+
+/// Names of ours on registrations and secrets.
+fn names(snapshot: &Snapshot, policy: &Policy) -> BTreeSet<WorkerName> {
+    let listed = snapshot.runners.values().filter_map(Observed::present).flat_map(|listing| listing.keys());
+    let ours = listed.filter(|name| name.as_str().starts_with(policy.name_prefix.as_str()));
+    ours.filter_map(|name| WorkerName::new(name.as_str()).ok()).collect()
+}

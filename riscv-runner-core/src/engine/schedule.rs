@@ -1,0 +1,71 @@
+//! The fast path: from a wake-up to pods. It never waits for reconciliation.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt};
+
+use super::{Engine, observe};
+use crate::{
+    plan::{self, Action, Plan, Provision, audit::audit},
+    policy::Policy,
+    ports::{LeaderProof, PortResult},
+    snapshot::Snapshot,
+};
+
+impl Engine {
+    /// One cycle of the scheduler.
+    pub(super) fn schedule_cycle(&self, proof: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
+        async move {
+            let policy = self.policy();
+            let (snapshot, truncated) = observe::demand_and_supply(self, &policy).await?;
+            let plan = plan::schedule(&snapshot, &policy);
+            if !self.passes_audit(&snapshot, &policy, &plan) {
+                return Ok(());
+            }
+            let provisions = provisions(plan);
+            if provisions.is_empty() {
+                return Ok(());
+            }
+            if truncated {
+                // More may fit once these are counted.
+                self.parts.wakes.schedule.wake();
+            }
+            self.reserve_and_begin(&proof, provisions).await
+        }
+        .boxed()
+    }
+
+    /// Whether the plan keeps every law; if not, nothing of it is executed.
+    pub(super) fn passes_audit(&self, snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> bool {
+        let violations = audit(snapshot, policy, plan);
+        for violation in &violations {
+            tracing::error!(%violation, "the plan breaks a law and is not executed; this is a defect, please report it");
+        }
+        for step in &plan.steps {
+            tracing::info!(
+                worker = %step.action.worker(),
+                action = step.action.name(),
+                because = %step.because,
+                "planned"
+            );
+        }
+        violations.is_empty()
+    }
+}
+
+fn provisions(plan: Plan) -> Vec<Arc<Provision>> {
+    let provision = |action| match action {
+        Action::Provision(provision) => Some(Arc::new(provision)),
+        Action::NoteBound { .. }
+        | Action::MarkRunning { .. }
+        | Action::MarkCompleted { .. }
+        | Action::MarkGone { .. }
+        | Action::End(_)
+        | Action::Adopt { .. }
+        | Action::KillPod { .. }
+        | Action::DeletePod { .. }
+        | Action::DeleteSecret { .. }
+        | Action::Deregister { .. } => None,
+    };
+    plan.steps.into_iter().filter_map(|step| provision(step.action)).collect()
+}

@@ -1,0 +1,121 @@
+//! Health of workers: a table of rules, each a small pure function over one view.
+//!
+//! Guards that hold for every rule live once, in [`examine`]. Nothing here acts.
+
+mod rules;
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::rules::WORKER_RULES;
+use crate::{
+    backoff::age,
+    failure::FailureReason,
+    observed::Observed,
+    pod::{Node, Pod},
+    policy::Timeouts,
+    runner::{Runner, Sightings},
+    worker::Worker,
+};
+
+/// Everything that the rules may know of one worker.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Since when this process watches without interruption.
+    pub watching_since: Timestamp,
+    /// The thresholds.
+    pub timeouts: &'a Timeouts,
+    /// The worker's row.
+    pub worker: &'a Worker,
+    /// Its pod.
+    pub pod: Observed<&'a Pod>,
+    /// The node that its pod is bound to; `None` while it is not bound.
+    pub node: Option<Observed<&'a Node>>,
+    /// Its registration.
+    pub runner: Observed<&'a Runner>,
+    /// What earlier looks at its registration showed.
+    pub sightings: Option<&'a Sightings>,
+    /// By how many workers its key's supply exceeds demand and `warm`.
+    pub surplus: u32,
+    /// Idle runners that a rule keeps for its key.
+    pub warm: u32,
+}
+
+impl View<'_> {
+    /// For how long something has been so, as far as we may judge: not counting from before we watched.
+    #[must_use]
+    pub fn lasted(&self, since: Timestamp) -> Duration {
+        age(self.now, since.max(self.watching_since))
+    }
+}
+
+/// A rule: the reason it gives, its threshold, and since when its condition holds.
+pub struct Rule {
+    /// The illness.
+    pub reason: FailureReason,
+    /// What it looks for, for people.
+    pub says: &'static str,
+    /// How long its condition must hold.
+    pub threshold: fn(&Timeouts) -> Duration,
+    /// What ends the worker.
+    pub remedy: Remedy,
+    /// Whether a job that names the worker and is not over forbids the rule.
+    pub spares_known_jobs: bool,
+    /// Since when its condition holds; `None` while it does not, or nobody knows.
+    pub since: fn(&View<'_>) -> Option<Timestamp>,
+}
+
+/// How a worker is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// By the kubelet, so that logs and events are kept.
+    Kill,
+    /// By deletion without grace: no kubelet will act.
+    ForceDelete,
+}
+
+/// What a rule found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Illness {
+    /// Which rule.
+    pub reason: FailureReason,
+    /// Since when its condition holds.
+    pub since: Timestamp,
+    /// For how long it may.
+    pub threshold: Duration,
+}
+
+impl Illness {
+    /// How the worker is ended.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        WORKER_RULES.iter().find(|rule| rule.reason == self.reason).map_or(Remedy::Kill, |rule| rule.remedy)
+    }
+}
+
+impl fmt::Display for Illness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} since {} (threshold {} s)", self.reason, self.since, self.threshold.as_secs())
+    }
+}
+
+/// The first rule that fires.
+#[must_use]
+pub fn examine(view: &View<'_>) -> Option<Illness> {
+    // Without a look at the pod nothing may be ended, whatever else is known.
+    if view.pod.is_unknown() {
+        return None;
+    }
+    WORKER_RULES.iter().find_map(|rule| {
+        if rule.spares_known_jobs && view.worker.runs_known_job() {
+            return None;
+        }
+        let since = (rule.since)(view)?;
+        let threshold = (rule.threshold)(view.timeouts);
+        (view.lasted(since) >= threshold).then_some(Illness { reason: rule.reason, since, threshold })
+    })
+}

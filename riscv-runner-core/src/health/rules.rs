@@ -1,0 +1,131 @@
+//! The rules of worker health, in the order in which they are asked; the first that fires decides.
+
+use jiff::Timestamp;
+
+use super::{Remedy, Rule, View};
+use crate::{failure::FailureReason, observed::Observed, pod::PodPhase};
+
+/// GitHub's `busy` and `status` are wrong at times, so a runner is judged idle by two looks at least.
+const LOOKS: u32 = 2;
+
+/// Every rule.
+pub const WORKER_RULES: &[Rule] = &[
+    Rule {
+        reason: FailureReason::NodeUnreachable,
+        says: "its node stopped answering, or is gone",
+        threshold: |timeouts| timeouts.node_lost,
+        remedy: Remedy::ForceDelete,
+        spares_known_jobs: false,
+        since: node_unreachable,
+    },
+    Rule {
+        reason: FailureReason::PodStuckPending,
+        says: "its pod stays Pending",
+        threshold: |timeouts| timeouts.pod_pending,
+        remedy: Remedy::Kill,
+        spares_known_jobs: true,
+        since: pod_stuck_pending,
+    },
+    Rule {
+        reason: FailureReason::RunnerNeverRegistered,
+        says: "its pod runs, but its runner was never online",
+        threshold: |timeouts| timeouts.runner_registration,
+        remedy: Remedy::Kill,
+        spares_known_jobs: true,
+        since: runner_never_registered,
+    },
+    Rule {
+        reason: FailureReason::RunnerLost,
+        says: "its runner went offline while busy, and its pod does not run",
+        threshold: |timeouts| timeouts.runner_lost,
+        remedy: Remedy::Kill,
+        spares_known_jobs: false,
+        since: runner_lost,
+    },
+    Rule {
+        reason: FailureReason::RunnerSurplus,
+        says: "its runner is idle, and supply exceeds demand",
+        threshold: |timeouts| timeouts.runner_surplus,
+        remedy: Remedy::Kill,
+        spares_known_jobs: true,
+        since: runner_surplus,
+    },
+    Rule {
+        reason: FailureReason::RunnerIdle,
+        says: "its runner is idle, though there is demand",
+        threshold: |timeouts| timeouts.runner_idle,
+        remedy: Remedy::Kill,
+        spares_known_jobs: true,
+        since: runner_idle,
+    },
+];
+
+fn node_unreachable(view: &View<'_>) -> Option<Timestamp> {
+    let pod = view.pod.present().filter(|pod| pod.holds_slot())?;
+    match view.node.as_ref()? {
+        Observed::Present(node) => node.unreachable_since,
+        // When it went is not known; it has not been there since the pod was bound at the earliest.
+        Observed::Absent => Some(pod.created_at),
+        Observed::Unknown(_) => None,
+    }
+}
+
+fn pod_stuck_pending(view: &View<'_>) -> Option<Timestamp> {
+    let pod = view.pod.present().filter(|pod| !pod.killed)?;
+    matches!(pod.phase, PodPhase::Pending { .. }).then_some(pod.created_at)
+}
+
+fn runner_never_registered(view: &View<'_>) -> Option<Timestamp> {
+    let running_since = running_since(view)?;
+    if view.worker.online_at.is_some() || view.worker.job.is_some() {
+        return None;
+    }
+    let sightings = view.sightings?;
+    let never_online = match view.runner {
+        Observed::Present(runner) => !runner.online && !runner.busy && sightings.first_online.is_none(),
+        Observed::Absent => sightings.first_online.is_none() && sightings.absent_looks >= LOOKS,
+        Observed::Unknown(_) => false,
+    };
+    never_online.then_some(running_since)
+}
+
+fn runner_lost(view: &View<'_>) -> Option<Timestamp> {
+    if view.runner.present()?.online || running_since(view).is_some() {
+        return None;
+    }
+    view.sightings?.lost_since
+}
+
+fn runner_surplus(view: &View<'_>) -> Option<Timestamp> {
+    if view.surplus == 0 {
+        return None;
+    }
+    idle_since(view)
+}
+
+fn runner_idle(view: &View<'_>) -> Option<Timestamp> {
+    if view.warm > 0 {
+        return None;
+    }
+    idle_since(view)
+}
+
+fn idle_since(view: &View<'_>) -> Option<Timestamp> {
+    let runner = view.runner.present()?;
+    let sightings = view.sightings?;
+    // Both sources must agree, and a job that names the worker, over or not, explains the runner.
+    if runner.busy || !runner.online || sightings.idle_looks < LOOKS || view.worker.job.is_some() {
+        return None;
+    }
+    sightings.idle_since
+}
+
+fn running_since(view: &View<'_>) -> Option<Timestamp> {
+    match view.pod.present()?.phase {
+        PodPhase::Running { since } => Some(since),
+        PodPhase::Pending { .. }
+        | PodPhase::Succeeded { .. }
+        | PodPhase::Failed { .. }
+        | PodPhase::Unknown => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! Planning: a pure function of what is known and what is wished. Equal input, equal plan, byte for byte.
+//!
+//! Passes run in one written order over a [`Draft`]: what a pass plans is debited there at once, and
+//! nothing is credited before a later snapshot shows it. So a plan stays safe if any part of it fails
+//! or is delayed. Nothing here acts.
+
+pub mod action;
+pub mod adopt_pods;
+pub mod audit;
+pub mod because;
+pub mod capacity;
+pub mod clean_registrations;
+pub mod draft;
+pub mod expire_pods;
+pub mod heads;
+pub mod heal_workers;
+pub mod hold;
+pub mod match_demand;
+pub mod mint_failure;
+pub mod names;
+pub mod sweep_orphans;
+pub mod sweep_secrets;
+pub mod sync_pods;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    action::{Action, EndWorker, PodEnd, Provision},
+    because::Because,
+    draft::Draft,
+    heads::heads,
+    hold::{Hold, HoldGroup, Holds},
+};
+use crate::{policy::Policy, snapshot::Snapshot};
+
+/// What to do, why, and why the rest is not done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[must_use]
+pub struct Plan {
+    /// What to do, in this order; steps are independent of each other.
+    pub steps: Vec<Step>,
+    /// Why each waiting job that was read is not served by a step.
+    pub held: Holds,
+    /// What the operator should know.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing to do, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub because: Because,
+}
+
+/// Something that no action mends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+pub enum Finding {
+    /// Jobs wait for a pool that the configuration does not have.
+    UnknownPool {
+        /// The pool.
+        pool: crate::ids::PoolName,
+    },
+    /// GitHub refuses the runner of this image as too old: nothing is minted for it.
+    ImageRefused {
+        /// The image.
+        image: crate::ids::ImageRef,
+    },
+}
+
+/// The fast path: match demand with supply. Reads demand, workers, pods, nodes and what holds beside
+/// them; knows nothing of registrations.
+pub fn schedule(snapshot: &Snapshot, policy: &Policy) -> Plan {
+    let mut draft = Draft::new(snapshot, policy);
+    match_demand::match_demand(&mut draft);
+    draft.finish()
+}
+
+/// The reconciling passes: rows, pods, registrations and secrets are brought to agree.
+pub fn reconcile(snapshot: &Snapshot, policy: &Policy) -> Plan {
+    let mut draft = Draft::new(snapshot, policy);
+    sync_pods::sync_pods(&mut draft);
+    sweep_orphans::sweep_orphans(&mut draft);
+    heal_workers::heal_workers(&mut draft);
+    adopt_pods::adopt_pods(&mut draft);
+    clean_registrations::clean_registrations(&mut draft);
+    sweep_secrets::sweep_secrets(&mut draft);
+    expire_pods::expire_pods(&mut draft);
+    draft.finish()
+}

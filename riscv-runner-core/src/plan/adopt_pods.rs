@@ -1,0 +1,53 @@
+//! Adoption: pods of ours that no live row stands for.
+
+use super::{Action, Because, Draft, action::Registration};
+use crate::{backoff::age, pod::Pod, worker::Worker};
+
+/// Adopts live pods that have no row, and ends live pods whose worker has ended.
+pub fn adopt_pods(draft: &mut Draft<'_>) {
+    let snapshot = draft.snapshot;
+    let Some(pods) = snapshot.pods.present() else { return };
+    for (name, pod) in pods.iter().filter(|(_, pod)| pod.holds_slot() && !pod.deleting && !pod.killed) {
+        if snapshot.workers.contains_key(name) {
+            continue;
+        }
+        match snapshot.ended.get(name) {
+            Some(worker) => end_left_over(draft, worker, pod),
+            None => adopt(draft, pod),
+        }
+    }
+}
+
+/// A pod that outlived its row: the process died between marking the worker and ending the pod. A
+/// worker that completed is given time to end by itself.
+fn end_left_over(draft: &mut Draft<'_>, worker: &Worker, pod: &Pod) {
+    let now = draft.snapshot.now;
+    let ended_for = worker.completed_at.map_or(std::time::Duration::MAX, |at| age(now, at));
+    if worker.runs_known_job() || ended_for < draft.policy.timeouts.orphan_grace {
+        return;
+    }
+    let listed = draft.snapshot.runner(worker).present().map(|runner| runner.id);
+    let registration =
+        listed.or(worker.runner).map(|runner| Registration { scope: worker.scope.clone(), runner });
+    let action = Action::KillPod { worker: pod.name.clone(), uid: pod.uid.clone(), registration };
+    draft.decide(action, Because::WorkerEnded);
+}
+
+fn adopt(draft: &mut Draft<'_>, pod: &Pod) {
+    // A row is written before its pod, so a missing row means that the store lost it, or that the pod
+    // belongs to another store. Young pods are left alone until both were read again.
+    if age(draft.snapshot.now, pod.created_at) < draft.policy.timeouts.orphan_grace {
+        return;
+    }
+    let action = match &pod.identity {
+        Some(identity) => Action::Adopt {
+            worker: pod.name.clone(),
+            uid: pod.uid.clone(),
+            identity: identity.clone(),
+            node: pod.node.clone(),
+            created_at: pod.created_at,
+        },
+        None => Action::KillPod { worker: pod.name.clone(), uid: pod.uid.clone(), registration: None },
+    };
+    draft.decide(action, Because::NoRow);
+}

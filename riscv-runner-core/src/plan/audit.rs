@@ -1,0 +1,167 @@
+//! The laws, checked again on a finished plan by other means than those that made it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use super::{Action, EndWorker, Plan, capacity::Capacity};
+use crate::{
+    ids::{PoolName, WorkerName},
+    policy::Policy,
+    snapshot::Snapshot,
+};
+
+/// A law that a plan breaks. A plan with a violation is not executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// More workers for an account than it may have.
+    EntityCap(String),
+    /// More workers for a pool than it may have.
+    PoolCap(String),
+    /// More workers for a key than its demand and `warm` ask for.
+    MoreThanDemand(String),
+    /// More workers for a pool than its boards have free slots.
+    Slots(String),
+    /// Workers planned while the cluster cannot be observed, or ended on an unknown observation.
+    Blind(WorkerName),
+    /// A worker that runs a known job is to be ended although its node is there.
+    BusyWorker(WorkerName),
+    /// Two decisions about one worker, or two workers of one name.
+    Twice(WorkerName),
+    /// A change from a status that the snapshot does not show.
+    WrongSource(WorkerName),
+    /// A waiting job is both served and held, or neither.
+    Account(String),
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Every law that the plan breaks; empty for every plan that [`super::schedule`] or
+/// [`super::reconcile`] makes.
+#[must_use]
+pub fn audit(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    caps(snapshot, policy, plan, &mut broken);
+    slots(snapshot, policy, plan, &mut broken);
+    let mut decided = BTreeSet::new();
+    for step in &plan.steps {
+        match &step.action {
+            Action::Provision(new) => {
+                if snapshot.workers.contains_key(&new.name) || !decided.insert(&new.name) {
+                    broken.push(Violation::Twice(new.name.clone()));
+                }
+            }
+            Action::End(end) => {
+                if !decided.insert(&end.worker) {
+                    broken.push(Violation::Twice(end.worker.clone()));
+                }
+                ended(snapshot, end, &mut broken);
+            }
+            Action::MarkRunning { worker, from, .. }
+            | Action::MarkCompleted { worker, from, .. }
+            | Action::NoteBound { worker, from, .. }
+            | Action::MarkGone { worker, from } => {
+                if snapshot.workers.get(worker).is_none_or(|known| known.status != *from) {
+                    broken.push(Violation::WrongSource(worker.clone()));
+                }
+            }
+            Action::KillPod { worker, .. }
+            | Action::DeletePod { worker, .. }
+            | Action::Adopt { worker, .. } => {
+                if !snapshot.pod(worker).is_present() || snapshot.workers.contains_key(worker) {
+                    broken.push(Violation::Blind(worker.clone()));
+                }
+            }
+            Action::Deregister { worker, .. } => {
+                if snapshot.workers.contains_key(worker) {
+                    broken.push(Violation::BusyWorker(worker.clone()));
+                }
+            }
+            Action::DeleteSecret { .. } => {}
+        }
+    }
+    broken
+}
+
+fn ended(snapshot: &Snapshot, end: &EndWorker, broken: &mut Vec<Violation>) {
+    let Some(worker) = snapshot.workers.get(&end.worker).filter(|worker| worker.status == end.from) else {
+        broken.push(Violation::WrongSource(end.worker.clone()));
+        return;
+    };
+    let pod = snapshot.pod(&end.worker);
+    if pod.is_unknown() {
+        broken.push(Violation::Blind(end.worker.clone()));
+    }
+    let alive_and_well = pod.present().is_some_and(|pod| {
+        let node = pod.node.as_ref().map(|node| snapshot.node(node));
+        matches!(pod.phase, crate::pod::PodPhase::Running { .. })
+            && node.is_none_or(|node| node.present().is_some_and(|node| node.unreachable_since.is_none()))
+    });
+    if end.is_destructive() && worker.runs_known_job() && alive_and_well {
+        broken.push(Violation::BusyWorker(end.worker.clone()));
+    }
+}
+
+fn caps(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Violation>) {
+    let mut entities = BTreeMap::new();
+    let mut pools = BTreeMap::new();
+    let mut keys = BTreeMap::new();
+    for action in plan.steps.iter().map(|step| &step.action) {
+        if let Action::Provision(new) = action {
+            *entities.entry(new.scope.entity).or_insert(0_usize) += 1;
+            *pools.entry(&new.pool).or_insert(0_usize) += 1;
+            *keys.entry(new.key()).or_insert(0_usize) += 1;
+        }
+    }
+    for (entity, new) in entities {
+        let cap = policy.entity_cap(entity, snapshot.controls.entity_caps.get(&entity).map(|(cap, _)| *cap));
+        if cap.get().is_some_and(|max| snapshot.live_workers_of(entity) + new > max as usize) {
+            broken.push(Violation::EntityCap(format!("entity {entity}: {new} more")));
+        }
+    }
+    for (pool, new) in pools {
+        let max = policy.pools.get(pool).and_then(|pool| pool.max_workers);
+        if max.is_some_and(|max| snapshot.live_workers_in(pool) + new > max as usize) {
+            broken.push(Violation::PoolCap(format!("pool {pool}: {new} more")));
+        }
+    }
+    let mut supplied: BTreeMap<_, usize> = BTreeMap::new();
+    for worker in snapshot.workers.values().filter(|worker| worker.is_supply()) {
+        *supplied.entry(worker.key()).or_default() += 1;
+    }
+    for (key, new) in keys {
+        let jobs = snapshot.demand.get(&key).map_or(0, |demand| (demand.pending + demand.running) as usize);
+        let warm = snapshot.warm.get(&key).map_or(0, |warm| warm.count as usize);
+        let supply = supplied.get(&key).copied().unwrap_or(0);
+        if supply + new > jobs + warm {
+            broken.push(Violation::MoreThanDemand(format!("{key}: {supply} + {new} > {jobs} + {warm}")));
+        }
+    }
+}
+
+fn slots(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Violation>) {
+    let mut wanted: BTreeMap<&PoolName, u32> = BTreeMap::new();
+    let mut names = Vec::new();
+    for action in plan.steps.iter().map(|step| &step.action) {
+        if let Action::Provision(new) = action {
+            *wanted.entry(&new.pool).or_default() += 1;
+            names.push(&new.name);
+        }
+    }
+    let Some(capacity) = Capacity::of(snapshot, policy) else {
+        broken.extend(names.into_iter().map(|name| Violation::Blind(name.clone())));
+        return;
+    };
+    // Hall's condition on every pool alone; together the pools are checked by what is free in all.
+    let free = capacity.free();
+    for (pool, n) in &wanted {
+        if free.get(*pool).is_none_or(|free| free < n) {
+            broken.push(Violation::Slots(format!("pool {pool}: {n} wanted")));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The working copy of one planning: facts, wishes, and the ledger of what is planned already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Action, Because, Finding, Holds, Plan, Step,
+    capacity::Capacity,
+    names::{Chance, worker_name},
+};
+use crate::{
+    ids::{EntityId, PoolName, WorkerName},
+    job::JobPhase,
+    policy::{Cap, Policy},
+    scope::PoolKey,
+    snapshot::Snapshot,
+    worker::Worker,
+};
+
+/// Supply of one key, before this plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// Live workers that can serve the key's demand.
+    pub workers: u32,
+    /// Of these, the ones that a running job names.
+    pub taken: u32,
+}
+
+/// The working copy of one planning.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// What is known.
+    pub snapshot: &'a Snapshot,
+    /// What is wished.
+    pub policy: &'a Policy,
+    pub(super) held: Holds,
+    /// Workers about which this plan decided already: no later pass decides again.
+    decided: BTreeSet<WorkerName>,
+    steps: Vec<Step>,
+    findings: BTreeSet<Finding>,
+    chance: Chance,
+    supply: BTreeMap<PoolKey, Supply>,
+    entity_live: BTreeMap<EntityId, u32>,
+    pool_live: BTreeMap<PoolName, u32>,
+    names: BTreeSet<WorkerName>,
+}
+
+impl<'a> Draft<'a> {
+    /// Counts what is there.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot, policy: &'a Policy) -> Self {
+        let mut draft = Self {
+            snapshot,
+            policy,
+            held: Holds::default(),
+            decided: BTreeSet::new(),
+            steps: Vec::new(),
+            findings: BTreeSet::new(),
+            chance: Chance::new(snapshot.seed),
+            supply: BTreeMap::new(),
+            entity_live: BTreeMap::new(),
+            pool_live: BTreeMap::new(),
+            names: BTreeSet::new(),
+        };
+        for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
+            draft.count(worker);
+        }
+        draft
+    }
+
+    fn count(&mut self, worker: &Worker) {
+        *self.entity_live.entry(worker.scope.entity).or_default() += 1;
+        *self.pool_live.entry(worker.pool.clone()).or_default() += 1;
+        if worker.is_supply() {
+            let supply = self.supply.entry(worker.key()).or_default();
+            supply.workers += 1;
+            supply.taken += u32::from(worker.job.is_some_and(|job| job.phase == JobPhase::Running));
+        }
+    }
+
+    /// The free slots; `None` while the cluster cannot be observed.
+    #[must_use]
+    pub fn capacity(&self) -> Option<Capacity> {
+        Capacity::of(self.snapshot, self.policy)
+    }
+
+    /// What can serve the key's demand, this plan included.
+    #[must_use]
+    pub fn supply(&self, key: &PoolKey) -> Supply {
+        self.supply.get(key).copied().unwrap_or_default()
+    }
+
+    /// The account's live workers, this plan included.
+    #[must_use]
+    pub fn live_of(&self, entity: EntityId) -> u32 {
+        self.entity_live.get(&entity).copied().unwrap_or(0)
+    }
+
+    /// The pool's live workers, this plan included.
+    #[must_use]
+    pub fn live_in(&self, pool: &PoolName) -> u32 {
+        self.pool_live.get(pool).copied().unwrap_or(0)
+    }
+
+    /// The account's cap.
+    #[must_use]
+    pub fn entity_cap(&self, entity: EntityId) -> Cap {
+        self.policy.entity_cap(entity, self.snapshot.controls.entity_caps.get(&entity).map(|(cap, _)| *cap))
+    }
+
+    /// A name that no worker of the snapshot or of this plan has.
+    pub(super) fn fresh_name(&mut self) -> Option<WorkerName> {
+        loop {
+            let name = worker_name(&self.policy.name_prefix, &mut self.chance)?;
+            if !self.snapshot.workers.contains_key(&name) && self.names.insert(name.clone()) {
+                return Some(name);
+            }
+        }
+    }
+
+    /// The next number of the plan's chance.
+    pub(super) fn chance(&mut self) -> u64 {
+        self.chance.next()
+    }
+
+    /// Debits one more worker.
+    pub(super) fn debit(&mut self, key: &PoolKey, pool: &PoolName) {
+        self.supply.entry(key.clone()).or_default().workers += 1;
+        *self.entity_live.entry(key.scope.entity()).or_default() += 1;
+        *self.pool_live.entry(pool.clone()).or_default() += 1;
+    }
+
+    /// Debits a worker that this plan ends: it is no supply any more. Nothing is credited to caps or
+    /// capacity before its end is seen.
+    pub(super) fn debit_supply(&mut self, worker: &Worker) {
+        if let Some(supply) = self.supply.get_mut(&worker.key()).filter(|_| worker.is_supply()) {
+            supply.workers = supply.workers.saturating_sub(1);
+        }
+    }
+
+    /// Whether an earlier pass decided about this worker.
+    #[must_use]
+    pub fn is_decided(&self, worker: &WorkerName) -> bool {
+        self.decided.contains(worker)
+    }
+
+    /// Plans a step that settles what becomes of its worker.
+    pub(super) fn decide(&mut self, action: Action, because: Because) {
+        self.decided.insert(action.worker().clone());
+        self.steps.push(Step { action, because });
+    }
+
+    /// Plans a step beside what else becomes of its worker.
+    pub(super) fn also(&mut self, action: Action, because: Because) {
+        self.steps.push(Step { action, because });
+    }
+
+    /// Notes something that no action mends.
+    pub(super) fn find(&mut self, finding: Finding) {
+        self.findings.insert(finding);
+    }
+
+    /// The plan.
+    pub fn finish(self) -> Plan {
+        Plan { steps: self.steps, held: self.held, findings: self.findings.into_iter().collect() }
+    }
+}

@@ -1,0 +1,57 @@
+//! Health: at most one remedy for each live worker, by the first rule that fires.
+
+use super::{Action, Because, Draft, PodEnd, sync_pods::end_worker};
+use crate::{
+    health::{self, Remedy, View},
+    ids::WorkerName,
+    worker::Worker,
+};
+
+/// Examines every live worker that no earlier pass decided about.
+pub fn heal_workers(draft: &mut Draft<'_>) {
+    let snapshot = draft.snapshot;
+    for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
+        if draft.is_decided(&worker.name) {
+            continue;
+        }
+        let view = view(draft, worker);
+        let Some(illness) = health::examine(&view) else { continue };
+        let pod = snapshot.pod(&worker.name).present().map(|pod| pod.uid.clone());
+        let end = match (illness.remedy(), pod) {
+            (Remedy::Kill, Some(uid)) => PodEnd::Kill { uid },
+            (Remedy::ForceDelete, Some(uid)) => PodEnd::ForceDelete { uid },
+            (Remedy::Kill | Remedy::ForceDelete, None) => PodEnd::Nothing,
+        };
+        let end = end_worker(draft, worker, illness.reason, end);
+        draft.debit_supply(worker);
+        draft.decide(Action::End(end), Because::Ill(illness));
+    }
+}
+
+fn view<'a>(draft: &Draft<'a>, worker: &'a Worker) -> View<'a> {
+    let snapshot = draft.snapshot;
+    let key = worker.key();
+    let supply = draft.supply(&key);
+    let jobs = snapshot.demand.get(&key).map_or(0, |demand| demand.pending.saturating_add(demand.running));
+    let warm = snapshot.warm.get(&key).map_or(0, |warm| warm.count);
+    let pod = snapshot.pod(&worker.name);
+    let node = pod.present().and_then(|pod| pod.node.as_ref());
+    View {
+        now: snapshot.now,
+        watching_since: snapshot.watching_since,
+        timeouts: &draft.policy.timeouts,
+        worker,
+        pod,
+        node: node.map(|node| snapshot.node(node)),
+        runner: snapshot.runner(worker),
+        sightings: snapshot.sightings.get(&worker.name),
+        surplus: supply.workers.saturating_sub(jobs.saturating_add(warm)),
+        warm,
+    }
+}
+
+/// What every live worker looks like to the health rules, for `rrctl` and for tests.
+#[must_use]
+pub fn views<'a>(draft: &Draft<'a>) -> Vec<(&'a WorkerName, View<'a>)> {
+    draft.snapshot.workers.values().map(|worker| (&worker.name, view(draft, worker))).collect()
+}

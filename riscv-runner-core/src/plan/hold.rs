@@ -1,0 +1,215 @@
+//! Why a waiting job is not served now: exactly one reason for each.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    controls::{ControlTarget, Note},
+    ids::{ImageRef, JobId, PoolName},
+    scope::PoolKey,
+};
+
+/// Why a waiting job is not served now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "hold", rename_all = "snake_case")]
+pub enum Hold {
+    /// A worker for it is on its way, or waits for GitHub to hand it the job.
+    DemandMet,
+    /// An operator holds it back.
+    Paused {
+        /// What is paused.
+        target: ControlTarget,
+        /// Who, when, why.
+        note: Note,
+    },
+    /// The account has as many workers as it may, across all its pools.
+    EntityAtCap {
+        /// How many it has.
+        current: u32,
+        /// How many it may have.
+        max: u32,
+    },
+    /// The pool has as many workers as it may.
+    PoolAtCap {
+        /// The pool.
+        pool: PoolName,
+        /// How many it has.
+        current: u32,
+        /// How many it may have.
+        max: u32,
+    },
+    /// Every slot is taken.
+    NoCapacity {
+        /// The pool.
+        pool: PoolName,
+        /// Slots of boards that take workers.
+        total: u32,
+        /// Slots taken of them.
+        active: u32,
+    },
+    /// Boards of the pool are set aside because their workers keep failing, and no other is free.
+    BoardQuarantined {
+        /// The pool.
+        pool: PoolName,
+        /// Boards set aside.
+        boards: u32,
+        /// When the first of them is tried again.
+        until: Timestamp,
+    },
+    /// The cluster cannot be observed: nobody knows what is free.
+    CapacityUnknown,
+    /// Workers of the key keep failing.
+    BackingOff {
+        /// When it is tried again.
+        until: Timestamp,
+        /// Failures in a row.
+        failures: u32,
+    },
+    /// GitHub's limits forbid registering a runner for the installation.
+    RateLimited {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The App cannot authenticate for the installation.
+    AuthFailing {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// GitHub refuses to register runners for the installation.
+    MintingRefused {
+        /// The HTTP status.
+        status: u16,
+        /// When it is asked again.
+        until: Timestamp,
+    },
+    /// GitHub refuses the runner of the image as too old.
+    ImageRefused {
+        /// The image.
+        image: ImageRef,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The pool is not in the configuration.
+    UnknownPool {
+        /// The pool.
+        pool: PoolName,
+    },
+}
+
+impl Hold {
+    /// The verdict's name in answers and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::DemandMet => "demand_met",
+            Self::Paused { .. } => "paused",
+            Self::EntityAtCap { .. } => "entity_at_cap",
+            Self::PoolAtCap { .. } => "pool_at_cap",
+            Self::NoCapacity { .. } => "no_capacity",
+            Self::BoardQuarantined { .. } => "board_quarantined",
+            Self::CapacityUnknown => "capacity_unknown",
+            Self::BackingOff { .. } => "backing_off",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::AuthFailing { .. } => "auth_failing",
+            Self::MintingRefused { .. } => "minting_refused",
+            Self::ImageRefused { .. } => "image_refused",
+            Self::UnknownPool { .. } => "unknown_pool",
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DemandMet => f.write_str("a worker for it is on its way"),
+            Self::Paused { note, .. } => {
+                write!(f, "paused by {} since {}: {}", note.actor, note.since, note.reason)
+            }
+            Self::EntityAtCap { current, max } => write!(f, "the account has {current} of {max} workers"),
+            Self::PoolAtCap { pool, current, max } => write!(f, "pool {pool} has {current} of {max} workers"),
+            Self::NoCapacity { pool, total, active } => {
+                write!(f, "pool {pool} has no free slot: {active} of {total} are taken")
+            }
+            Self::BoardQuarantined { pool, boards, until } => {
+                write!(
+                    f,
+                    "pool {pool} has no free slot, and {boards} of its boards are set aside until {until}"
+                )
+            }
+            Self::CapacityUnknown => f.write_str("the cluster cannot be observed"),
+            Self::BackingOff { until, failures } => {
+                write!(f, "{failures} workers failed in a row; tried again at {until}")
+            }
+            Self::RateLimited { until } => write!(f, "GitHub's limits forbid it until {until}"),
+            Self::AuthFailing { since } => write!(f, "the App cannot authenticate since {since}"),
+            Self::MintingRefused { status, until } => {
+                write!(f, "GitHub refuses to register runners with status {status}; asked again at {until}")
+            }
+            Self::ImageRefused { image, since } => {
+                write!(f, "GitHub refuses the runner of {image} as too old since {since}")
+            }
+            Self::UnknownPool { pool } => write!(f, "pool {pool} is not in the configuration"),
+        }
+    }
+}
+
+/// Waiting jobs of one key with the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldGroup {
+    /// Their key.
+    pub key: PoolKey,
+    /// The reason.
+    pub hold: Hold,
+    /// The jobs, oldest first.
+    pub jobs: Vec<JobId>,
+}
+
+/// Every waiting job that was read and is not served by a step, with its reason. Grouped, because a
+/// million jobs share a handful of reasons.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Holds(Vec<HoldGroup>);
+
+impl Holds {
+    pub(crate) fn push(&mut self, key: &PoolKey, hold: Hold, jobs: impl IntoIterator<Item = JobId>) {
+        if let Some(last) = self.0.last_mut().filter(|last| last.key == *key && last.hold == hold) {
+            last.jobs.extend(jobs);
+            return;
+        }
+        let jobs: Vec<_> = jobs.into_iter().collect();
+        if !jobs.is_empty() {
+            self.0.push(HoldGroup { key: key.clone(), hold, jobs });
+        }
+    }
+
+    /// The groups, in the order in which they were decided.
+    #[must_use]
+    pub fn groups(&self) -> &[HoldGroup] {
+        &self.0
+    }
+
+    /// Every job with its reason.
+    pub fn iter(&self) -> impl Iterator<Item = (JobId, &Hold)> {
+        self.0.iter().flat_map(|group| group.jobs.iter().map(move |job| (*job, &group.hold)))
+    }
+
+    /// Why this job is held; `None` if it is not.
+    #[must_use]
+    pub fn of(&self, job: JobId) -> Option<&Hold> {
+        self.iter().find_map(|(id, hold)| (id == job).then_some(hold))
+    }
+
+    /// How many jobs are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|group| group.jobs.len()).sum()
+    }
+
+    /// Whether no job is held.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,123 @@
+//! Pod phase sync: rows follow what the cluster says of their pods.
+
+use super::{Action, Because, Draft, EndWorker, PodEnd, action::Registration};
+use crate::{
+    backoff::Backoff,
+    failure::FailureReason,
+    pod::{Pod, PodPhase},
+    quarantine::Quarantine,
+    worker::{Worker, WorkerStatus},
+};
+
+/// The runner's exit code when GitHub refuses its version.
+const EXIT_VERSION_REFUSED: i32 = 7;
+
+/// Brings every live worker's row up to its pod's phase.
+pub fn sync_pods(draft: &mut Draft<'_>) {
+    let snapshot = draft.snapshot;
+    for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
+        let Some(pod) = snapshot.pod(&worker.name).present().copied() else { continue };
+        if pod.phase.ended_at().is_some() && worker.status == WorkerStatus::Pending {
+            draft.also(Action::DeleteSecret { worker: worker.name.clone() }, Because::WorkerEnded);
+        }
+        match &pod.phase {
+            PodPhase::Pending { .. } => note_bound(draft, worker, pod),
+            PodPhase::Running { since } => {
+                if worker.status == WorkerStatus::Pending {
+                    let action = Action::MarkRunning {
+                        worker: worker.name.clone(),
+                        from: worker.status,
+                        node: pod.node.clone(),
+                        at: *since,
+                    };
+                    draft.also(action, because(pod));
+                    // The container has read its environment: nobody needs the secret any more.
+                    draft.also(Action::DeleteSecret { worker: worker.name.clone() }, Because::RunnerStarted);
+                } else {
+                    note_bound(draft, worker, pod);
+                }
+            }
+            PodPhase::Succeeded { at } => {
+                let action = Action::MarkCompleted {
+                    worker: worker.name.clone(),
+                    from: worker.status,
+                    at: *at,
+                    key: worker.key(),
+                    node: pod.node.clone(),
+                };
+                draft.debit_supply(worker);
+                draft.decide(action, because(pod));
+            }
+            PodPhase::Failed { at, exit_code, .. } => {
+                let reason = if *exit_code == Some(EXIT_VERSION_REFUSED) {
+                    FailureReason::RunnerVersionRefused
+                } else {
+                    FailureReason::PodFailed
+                };
+                let end = end_worker(draft, worker, reason, PodEnd::Nothing);
+                draft.debit_supply(worker);
+                draft.decide(Action::End(EndWorker { at: *at, ..end }), because(pod));
+            }
+            PodPhase::Unknown => {}
+        }
+    }
+}
+
+fn because(pod: &Pod) -> Because {
+    let phase = match &pod.phase {
+        PodPhase::Pending { .. } => "Pending".into(),
+        PodPhase::Running { .. } => "Running".into(),
+        PodPhase::Succeeded { .. } => "Succeeded".into(),
+        PodPhase::Failed { exit_code: Some(code), .. } => format!("Failed with exit code {code}"),
+        PodPhase::Failed { reason: Some(reason), .. } => format!("Failed: {reason}"),
+        PodPhase::Failed { .. } => "Failed".into(),
+        PodPhase::Unknown => "Unknown".into(),
+    };
+    Because::PodPhase { phase }
+}
+
+fn note_bound(draft: &mut Draft<'_>, worker: &Worker, pod: &Pod) {
+    if let Some(node) = pod.node.as_ref().filter(|node| worker.node.as_ref() != Some(*node)) {
+        let action =
+            Action::NoteBound { worker: worker.name.clone(), from: worker.status, node: node.clone() };
+        draft.also(action, because(pod));
+    }
+}
+
+/// The end of a worker for a reason, with what follows from it for its key and its board.
+pub(super) fn end_worker(
+    draft: &mut Draft<'_>,
+    worker: &Worker,
+    reason: FailureReason,
+    pod: PodEnd,
+) -> EndWorker {
+    let snapshot = draft.snapshot;
+    let seed = draft.chance();
+    let node = worker
+        .node
+        .as_ref()
+        .or_else(|| snapshot.pod(&worker.name).present().and_then(|pod| pod.node.as_ref()));
+    // A worker whose job is over did what it was for; a routine end proves nothing either.
+    let blameless = reason.is_routine() || worker.job.is_some_and(|job| !job.phase.is_demand());
+    let backoff = (!blameless)
+        .then(|| Backoff::after_failure(snapshot.backoffs.get(&worker.key()), snapshot.now, seed));
+    let quarantine = node
+        .filter(|_| !blameless && reason.blames_board())
+        .map(|node| (node.clone(), Quarantine::after_failure(snapshot.quarantines.get(node), snapshot.now)));
+    EndWorker {
+        worker: worker.name.clone(),
+        from: worker.status,
+        reason,
+        at: snapshot.now,
+        registration: registration_of(snapshot.runner(worker).present().map(|runner| runner.id), worker),
+        pod,
+        backoff,
+        quarantine,
+        refused_image: (reason == FailureReason::RunnerVersionRefused).then(|| worker.image.clone()),
+    }
+}
+
+fn registration_of(listed: Option<crate::ids::RunnerId>, worker: &Worker) -> Option<Registration> {
+    let runner = listed.or(worker.runner)?;
+    Some(Registration { scope: worker.scope.clone(), runner })
+}

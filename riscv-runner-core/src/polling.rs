@@ -1,0 +1,9 @@
+//! What to ask GitHub about, and when: doubtful things only, under a budget. Pure.
+
+mod deliveries;
+mod jobs;
+mod scopes;
+
+pub use deliveries::lost_deliveries;
+pub use jobs::{Asked, Question, events_of, questions, still_asked};
+pub use scopes::{doubt_implausible, is_listed, is_over, scopes_due, scopes_since};

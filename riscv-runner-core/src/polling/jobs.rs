@@ -1,0 +1,143 @@
+//! Which jobs to ask GitHub about: those whose state is doubtful, batched by run, under a budget.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    backoff::{age, doubling},
+    ids::{JobId, RunId},
+    job::{JobEvent, JobPhase, Loss},
+    policy::Timeouts,
+    ports::{DoubtfulJob, JobRef, JobReport, ReportedState, RunRef},
+};
+
+/// A job that runs past its worker's end is asked about this long after the last change.
+const WORKER_ENDED: Duration = Duration::from_secs(30);
+/// A job that waits is asked about after this long, and then ever more rarely.
+const WAITING: Duration = Duration::from_secs(600);
+/// A job that runs, as far as we know, is asked about after this long, and then ever more rarely.
+const RUNNING: Duration = Duration::from_secs(1800);
+/// The longest pause between two questions about one job.
+const LONGEST: Duration = Duration::from_secs(3 * 3600);
+
+/// When a job was asked about, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The last time.
+    pub at: Timestamp,
+    /// How often since its row changed.
+    pub times: u32,
+    /// The row's last change at that time.
+    pub row: Timestamp,
+}
+
+/// One request to GitHub, and the jobs that it answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// All jobs of a run.
+    Run(RunRef, Vec<JobId>),
+    /// One job.
+    Job(JobRef),
+}
+
+/// The most urgent questions, at most `budget`.
+#[must_use]
+pub fn questions(
+    jobs: &[DoubtfulJob],
+    asked: &BTreeMap<JobId, Asked>,
+    now: Timestamp,
+    timeouts: &Timeouts,
+    budget: usize,
+) -> Vec<Question> {
+    let mut due: Vec<_> = jobs
+        .iter()
+        .filter_map(|doubtful| {
+            overdue(doubtful, asked.get(&doubtful.job.facts.id), now, timeouts).map(|by| (by, doubtful))
+        })
+        .collect();
+    due.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.job.facts.id.cmp(&y.job.facts.id)));
+    let mut by_run: BTreeMap<RunId, usize> = BTreeMap::new();
+    let mut questions: Vec<Question> = Vec::new();
+    for (_, DoubtfulJob { job, .. }) in due {
+        let facts = &job.facts;
+        let known = facts.run.and_then(|run| by_run.get(&run)).and_then(|place| questions.get_mut(*place));
+        if let Some(Question::Run(_, members)) = known {
+            members.push(facts.id);
+            continue;
+        }
+        if questions.len() >= budget {
+            continue;
+        }
+        let (installation, app, repo) = (facts.installation, facts.entity.kind, facts.repo.clone());
+        questions.push(match facts.run {
+            Some(run) => {
+                by_run.insert(run, questions.len());
+                Question::Run(RunRef { installation, app, repo, run }, vec![facts.id])
+            }
+            None => Question::Job(JobRef { installation, app, repo, job: facts.id }),
+        });
+    }
+    questions
+}
+
+/// By how much the question about a job is overdue; `None` while it is not due.
+fn overdue(
+    doubtful: &DoubtfulJob,
+    asked: Option<&Asked>,
+    now: Timestamp,
+    timeouts: &Timeouts,
+) -> Option<Duration> {
+    let first = match doubtful.job.state.phase {
+        JobPhase::Running if doubtful.worker_ended => WORKER_ENDED.min(timeouts.requeue),
+        JobPhase::Running => RUNNING,
+        JobPhase::Pending => WAITING.min(timeouts.stuck_queued),
+        JobPhase::Failed | JobPhase::Completed => return None,
+    };
+    let asked = asked.filter(|asked| asked.row == doubtful.updated_at);
+    let (since, pause) = match asked {
+        None => (doubtful.updated_at, first),
+        Some(asked) => (asked.at, doubling(first, LONGEST, asked.times)),
+    };
+    age(now, since).checked_sub(pause)
+}
+
+/// What an answer says about a job that we hold, if it says anything new.
+#[must_use]
+pub fn events_of(
+    doubtful: &DoubtfulJob,
+    report: Option<&JobReport>,
+    run_conclusion: Option<&str>,
+    now: Timestamp,
+    timeouts: &Timeouts,
+) -> Option<JobEvent> {
+    let state = &doubtful.job.state;
+    let attempt = state.attempt;
+    let Some(report) = report else { return Some(JobEvent::Lost { attempt, loss: Loss::JobNotFound }) };
+    let held_for = age(now, doubtful.updated_at);
+    match (&report.state, state.phase) {
+        (ReportedState::Completed { end, start }, _) => {
+            Some(JobEvent::Completed { end: end.clone(), start: start.clone() })
+        }
+        (ReportedState::InProgress(start), JobPhase::Pending) => {
+            Some(JobEvent::ConfirmedRunning(start.clone()))
+        }
+        (ReportedState::Queued, JobPhase::Running) if held_for >= timeouts.requeue => {
+            Some(JobEvent::Requeued { attempt })
+        }
+        (ReportedState::Queued, JobPhase::Pending) if held_for >= timeouts.stuck_queued => {
+            let conclusion = Some(run_conclusion?.to_owned());
+            Some(JobEvent::Lost { attempt, loss: Loss::RunCompletedJobQueued { conclusion } })
+        }
+        (ReportedState::Queued, JobPhase::Failed) => Some(JobEvent::Revived { attempt }),
+        (ReportedState::Queued | ReportedState::InProgress(_), _) => None,
+    }
+}
+
+/// Whether the run's conclusion must be known to judge a job that GitHub calls queued.
+#[must_use]
+pub fn still_asked(doubtful: &DoubtfulJob, report: &JobReport, now: Timestamp, timeouts: &Timeouts) -> bool {
+    report.state == ReportedState::Queued
+        && doubtful.job.state.phase == JobPhase::Pending
+        && age(now, doubtful.updated_at) >= timeouts.stuck_queued
+}
