@@ -1,6 +1,16 @@
 //! A simulated GitHub, cluster and store for riscv-runner, with virtual time, and the contract suites
 //! every backend must pass.
 
+pub mod chance;
+pub mod clock;
+pub mod cluster;
 pub mod contract;
 #[cfg(feature = "doubles")]
 pub mod doubles;
+pub mod executor;
+pub mod faults;
+pub mod github;
+pub mod laws;
+pub mod store;
+pub mod trace;
+mod truth;

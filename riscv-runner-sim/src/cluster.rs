@@ -1,0 +1,90 @@
+//! The cluster as it really is: machines, pods, secrets, a scheduler and kubelets.
+
+mod kubelet;
+mod machines;
+mod port;
+mod scheduler;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    ids::{ImageRef, NodeName, PoolName, RunnerId, WorkerName},
+    pod::{Node, Pod},
+    ports::PodRequest,
+};
+
+pub use kubelet::PodEnd;
+pub use port::SimCluster;
+
+/// What the cluster holds.
+#[derive(Debug, Default)]
+pub(crate) struct Boards {
+    pub(crate) nodes: BTreeMap<NodeName, Machine>,
+    pub(crate) pods: BTreeMap<WorkerName, SimPod>,
+    pub(crate) secrets: BTreeMap<WorkerName, Timestamp>,
+    /// Which nodes each pool selects.
+    pub(crate) selectors: BTreeMap<PoolName, BTreeMap<String, String>>,
+    /// Images whose runner GitHub refuses as too old.
+    pub(crate) refused_images: BTreeSet<ImageRef>,
+    names: BTreeMap<u64, WorkerName>,
+    last_number: u64,
+}
+
+/// A machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    /// As the API shows it.
+    pub(crate) node: Node,
+    /// Whether its kubelet and containers run.
+    pub(crate) alive: bool,
+}
+
+/// A pod.
+#[derive(Debug, Clone)]
+pub(crate) struct SimPod {
+    /// Its number among all pods ever.
+    pub(crate) number: u64,
+    /// As the API shows it.
+    pub(crate) pod: Pod,
+    /// What it was made from.
+    pub(crate) request: PodRequest,
+    /// The registration that its secret is for.
+    pub(crate) runner: Option<RunnerId>,
+}
+
+impl Boards {
+    /// The pod of this number, if it still exists.
+    pub(crate) fn numbered(&mut self, number: u64) -> Option<&mut SimPod> {
+        let name = self.names.get(&number)?;
+        self.pods.get_mut(name).filter(|pod| pod.number == number)
+    }
+
+    /// Forgets a pod.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<SimPod> {
+        let name = self.names.remove(&number)?;
+        self.pods.remove(&name)
+    }
+
+    /// Pods that hold a slot of a node.
+    pub(crate) fn holders<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a SimPod> {
+        self.pods.values().filter(move |pod| pod.pod.node.as_ref() == Some(node) && pod.pod.holds_slot())
+    }
+
+    /// Whether the machine of a pod runs.
+    pub(crate) fn is_alive(&self, node: &NodeName) -> bool {
+        self.nodes.get(node).is_some_and(|machine| machine.alive)
+    }
+
+    /// Nodes that a pool selects.
+    pub(crate) fn nodes_of<'a>(&'a self, pool: &PoolName) -> impl Iterator<Item = &'a Machine> {
+        let selector = self.selectors.get(pool);
+        self.nodes.values().filter(move |machine| selector.is_some_and(|wanted| machine.node.matches(wanted)))
+    }
+
+    fn number(&mut self, name: &WorkerName) -> u64 {
+        self.last_number += 1;
+        self.names.insert(self.last_number, name.clone());
+        self.last_number
+    }
+}

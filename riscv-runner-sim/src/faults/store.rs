@@ -1,0 +1,167 @@
+//! A store in which calls go wrong.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use riscv_runner_core::{
+    delivery::{DeliveryRecord, JobWrite, Recorded},
+    ids::{
+        DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PoolName, ReplicaName, RepoName,
+        WorkerName,
+    },
+    job::{Job, JobEvent},
+    ports::{
+        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, LeaderProof, LeaseStore, Page, PagedJobs,
+        PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved, SchedulingStore,
+        Standing, Store, UsageRow, WorkerChange,
+    },
+    quarantine::Quarantine,
+    scope::{PoolKey, ScopeRef},
+    snapshot::{Demand, PendingJob},
+    worker::{Worker, WorkerStatus},
+};
+
+use super::Faulty;
+
+#[async_trait]
+impl<T: Store + ?Sized> DeliveryStore for Faulty<T> {
+    async fn record_deliveries(&self, batch: &[DeliveryRecord]) -> PortResult<Vec<PortResult<Recorded>>> {
+        self.call("record deliveries", self.inner.record_deliveries(batch)).await
+    }
+
+    async fn known_deliveries(&self, guids: &[DeliveryGuid]) -> PortResult<Vec<DeliveryGuid>> {
+        self.call("look up deliveries", self.inner.known_deliveries(guids)).await
+    }
+
+    async fn last_delivery_at(&self) -> PortResult<Option<Timestamp>> {
+        self.call("find the last delivery", self.inner.last_delivery_at()).await
+    }
+}
+
+#[async_trait]
+impl<T: Store + ?Sized> SchedulingStore for Faulty<T> {
+    async fn demand(&self) -> PortResult<BTreeMap<PoolKey, Demand>> {
+        self.call("count demand", self.inner.demand()).await
+    }
+
+    async fn waiting(
+        &self,
+        heads: &[HeadRequest],
+        except: &[RepoName],
+        slots: &BTreeMap<PoolName, u32>,
+    ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
+        self.call("read waiting jobs", self.inner.waiting(heads, except, slots)).await
+    }
+
+    async fn live_workers(&self) -> PortResult<BTreeMap<WorkerName, Worker>> {
+        self.call("read live workers", self.inner.live_workers()).await
+    }
+
+    async fn workers_named(&self, names: &[WorkerName]) -> PortResult<BTreeMap<WorkerName, Worker>> {
+        self.call("read workers", self.inner.workers_named(names)).await
+    }
+
+    async fn scopes_of_workers(&self, since: Timestamp) -> PortResult<Vec<ScopeRef>> {
+        self.call("read scopes", self.inner.scopes_of_workers(since)).await
+    }
+
+    async fn standing(&self) -> PortResult<Standing> {
+        self.call("read what holds", self.inner.standing()).await
+    }
+
+    async fn reserve(&self, proof: &LeaderProof, reservations: &[Reservation]) -> PortResult<Vec<Reserved>> {
+        self.call("reserve workers", self.inner.reserve(proof, reservations)).await
+    }
+
+    async fn change_worker(
+        &self,
+        proof: &LeaderProof,
+        name: &WorkerName,
+        from: WorkerStatus,
+        change: &WorkerChange,
+    ) -> PortResult<Cas> {
+        self.call("change a worker", self.inner.change_worker(proof, name, from, change)).await
+    }
+
+    async fn adopt_worker(&self, proof: &LeaderProof, worker: &Worker) -> PortResult<Cas> {
+        self.call("adopt a worker", self.inner.adopt_worker(proof, worker)).await
+    }
+
+    async fn join_job(&self, proof: &LeaderProof, job: JobId, event: &JobEvent) -> PortResult<JobWrite> {
+        self.call("join a job", self.inner.join_job(proof, job, event)).await
+    }
+
+    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
+        self.call("read doubtful jobs", self.inner.doubtful_jobs(before, limit)).await
+    }
+
+    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
+        self.call("read jobs", self.inner.jobs_of_installation(installation, limit)).await
+    }
+
+    async fn refuse_image(
+        &self,
+        proof: &LeaderProof,
+        image: &ImageRef,
+        since: Option<Timestamp>,
+    ) -> PortResult<()> {
+        self.call("mark an image", self.inner.refuse_image(proof, image, since)).await
+    }
+
+    async fn clear_backoff(&self, proof: &LeaderProof, key: &PoolKey) -> PortResult<()> {
+        self.call("clear a back-off", self.inner.clear_backoff(proof, key)).await
+    }
+
+    async fn set_quarantine(
+        &self,
+        proof: &LeaderProof,
+        node: &NodeName,
+        quarantine: Option<&Quarantine>,
+    ) -> PortResult<()> {
+        self.call("set a quarantine", self.inner.set_quarantine(proof, node, quarantine)).await
+    }
+}
+
+#[async_trait]
+impl<T: Store + ?Sized> LeaseStore for Faulty<T> {
+    async fn acquire_lease(
+        &self,
+        holder: &ReplicaName,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> PortResult<Option<LeaderProof>> {
+        self.call("acquire the lease", self.inner.acquire_lease(holder, ttl, now)).await
+    }
+
+    async fn release_lease(&self, proof: &LeaderProof) -> PortResult<()> {
+        self.call("release the lease", self.inner.release_lease(proof)).await
+    }
+
+    async fn leader(&self) -> PortResult<Option<(ReplicaName, Epoch, Timestamp)>> {
+        self.call("find the leader", self.inner.leader()).await
+    }
+}
+
+#[async_trait]
+impl<T: Store + ?Sized> ReportStore for Faulty<T> {
+    async fn ping(&self) -> PortResult<()> {
+        self.call("ping", self.inner.ping()).await
+    }
+
+    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
+        self.call("read jobs", self.inner.jobs(window, page)).await
+    }
+
+    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
+        self.call("read workers", self.inner.workers(window, page)).await
+    }
+
+    async fn usage(&self) -> PortResult<Vec<UsageRow>> {
+        self.call("read usage", self.inner.usage()).await
+    }
+
+    async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
+        self.call("read a job", self.inner.job(job)).await
+    }
+}

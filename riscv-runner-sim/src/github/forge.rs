@@ -1,0 +1,249 @@
+//! The `Forge` port on the simulated GitHub, as one process sees it: every answer takes time, and what
+//! an answer showed about an installation is remembered by the process alone.
+
+use std::{
+    collections::BTreeMap,
+    sync::Mutex,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use riscv_runner_core::{
+    backoff::{add, doubling},
+    entity::EntityKind,
+    ids::{InstallationId, JobId, RunnerId, RunnerName},
+    ports::{
+        Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
+        Minted, PortError, PortErrorKind, PortResult, ReportedState, RunRef,
+    },
+    runner::Runner,
+    scope::ScopeRef,
+    snapshot::InstallationHealth,
+};
+use secrecy::SecretString;
+
+use super::{GithubState, Standing};
+use crate::{
+    chance::Stream,
+    clock::{SimClock, lock},
+    truth::{SharedTruth, Truth},
+};
+
+/// The first wait after a refused authentication, and the longest.
+const AUTH_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
+
+/// GitHub as one process sees it.
+pub struct SimForge {
+    truth: SharedTruth,
+    clock: SimClock,
+    latency: (Duration, Duration),
+    luck: Mutex<Stream>,
+    health: Mutex<BTreeMap<InstallationId, Remembered>>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    shown: InstallationHealth,
+    auth_failures: u32,
+}
+
+/// Why GitHub did not act for an installation.
+enum Refusal {
+    Gone,
+    Suspended,
+    Limited(Timestamp),
+}
+
+impl SimForge {
+    pub(crate) const fn new(
+        truth: SharedTruth,
+        clock: SimClock,
+        latency: (Duration, Duration),
+        luck: Stream,
+    ) -> Self {
+        Self { truth, clock, latency, luck: Mutex::new(luck), health: Mutex::new(BTreeMap::new()) }
+    }
+
+    async fn transit(&self) {
+        let wait = lock(&self.luck).between(self.latency.0, self.latency.1) / 2;
+        self.clock.sleep(wait).await;
+    }
+
+    /// One request for an installation: there, an effect in no time, and back.
+    async fn ask<R>(
+        &self,
+        installation: InstallationId,
+        act: impl FnOnce(&mut Truth) -> R + Send,
+    ) -> Result<R, Refusal>
+    where
+        R: Send,
+    {
+        self.transit().await;
+        let result = self.truth.with(|truth| {
+            let now = truth.now();
+            check(truth, installation)?;
+            truth.github.limits.request(installation, now).map_err(Refusal::Limited)?;
+            Ok(act(truth))
+        });
+        self.transit().await;
+        self.remember(installation, result.as_ref().err());
+        result
+    }
+
+    fn remember(&self, installation: InstallationId, refusal: Option<&Refusal>) {
+        let now = self.clock.now();
+        let mut health = lock(&self.health);
+        let known = health.entry(installation).or_default();
+        match refusal {
+            None => *known = Remembered::default(),
+            Some(Refusal::Limited(until)) => known.shown.rate_limited_until = Some(*until),
+            Some(Refusal::Gone | Refusal::Suspended) => {
+                known.auth_failures = known.auth_failures.saturating_add(1);
+                known.shown.auth_failing_since.get_or_insert(now);
+                let wait = doubling(AUTH_RETRY.0, AUTH_RETRY.1, known.auth_failures);
+                known.shown.auth_retry_at = Some(add(now, wait));
+            }
+        }
+    }
+
+    fn lead(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
+        if proof.holds(self.clock.now()) {
+            return Ok(());
+        }
+        Err(PortError::new(PortErrorKind::NotLeader, operation, "the lease is over"))
+    }
+}
+
+fn check(truth: &Truth, installation: InstallationId) -> Result<(), Refusal> {
+    match truth.account_of(installation).map(|account| account.standing) {
+        Some(Standing::Active) => Ok(()),
+        Some(Standing::Suspended) => Err(Refusal::Suspended),
+        Some(Standing::Gone) | None => Err(Refusal::Gone),
+    }
+}
+
+fn error(operation: &'static str, refusal: Refusal) -> PortError {
+    let (kind, detail) = match refusal {
+        Refusal::Gone => (PortErrorKind::NotFound, "the installation is gone"),
+        Refusal::Suspended => (PortErrorKind::Denied, "the installation is suspended"),
+        Refusal::Limited(until) => (PortErrorKind::RateLimited { until }, "the installation's budget is used up"),
+    };
+    PortError::new(kind, operation, detail)
+}
+
+fn missing(operation: &'static str, what: impl std::fmt::Display) -> PortError {
+    PortError::new(PortErrorKind::NotFound, operation, format!("GitHub does not know {what}"))
+}
+
+fn report(truth: &Truth, id: JobId) -> Option<JobReport> {
+    let job = truth.github.jobs.get(&id)?;
+    let state = match &job.state {
+        GithubState::Queued => ReportedState::Queued,
+        GithubState::InProgress { start, .. } => ReportedState::InProgress(start.clone()),
+        GithubState::Completed { end, start } => {
+            ReportedState::Completed { end: end.clone(), start: start.clone() }
+        }
+    };
+    Some(JobReport { job: id, run: job.run, state })
+}
+
+#[async_trait]
+impl Forge for SimForge {
+    async fn mint(&self, proof: &LeaderProof, request: &MintRequest) -> Result<Minted, MintError> {
+        self.lead(proof, "register a runner").map_err(|_| MintError::NotLeader)?;
+        self.transit().await;
+        let installation = request.scope.installation;
+        let made = self.truth.with(|truth| {
+            let now = truth.now();
+            check(truth, installation)?;
+            truth.github.limits.mint(installation, now).map_err(Refusal::Limited)?;
+            let name = RunnerName::from(&request.name);
+            Ok(truth.register(request.scope.scope(), name, request.labels.clone()))
+        });
+        self.transit().await;
+        self.remember(installation, made.as_ref().err());
+        match made {
+            Ok(Some(runner)) => {
+                Ok(Minted { runner, jit: SecretString::from(format!("{JIT_PREFIX}{runner}")) })
+            }
+            Ok(None) => Err(MintError::NameTaken),
+            Err(Refusal::Gone) => Err(MintError::InstallationGone),
+            Err(Refusal::Limited(until)) => Err(MintError::RateLimited { until }),
+            Err(refusal @ Refusal::Suspended) => {
+                Err(MintError::AuthFailed(error("ask for a token", refusal)))
+            }
+        }
+    }
+
+    async fn runners(&self, scope: &ScopeRef) -> PortResult<Vec<Runner>> {
+        let listed = self.ask(scope.installation, |truth| truth.listing(scope.scope())).await;
+        listed.map_err(|refusal| error("list runners", refusal))
+    }
+
+    async fn delete_runner(
+        &self,
+        proof: &LeaderProof,
+        scope: &ScopeRef,
+        runner: RunnerId,
+    ) -> PortResult<Deletion> {
+        self.lead(proof, "delete a runner")?;
+        let deleted = self.ask(scope.installation, |truth| truth.deregister(scope.scope(), runner)).await;
+        deleted.map_err(|refusal| error("delete a runner", refusal))
+    }
+
+    async fn job(&self, job: &JobRef) -> PortResult<JobSighting> {
+        match self.ask(job.installation, |truth| report(truth, job.job)).await {
+            Ok(Some(report)) => Ok(JobSighting::Found(report)),
+            Ok(None) => Ok(JobSighting::JobNotFound),
+            Err(Refusal::Gone) => Ok(JobSighting::InstallationNotFound),
+            Err(refusal @ (Refusal::Suspended | Refusal::Limited(_))) => Err(error("look up a job", refusal)),
+        }
+    }
+
+    async fn run_jobs(&self, run: &RunRef) -> PortResult<Vec<JobReport>> {
+        let found = self.ask(run.installation, |truth| {
+            let jobs = truth.github.runs.get(&run.run)?;
+            Some(jobs.iter().filter_map(|id| report(truth, *id)).collect())
+        });
+        let found = found.await.map_err(|refusal| error("list the jobs of a run", refusal))?;
+        found.ok_or_else(|| missing("list the jobs of a run", run.run))
+    }
+
+    async fn run_conclusion(&self, run: &RunRef) -> PortResult<Option<String>> {
+        let found = self.ask(run.installation, |truth| truth.conclusion_of(run.run)).await;
+        let found = found.map_err(|refusal| error("look up a run", refusal))?;
+        found.ok_or_else(|| missing("look up a run", run.run))
+    }
+
+    async fn hook_deliveries(&self, app: EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>> {
+        self.transit().await;
+        Ok(self.truth.with(|truth| {
+            let attempts = truth.github.attempts.iter().enumerate().rev();
+            let recent = attempts.take_while(|(_, attempt)| attempt.at >= since);
+            let ours = recent.filter(|(_, attempt)| attempt.app == app);
+            ours.map(|(number, attempt)| HookDelivery {
+                id: i64::try_from(number).unwrap_or(i64::MAX),
+                guid: attempt.guid.clone(),
+                delivered_at: attempt.at,
+                delivered: attempt.delivered,
+                event: attempt.event.clone(),
+            })
+            .collect()
+        }))
+    }
+
+    async fn redeliver(&self, proof: &LeaderProof, _: EntityKind, delivery: i64) -> PortResult<()> {
+        self.lead(proof, "redeliver")?;
+        self.transit().await;
+        let known = usize::try_from(delivery).is_ok_and(|n| self.truth.with(|truth| truth.repeat(n)));
+        if known { Ok(()) } else { Err(missing("redeliver", format!("delivery {delivery}"))) }
+    }
+
+    fn health(&self, installation: InstallationId) -> InstallationHealth {
+        lock(&self.health).get(&installation).map(|known| known.shown.clone()).unwrap_or_default()
+    }
+}
+
+/// What a simulated JIT configuration begins with; the registration's id follows.
+pub(crate) const JIT_PREFIX: &str = "jit-of-runner-";

@@ -1,0 +1,331 @@
+//! Reading what a cycle needs, and the fenced, compared-and-set writes of a leader.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use riscv_runner_core::{
+    backoff::Backoff,
+    delivery::JobWrite,
+    failure::FailureReason,
+    ids::{ImageRef, InstallationId, JobId, NodeName, PoolName, RepoName, WorkerName},
+    job::{Job, JobEvent},
+    ports::{
+        Cas, DoubtfulJob, HeadRequest, LeaderProof, PortResult, Reservation, Reserved, SchedulingStore,
+        Standing, WorkerChange, WorkerRow,
+    },
+    quarantine::Quarantine,
+    scope::{PoolKey, ScopeRef},
+    snapshot::{Demand, PendingJob},
+    worker::{Worker, WorkerStatus},
+};
+
+use super::{
+    Change, LiveCounts, MemoryStore,
+    rows::{Rows, count},
+};
+
+#[async_trait]
+impl SchedulingStore for MemoryStore {
+    async fn demand(&self) -> PortResult<BTreeMap<PoolKey, Demand>> {
+        Ok(self.read(|rows| {
+            let counted = rows.demand.iter().map(|(key, demand)| {
+                let counts = Demand {
+                    pending: count(demand.pending.len()),
+                    running: demand.running,
+                    oldest: demand.pending.first().map(|(created_at, _)| *created_at),
+                    pending_by_pool: demand.pending_by_pool.clone(),
+                    ..Demand::default()
+                };
+                (key.clone(), counts)
+            });
+            counted.collect()
+        }))
+    }
+
+    async fn waiting(
+        &self,
+        heads: &[HeadRequest],
+        except: &[RepoName],
+        slots: &BTreeMap<PoolName, u32>,
+    ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
+        Ok(self.read(|rows| {
+            let asked = heads.iter().flat_map(|head| {
+                let jobs = waiting_of(rows, head, except);
+                jobs.into_iter().map(|job| (head.key.clone(), job))
+            });
+            oldest_that_fit(asked.collect(), slots.clone())
+        }))
+    }
+
+    async fn live_workers(&self) -> PortResult<BTreeMap<WorkerName, Worker>> {
+        Ok(self.read(|rows| {
+            let live = rows.live.iter().filter_map(|name| rows.worker(name));
+            live.map(|row| (row.worker.name.clone(), row.worker)).collect()
+        }))
+    }
+
+    async fn workers_named(&self, names: &[WorkerName]) -> PortResult<BTreeMap<WorkerName, Worker>> {
+        Ok(self.read(|rows| {
+            let found = names.iter().filter_map(|name| rows.worker(name));
+            found.map(|row| (row.worker.name.clone(), row.worker)).collect()
+        }))
+    }
+
+    async fn scopes_of_workers(&self, since: Timestamp) -> PortResult<Vec<ScopeRef>> {
+        Ok(self.read(|rows| {
+            let workers = rows.workers.values().map(|row| &row.worker);
+            let recent =
+                workers.filter(|worker| worker.created_at >= since || worker.completed_at >= Some(since));
+            recent.map(|worker| &worker.scope).collect::<BTreeSet<_>>().into_iter().cloned().collect()
+        }))
+    }
+
+    async fn standing(&self) -> PortResult<Standing> {
+        Ok(self.read(|rows| rows.standing.clone()))
+    }
+
+    async fn reserve(&self, proof: &LeaderProof, reservations: &[Reservation]) -> PortResult<Vec<Reserved>> {
+        self.fenced(proof, "reserve workers", |rows, now| {
+            let mut counts = rows.live_counts();
+            reservations.iter().map(|wanted| reserve_one(rows, &mut counts, wanted, now)).collect()
+        })
+    }
+
+    async fn change_worker(
+        &self,
+        proof: &LeaderProof,
+        name: &WorkerName,
+        from: WorkerStatus,
+        change: &WorkerChange,
+    ) -> PortResult<Cas> {
+        self.fenced(proof, "change a worker", |rows, now| {
+            let Some(row) = rows.workers.get(name).filter(|row| row.worker.status == from) else {
+                return Cas::Stale;
+            };
+            if change.target().is_some_and(|target| !target.sources().contains(&from)) {
+                return Cas::Stale;
+            }
+            let mut next = row.clone();
+            next.updated_at = now;
+            apply(&mut next.worker, change);
+            remember(&mut rows.standing, &next.worker, change);
+            rows.put_worker(next);
+            Cas::Done
+        })
+    }
+
+    async fn adopt_worker(&self, proof: &LeaderProof, worker: &Worker) -> PortResult<Cas> {
+        self.fenced(proof, "adopt a worker", |rows, now| {
+            if rows.workers.contains_key(&worker.name) {
+                return Cas::Stale;
+            }
+            rows.put_worker(WorkerRow { worker: worker.clone(), updated_at: now });
+            Cas::Done
+        })
+    }
+
+    async fn join_job(&self, proof: &LeaderProof, job: JobId, event: &JobEvent) -> PortResult<JobWrite> {
+        let write = self.fenced(proof, "join a job", |rows, now| rows.join_known(job, event, now))?;
+        if write.wakes_scheduler() {
+            self.wake();
+        }
+        Ok(write)
+    }
+
+    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
+        Ok(self.read(|rows| {
+            let old = rows.unchanged_since.iter().take_while(|(updated_at, _)| *updated_at < before);
+            old.take(limit as usize).filter_map(|(_, id)| doubtful(rows, *id)).collect()
+        }))
+    }
+
+    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
+        Ok(self.read(|rows| {
+            let demand = rows.unchanged_since.iter().filter_map(|(_, id)| rows.jobs.get(id));
+            let theirs = demand.filter(|row| row.job.facts.installation == installation);
+            theirs.take(limit as usize).map(|row| row.job.clone()).collect()
+        }))
+    }
+
+    async fn refuse_image(
+        &self,
+        proof: &LeaderProof,
+        image: &ImageRef,
+        since: Option<Timestamp>,
+    ) -> PortResult<()> {
+        self.fenced(proof, "mark an image", |rows, _| {
+            replace(&mut rows.standing.refused_images, image, since);
+        })
+    }
+
+    async fn clear_backoff(&self, proof: &LeaderProof, key: &PoolKey) -> PortResult<()> {
+        self.fenced(proof, "clear a back-off", |rows, _| {
+            rows.standing.backoffs.remove(key);
+        })
+    }
+
+    async fn set_quarantine(
+        &self,
+        proof: &LeaderProof,
+        node: &NodeName,
+        quarantine: Option<&Quarantine>,
+    ) -> PortResult<()> {
+        self.fenced(proof, "set a quarantine", |rows, _| {
+            replace(&mut rows.standing.quarantines, node, quarantine.copied());
+        })
+    }
+}
+
+fn replace<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, value: Option<V>) {
+    match value {
+        Some(value) => {
+            map.insert(key.clone(), value);
+        }
+        None => {
+            map.remove(key);
+        }
+    }
+}
+
+fn waiting_of(rows: &Rows, head: &HeadRequest, except: &[RepoName]) -> Vec<PendingJob> {
+    let Some(demand) = rows.demand.get(&head.key) else { return Vec::new() };
+    let jobs = demand.pending.iter().filter_map(|(_, id)| rows.jobs.get(id)).map(|row| &row.job);
+    jobs.filter(|job| !except.contains(&job.facts.repo))
+        .skip(head.skip as usize)
+        .take(head.limit as usize)
+        .map(|job| PendingJob {
+            id: job.facts.id,
+            created_at: job.facts.created_at,
+            repo: job.facts.repo.clone(),
+            scope: job.facts.scope_ref(),
+            placement: job.placement.clone(),
+        })
+        .collect()
+}
+
+/// Of the jobs asked for, the oldest of each pool, as many as the pool has slots.
+fn oldest_that_fit(
+    mut asked: Vec<(PoolKey, PendingJob)>,
+    mut slots: BTreeMap<PoolName, u32>,
+) -> BTreeMap<PoolKey, Vec<PendingJob>> {
+    asked.sort_by_key(|(_, job)| (job.created_at, job.id));
+    let mut fitting = BTreeMap::<_, Vec<_>>::new();
+    for (key, job) in asked {
+        match slots.get_mut(&job.placement.pool) {
+            Some(0) => continue,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        fitting.entry(key).or_default().push(job);
+    }
+    fitting
+}
+
+fn doubtful(rows: &Rows, id: JobId) -> Option<DoubtfulJob> {
+    let row = rows.jobs.get(&id)?;
+    let runner = row.job.state.start.as_ref().and_then(|start| start.runner.as_ref());
+    let worker = runner.and_then(|runner| WorkerName::new(runner.as_str()).ok());
+    let worker = worker.and_then(|name| rows.workers.get(&name));
+    Some(DoubtfulJob {
+        job: row.job.clone(),
+        updated_at: row.updated_at,
+        worker_ended: worker.is_some_and(|row| row.worker.status.is_terminal()),
+    })
+}
+
+fn reserve_one(rows: &mut Rows, counts: &mut LiveCounts, wanted: &Reservation, now: Timestamp) -> Reserved {
+    if rows.workers.contains_key(&wanted.name) {
+        return Reserved::NameTaken;
+    }
+    let key = PoolKey { scope: wanted.scope.scope(), labels: wanted.labels.clone() };
+    let of_entity = counts.by_entity.get(&wanted.scope.entity).copied().unwrap_or(0);
+    if wanted.entity_cap.is_some_and(|cap| of_entity >= cap) {
+        return Reserved::EntityAtCap;
+    }
+    let of_pool = counts.by_pool.get(&wanted.pool).copied().unwrap_or(0);
+    if wanted.pool_cap.is_some_and(|cap| of_pool >= cap) {
+        return Reserved::PoolAtCap;
+    }
+    let supply = counts.unspent_by_key.get(&key).copied().unwrap_or(0);
+    if supply >= rows.demand_of(&key).saturating_add(wanted.warm) {
+        return Reserved::DemandMet;
+    }
+    let worker = fresh(wanted);
+    counts.add(&worker, false);
+    rows.put_worker(WorkerRow { worker, updated_at: now });
+    if rows.changes.is_some() {
+        let occupancy = rows.occupancy(wanted);
+        rows.note(Change::Reserved(Box::new(occupancy)));
+    }
+    Reserved::Yes
+}
+
+fn fresh(wanted: &Reservation) -> Worker {
+    Worker {
+        name: wanted.name.clone(),
+        scope: wanted.scope.clone(),
+        labels: wanted.labels.clone(),
+        pool: wanted.pool.clone(),
+        image: wanted.image.clone(),
+        status: WorkerStatus::Pending,
+        node: None,
+        pod_uid: None,
+        runner: None,
+        created_at: wanted.at,
+        running_at: None,
+        completed_at: None,
+        online_at: None,
+        gone_at: None,
+        failure: None,
+        job: None,
+    }
+}
+
+fn apply(worker: &mut Worker, change: &WorkerChange) {
+    if let Some(target) = change.target() {
+        worker.status = target;
+    }
+    match change {
+        WorkerChange::Provisioned { runner, pod } => {
+            worker.runner = runner.or(worker.runner);
+            worker.pod_uid = Some(pod.clone());
+        }
+        WorkerChange::Running { node, at } => {
+            worker.node = node.clone().or_else(|| worker.node.clone());
+            worker.running_at = Some(*at);
+        }
+        WorkerChange::Bound { node } => worker.node = Some(node.clone()),
+        WorkerChange::Completed { at } => worker.completed_at = Some(*at),
+        WorkerChange::Failed { at, reason, info, .. } => {
+            worker.completed_at = Some(*at);
+            worker.failure = Some((*reason, info.as_ref().clone()));
+        }
+        WorkerChange::Online { at, runner } => {
+            worker.online_at = worker.online_at.or(Some(*at));
+            worker.runner = Some(*runner);
+        }
+        WorkerChange::RegistrationGone { at } => worker.gone_at = worker.gone_at.or(Some(*at)),
+    }
+}
+
+fn remember(standing: &mut Standing, worker: &Worker, change: &WorkerChange) {
+    let WorkerChange::Failed { backoff, quarantine, .. } = change else { return };
+    if let Some(backoff) = backoff {
+        standing.backoffs.insert(worker.key(), Backoff::clone(backoff));
+    }
+    if let Some((node, quarantine)) = quarantine {
+        standing.quarantines.insert(node.clone(), *quarantine);
+    }
+}
+
+/// Failed workers by reason.
+pub(crate) fn failures_by_reason<'a>(
+    workers: impl IntoIterator<Item = &'a WorkerRow>,
+) -> BTreeMap<FailureReason, u64> {
+    let mut failures = BTreeMap::new();
+    for (reason, _) in workers.into_iter().filter_map(|row| row.worker.failure.as_ref()) {
+        *failures.entry(*reason).or_default() += 1;
+    }
+    failures
+}
