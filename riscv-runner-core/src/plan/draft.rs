@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     ids::{EntityId, PoolName, WorkerName},
-    job::JobPhase,
     policy::{Cap, Policy},
     scope::PoolKey,
     snapshot::Snapshot,
@@ -21,7 +20,8 @@ use crate::{
 pub struct Supply {
     /// Live workers that can serve the key's demand.
     pub workers: u32,
-    /// Of these, the ones that a running job names.
+    /// Of these, the ones that have a job: a running job names them, or GitHub has called them busy. A
+    /// running job that names none of them runs elsewhere, or on a worker that has just ended.
     pub taken: u32,
 }
 
@@ -71,9 +71,11 @@ impl<'a> Draft<'a> {
         *self.entity_live.entry(worker.scope.entity).or_default() += 1;
         *self.pool_live.entry(worker.pool.clone()).or_default() += 1;
         if worker.is_supply() {
+            let was_busy = self.snapshot.sightings.get(&worker.name).is_some_and(|seen| seen.was_busy);
+            let has_job = was_busy || worker.runs_known_job();
             let supply = self.supply.entry(worker.key()).or_default();
             supply.workers += 1;
-            supply.taken += u32::from(worker.job.is_some_and(|job| job.phase == JobPhase::Running));
+            supply.taken += u32::from(has_job);
         }
     }
 

@@ -231,7 +231,10 @@ fn keep_warm(draft: &mut Draft<'_>, mut capacity: Option<&mut Capacity>) {
 
 /// How many of a key's oldest waiting jobs are served by workers that are there or on their way.
 pub(super) fn met(draft: &Draft<'_>, key: &PoolKey, demand: &Demand) -> u32 {
-    draft.supply(key).workers.saturating_sub(demand.running).min(demand.pending)
+    let supply = draft.supply(key);
+    // Jobs and workers are read one after the other: a link may be newer or older than the count.
+    let taken = supply.taken.min(demand.running);
+    supply.workers.saturating_sub(taken).min(demand.pending)
 }
 
 type Place<'a> = (u32, Timestamp, JobId, &'a PoolKey, usize);

@@ -1,0 +1,338 @@
+//! Demand matching, one law a test.
+
+mod common;
+
+use common::{World, at, key, note, scope, worker_name};
+use riscv_runner_core::{
+    backoff::Backoff,
+    ids::{EntityId, InstallationId, PoolName, RepoName},
+    job::{JobPhase, Placement},
+    observed::{Observed, Why},
+    pod::PodPhase,
+    policy::{Cap, EntityPolicy, Sharing},
+    quarantine::Quarantine,
+    snapshot::{InstallationHealth, Warm},
+};
+
+#[test]
+fn one_slot_serves_the_older_of_two() {
+    World::new("a:1").job(2, "1", "a", 10).job(1, "1", "a", 5).schedules(
+        "provision org:1|a for 2
+         hold 1 no_capacity",
+    );
+}
+
+#[test]
+fn a_worker_on_its_way_meets_the_oldest_demand() {
+    World::new("a:2").job(1, "1", "a", 10).job(2, "1", "a", 5).worker("w", "1", "a", 1).schedules(
+        "provision org:1|a for 2
+         hold 1 demand_met",
+    );
+}
+
+#[test]
+fn a_worker_that_runs_a_job_meets_no_other() {
+    World::new("a:2")
+        .running_jobs("1", "a", 1)
+        .job(2, "1", "a", 5)
+        .running_worker("w", "1", "a", "a0", 60)
+        .runs("w", 1, JobPhase::Running)
+        .schedules("provision org:1|a for 2");
+}
+
+#[test]
+fn a_spent_worker_is_no_supply_but_its_pod_holds_its_slot() {
+    let spent = World::new("a:1").job(2, "1", "a", 5).running_worker("w", "1", "a", "a0", 60).runs(
+        "w",
+        1,
+        JobPhase::Completed,
+    );
+    spent.schedules("hold 2 no_capacity");
+    World::new("a:1")
+        .job(2, "1", "a", 5)
+        .running_worker("w", "1", "a", "a0", 60)
+        .edit_worker("w", |worker| worker.gone_at = Some(at(1)))
+        .schedules("hold 2 no_capacity");
+}
+
+#[test]
+fn repositories_of_one_person_get_their_own_runners() {
+    World::new("a:3").job(1, "5/1", "a", 10).job(2, "5/2", "a", 5).worker("w", "5/1", "a", 1).schedules(
+        "provision repo:5/2|a for 2
+         hold 1 demand_met",
+    );
+}
+
+#[test]
+fn caps_hold_across_the_pools_of_an_account() {
+    World::new("a:5 b:5")
+        .edit(|world| {
+            let special = EntityPolicy { max_workers: Some(Cap::AtMost(2)), ..EntityPolicy::default() };
+            world.policy.entities.insert(EntityId::new(1).unwrap(), special);
+        })
+        .worker("w", "1", "b", 1)
+        .job(1, "1", "a", 10)
+        .job(2, "1", "a", 9)
+        .job(3, "2", "a", 8)
+        .schedules(
+            "provision org:1|a for 1
+             provision org:2|a for 3
+             hold 2 entity_at_cap",
+        );
+}
+
+#[test]
+fn a_cap_set_at_run_time_wins() {
+    World::new("a:5")
+        .edit(|world| {
+            let cap = (Cap::AtMost(0), note());
+            world.snapshot.controls.entity_caps.insert(EntityId::new(1).unwrap(), cap);
+        })
+        .job(1, "1", "a", 10)
+        .schedules("hold 1 entity_at_cap");
+}
+
+#[test]
+fn pool_caps_hold_over_free_boards() {
+    World::new("a:5")
+        .edit(|world| {
+            world.policy.pools.get_mut(&PoolName::new("a").unwrap()).unwrap().max_workers = Some(1);
+        })
+        .job(1, "1", "a", 10)
+        .job(2, "2", "a", 9)
+        .schedules(
+            "provision org:1|a for 1
+             hold 2 pool_at_cap",
+        );
+}
+
+#[test]
+fn boards_count_only_when_they_can_take_a_pod() {
+    let world = World::new("a:1").job(1, "1", "a", 10);
+    world.clone().edit_node("a0", |node| node.ready = false).schedules("hold 1 no_capacity");
+    world.clone().edit_node("a0", |node| node.cordoned = true).schedules("hold 1 no_capacity");
+    world
+        .clone()
+        .edit_node("a0", |node| node.unreachable_since = Some(at(1)))
+        .schedules("hold 1 no_capacity");
+    let drained = |world: &mut World| {
+        world.snapshot.controls.drained_nodes.insert("a0".parse().unwrap(), note());
+    };
+    world.clone().edit(drained).schedules("hold 1 no_capacity");
+    world.schedules("provision org:1|a for 1");
+}
+
+#[test]
+fn pods_without_a_node_and_reservations_without_a_pod_take_slots() {
+    let world = World::new("a:2").job(1, "1", "a", 10).worker("v", "2", "a", 1).worker("w", "2", "a", 1);
+    let pending = PodPhase::Pending { reason: None };
+    world.clone().pod("v", None, pending, 1).schedules("hold 1 no_capacity");
+    world.clone().schedules("hold 1 no_capacity");
+    let done = PodPhase::Succeeded { at: at(1) };
+    world.pod("v", Some("a0"), done, 5).schedules("provision org:1|a for 1");
+}
+
+#[test]
+fn pools_that_share_boards_never_book_them_twice() {
+    let both = |world: World| world.node("x", &[("board", "a"), ("fast", "yes")]);
+    let fast = std::collections::BTreeMap::from([("fast".to_owned(), "yes".to_owned())]);
+    let world = both(World::new("a:0").pool("f", fast.clone())).job(1, "1", "a", 10).job(2, "1", "f", 5);
+    world.schedules(
+        "provision org:1|a for 1
+         hold 2 no_capacity",
+    );
+    // With a second board that only `a` can use, both fit, in whichever order they come.
+    let world = both(World::new("a:1").pool("f", fast)).job(1, "1", "a", 10).job(2, "1", "f", 5);
+    world.schedules(
+        "provision org:1|a for 1
+         provision org:1|f for 2",
+    );
+}
+
+#[test]
+fn an_unknown_cluster_provisions_nothing() {
+    let world = World::new("a:1").job(1, "1", "a", 10);
+    world
+        .clone()
+        .edit(|w| w.snapshot.nodes = Observed::Unknown(Why::Failed))
+        .schedules("hold 1 capacity_unknown");
+    world.edit(|w| w.snapshot.pods = Observed::Unknown(Why::Failed)).schedules("hold 1 capacity_unknown");
+}
+
+#[test]
+fn what_operators_pause_is_held_with_their_note() {
+    let world = World::new("a:3").job(1, "1", "a", 10);
+    let one = EntityId::new(1).unwrap();
+    world.clone().edit(|w| w.snapshot.controls.everything_paused = Some(note())).schedules("hold 1 paused");
+    world
+        .clone()
+        .edit(|w| {
+            w.snapshot.controls.paused_entities.insert(one, note());
+        })
+        .schedules("hold 1 paused");
+    let pool = PoolName::new("a").unwrap();
+    world
+        .clone()
+        .edit(|w| {
+            w.snapshot.controls.drained_pools.insert(pool, note());
+        })
+        .schedules("hold 1 paused");
+    let repo = RepoName::new("e1/main").unwrap();
+    let paused = world.edit(|w| {
+        w.snapshot.controls.paused_repos.insert(repo, note());
+    });
+    paused.schedules("hold 1 paused");
+    assert!(paused.schedule().held.iter().next().unwrap().1.to_string().contains("maintenance"));
+}
+
+#[test]
+fn a_key_that_keeps_failing_waits_while_others_go_on() {
+    World::new("a:3")
+        .job(1, "1", "a", 10)
+        .job(2, "2", "a", 5)
+        .edit(|w| {
+            w.snapshot.backoffs.insert(key("1", "a"), Backoff { failures: 2, until: at(-30) });
+        })
+        .edit(|w| {
+            w.snapshot.backoffs.insert(key("2", "a"), Backoff { failures: 2, until: at(1) });
+        })
+        .schedules(
+            "provision org:2|a for 2
+             hold 1 backing_off",
+        );
+}
+
+#[test]
+fn a_limited_installation_waits_alone() {
+    let with = |health: InstallationHealth| {
+        World::new("a:3").job(1, "1", "a", 10).edit(|w| {
+            w.snapshot.installations.insert(InstallationId::new(10).unwrap(), health);
+        })
+    };
+    with(InstallationHealth { rate_limited_until: Some(at(-5)), ..Default::default() })
+        .schedules("hold 1 rate_limited");
+    let failing = InstallationHealth {
+        auth_failing_since: Some(at(60)),
+        auth_retry_at: Some(at(-5)),
+        ..Default::default()
+    };
+    with(failing.clone()).schedules("hold 1 auth_failing");
+    with(InstallationHealth { auth_retry_at: Some(at(5)), ..failing }).schedules("provision org:1|a for 1");
+    with(InstallationHealth { minting_refused: Some((at(-5), 403)), ..Default::default() })
+        .schedules("hold 1 minting_refused");
+}
+
+#[test]
+fn a_refused_image_stops_its_minting_with_one_loud_finding() {
+    let world = World::new("a:3").job(1, "1", "a", 10).job(2, "2", "a", 9).edit(|w| {
+        w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(60));
+    });
+    world.schedules(
+        "hold 1 image_refused
+         hold 2 image_refused",
+    );
+    assert_eq!(world.schedule().findings.len(), 1);
+}
+
+#[test]
+fn a_quarantined_board_is_avoided_and_then_tried_by_one_canary() {
+    let with = |until| {
+        World::new("a:2")
+            .job(1, "1", "a", 10)
+            .job(2, "1", "a", 9)
+            .job(3, "1", "a", 8)
+            .edit(move |w| {
+                let quarantine = Quarantine { strikes: 3, times: 1, until: Some(until) };
+                w.snapshot.quarantines.insert("a0".parse().unwrap(), quarantine);
+            })
+            .edit_node("a0", |node| node.slots = 2)
+    };
+    with(at(-60)).schedules(
+        "provision org:1|a for 1
+         hold 2 board_quarantined
+         hold 3 board_quarantined",
+    );
+    with(at(1)).schedules(
+        "provision org:1|a for 1
+         provision org:1|a for 2
+         hold 3 no_capacity",
+    );
+}
+
+#[test]
+fn unknown_pools_are_found() {
+    let world = World::new("a:1").job(1, "1", "zz", 10);
+    world.schedules("hold 1 unknown_pool");
+    assert_eq!(world.schedule().findings.len(), 1);
+}
+
+#[test]
+fn fifo_lets_the_oldest_go_first_and_fair_the_least_served() {
+    let mut world = World::new("a:4");
+    for n in 0..6 {
+        world = world.job(n + 1, "1", "a", 100 - n);
+    }
+    world = world.job(10, "2", "a", 5).job(11, "3", "a", 4);
+    world.schedules(
+        "provision org:1|a for 1
+         provision org:1|a for 2
+         provision org:1|a for 3
+         provision org:1|a for 4
+         hold 5 no_capacity
+         hold 6 no_capacity
+         hold 10 no_capacity
+         hold 11 no_capacity",
+    );
+    world.edit(|w| w.policy.limits.sharing = Sharing::Fair).schedules(
+        "provision org:1|a for 1
+         provision org:2|a for 10
+         provision org:3|a for 11
+         provision org:1|a for 2
+         hold 3 no_capacity
+         hold 4 no_capacity
+         hold 5 no_capacity
+         hold 6 no_capacity",
+    );
+}
+
+#[test]
+fn warm_runners_come_after_the_jobs() {
+    let warm = |count| {
+        World::new("a:2").job(1, "1", "a", 10).edit(move |w| {
+            let placement = Placement { pool: "a".parse().unwrap(), image: "image:1".parse().unwrap() };
+            w.snapshot.warm.insert(key("1", "a"), Warm { count, scope: scope("1"), placement });
+        })
+    };
+    warm(1).schedules(
+        "provision org:1|a for 1
+         provision org:1|a for warm",
+    );
+    warm(5).schedules(
+        "provision org:1|a for 1
+         provision org:1|a for warm",
+    );
+}
+
+#[test]
+fn names_are_new_and_valid() {
+    let plan = World::new("a:9").job(1, "1", "a", 3).job(2, "1", "a", 2).worker("w", "2", "a", 1).schedule();
+    let names: std::collections::BTreeSet<_> =
+        plan.steps.iter().map(|step| step.action.worker().clone()).collect();
+    assert_eq!(names.len(), 2);
+    assert!(!names.contains(&worker_name("w")));
+    assert!(names.iter().all(|name| name.as_str().starts_with("rr-") && name.as_str().len() == 12));
+}
+
+#[test]
+fn only_what_could_be_served_is_read() {
+    let mut world = World::new("a:3 b:0");
+    for n in 0..50 {
+        world = world.job(n + 1, "1", "a", 100 - n).job(n + 101, "2", "b", 200 - n);
+    }
+    world = world.worker("w", "1", "a", 1);
+    let reading = riscv_runner_core::plan::heads(&world.snapshot, &world.policy);
+    let heads: Vec<_> =
+        reading.heads.iter().map(|head| (head.key.to_string(), head.skip, head.limit)).collect();
+    assert_eq!(heads, [("org:1|a".to_owned(), 1, 2)]);
+    assert_eq!(reading.slots[&PoolName::new("b").unwrap()], 0);
+}

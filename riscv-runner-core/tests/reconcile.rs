@@ -1,0 +1,284 @@
+//! The reconciling passes, one law a test.
+
+mod common;
+
+use common::{World, at, note, worker_name};
+use riscv_runner_core::{
+    failure::FailureReason,
+    health::WORKER_RULES,
+    job::JobPhase,
+    observed::{Observed, Why},
+    plan::Action,
+    pod::PodPhase,
+    runner::Sightings,
+    worker::WorkerStatus,
+};
+
+fn idle(since: i64, looks: u32) -> Sightings {
+    Sightings {
+        first_seen: Some(at(since)),
+        first_online: Some(at(since)),
+        idle_since: Some(at(since)),
+        idle_looks: looks,
+        ..Sightings::default()
+    }
+}
+
+fn missing(looks: u32) -> Sightings {
+    Sightings { absent_since: Some(at(60)), absent_looks: looks, ..Sightings::default() }
+}
+
+#[test]
+fn rows_follow_their_pods() {
+    let world = World::new("a:3").worker("w", "1", "a", 30);
+    world.clone().pod("w", Some("a0"), PodPhase::Pending { reason: None }, 30).reconciles("note_bound w a0");
+    world.clone().pod("w", Some("a0"), PodPhase::Running { since: at(5) }, 30).reconciles(
+        "mark_running w
+         delete_secret w",
+    );
+    world.clone().pod("w", Some("a0"), PodPhase::Succeeded { at: at(5) }, 30).reconciles(
+        "delete_secret w
+         mark_completed w",
+    );
+    let failed = |exit_code| PodPhase::Failed { at: at(5), exit_code, reason: None };
+    world.clone().pod("w", Some("a0"), failed(Some(1)), 30).reconciles(
+        "delete_secret w
+         end w pod_failed nothing",
+    );
+    world.pod("w", Some("a0"), failed(Some(7)), 30).reconciles(
+        "delete_secret w
+         end w runner_version_refused nothing",
+    );
+}
+
+#[test]
+fn a_reservation_without_a_pod_is_released_after_its_grace() {
+    World::new("a:1").worker("w", "1", "a", 119).reconciles("");
+    let late = World::new("a:1").worker("w", "1", "a", 120);
+    late.reconciles("end w pod_missing nothing");
+    late.clone().runs("w", 1, JobPhase::Completed).reconciles("mark_completed w");
+    late.edit(|w| w.snapshot.pods = Observed::Unknown(Why::Failed)).reconciles("");
+}
+
+#[test]
+fn three_failures_of_a_board_set_it_aside_and_the_key_backs_off() {
+    let failed = PodPhase::Failed { at: at(5), exit_code: Some(1), reason: None };
+    let plan = World::new("a:1").worker("w", "1", "a", 30).pod("w", Some("a0"), failed, 30).reconcile();
+    let end = plan.steps.iter().find_map(|step| match &step.action {
+        Action::End(end) => Some(end),
+        _ => None,
+    });
+    let end = end.unwrap();
+    assert_eq!(end.backoff.unwrap().failures, 1);
+    assert_eq!(end.quarantine.as_ref().unwrap().1.strikes, 1);
+}
+
+#[test]
+fn terminal_pods_are_kept_for_their_grace() {
+    let pod = |ago| {
+        World::new("a:1").worker("w", "1", "a", 90_000).ended("w", WorkerStatus::Completed, ago).pod(
+            "w",
+            Some("a0"),
+            PodPhase::Succeeded { at: at(ago) },
+            90_000,
+        )
+    };
+    pod(6 * 3600 - 1).reconciles("");
+    pod(6 * 3600).reconciles("delete_pod w");
+}
+
+#[test]
+fn a_live_pod_of_an_ended_worker_is_ended_after_github_agrees() {
+    let world =
+        World::new("a:1").running_worker("w", "1", "a", "a0", 600).ended("w", WorkerStatus::Failed, 130);
+    world.reconciles("kill_pod w");
+    let plan = world.reconcile();
+    assert!(matches!(&plan.steps[0].action, Action::KillPod { registration: Some(_), .. }));
+}
+
+#[test]
+fn unknown_pods_of_ours_are_adopted_or_ended() {
+    let pod = |age| {
+        let world = World::new("a:1").worker("w", "1", "a", age);
+        let mut world = world.pod("w", Some("a0"), PodPhase::Running { since: at(age) }, age);
+        world.snapshot.workers.clear();
+        world
+    };
+    pod(119).reconciles("");
+    pod(120).reconciles("adopt w");
+    let nameless = pod(120).edit(|w| {
+        if let Observed::Present(pods) = &mut w.snapshot.pods {
+            pods.get_mut(&worker_name("w")).unwrap().identity = None;
+        }
+    });
+    nameless.reconciles("kill_pod w");
+}
+
+#[test]
+fn registrations_without_a_live_worker_are_deleted_after_a_grace() {
+    let world = World::new("a:1").listing("1", "x");
+    let seen = |ago| Sightings { first_seen: Some(at(ago)), ..Sightings::default() };
+    world.clone().reconciles("");
+    world.clone().sightings("x", seen(119)).reconciles("");
+    world.clone().sightings("x", seen(120)).reconciles("deregister x");
+    World::new("a:1").listing("1", "x!").sightings("x", seen(120)).reconciles("");
+    world.sightings("x", seen(120)).worker("x", "1", "a", 10).reconciles("");
+}
+
+#[test]
+fn secrets_go_once_they_were_read_or_belong_to_nobody() {
+    let with = |world: World, age| {
+        world.edit(|w| w.snapshot.secrets = Observed::Present([(worker_name("w"), at(age))].into()))
+    };
+    with(World::new("a:1").running_worker("w", "1", "a", "a0", 10), 10).reconciles("delete_secret w");
+    with(World::new("a:1").worker("w", "1", "a", 10), 10).reconciles("");
+    with(World::new("a:1"), 119).reconciles("");
+    with(World::new("a:1"), 120).reconciles("delete_secret w");
+}
+
+#[test]
+fn a_registration_that_was_online_and_is_missed_twice_makes_its_worker_spent() {
+    let world = World::new("a:1")
+        .running_worker("w", "1", "a", "a0", 60)
+        .edit_worker("w", |worker| worker.online_at = Some(at(50)));
+    world.clone().sightings("w", missing(1)).reconciles("");
+    world.sightings("w", missing(2)).reconciles("mark_gone w");
+}
+
+/// For every rule a world in which it fires; then the same world changed so that it must not.
+fn ill(reason: FailureReason) -> World {
+    let pending = PodPhase::Pending { reason: Some("ImagePullBackOff".into()) };
+    match reason {
+        FailureReason::NodeUnreachable => World::new("a:1")
+            .running_worker("w", "1", "a", "a0", 600)
+            .edit_node("a0", |node| node.unreachable_since = Some(at(100))),
+        FailureReason::PodStuckPending => {
+            World::new("a:1").worker("w", "1", "a", 600).pod("w", Some("a0"), pending, 600)
+        }
+        FailureReason::RunnerNeverRegistered => World::new("a:1")
+            .running_worker("w", "1", "a", "a0", 120)
+            .listing("1", "other")
+            .sightings("w", missing(2)),
+        FailureReason::RunnerIdle => World::new("a:1")
+            .job(1, "1", "a", 700)
+            .running_worker("w", "1", "a", "a0", 700)
+            .listing("1", "w")
+            .sightings("w", idle(600, 2)),
+        FailureReason::RunnerSurplus => World::new("a:1")
+            .running_worker("w", "1", "a", "a0", 90)
+            .listing("1", "w")
+            .sightings("w", idle(60, 2)),
+        FailureReason::RunnerLost => World::new("a:1")
+            .running_worker("w", "1", "a", "a0", 900)
+            .pod("w", Some("a0"), PodPhase::Unknown, 900)
+            .listing("1", "w-")
+            .sightings("w", Sightings { lost_since: Some(at(300)), was_busy: true, ..Sightings::default() }),
+        other => panic!("no rule is called {other}"),
+    }
+}
+
+fn remedy(world: &World) -> Option<FailureReason> {
+    world.reconcile().steps.iter().find_map(|step| match &step.action {
+        Action::End(end) => Some(end.reason),
+        _ => None,
+    })
+}
+
+#[test]
+fn every_rule_fires_on_its_illness() {
+    for rule in WORKER_RULES {
+        assert_eq!(remedy(&ill(rule.reason)), Some(rule.reason), "{}", rule.says);
+    }
+}
+
+#[test]
+fn no_rule_fires_before_its_threshold() {
+    for rule in WORKER_RULES {
+        let longer = ill(rule.reason).timeouts(|timeouts| {
+            for timeout in [
+                &mut timeouts.node_lost,
+                &mut timeouts.pod_pending,
+                &mut timeouts.runner_registration,
+                &mut timeouts.runner_idle,
+                &mut timeouts.runner_surplus,
+                &mut timeouts.runner_lost,
+            ] {
+                *timeout += common::secs(1000);
+            }
+        });
+        assert_eq!(remedy(&longer), None, "{}", rule.says);
+    }
+}
+
+#[test]
+fn no_rule_judges_by_what_happened_before_we_watched() {
+    for rule in WORKER_RULES.iter().filter(|rule| (rule.threshold)(&Default::default()) > common::secs(0)) {
+        let young = ill(rule.reason).edit(|w| w.snapshot.watching_since = at(1));
+        assert_eq!(remedy(&young), None, "{}", rule.says);
+    }
+}
+
+#[test]
+fn unknown_is_never_a_reason_to_end_anything() {
+    for rule in WORKER_RULES {
+        let no_pods = ill(rule.reason).edit(|w| w.snapshot.pods = Observed::Unknown(Why::Failed));
+        assert_eq!(remedy(&no_pods), None, "{}", rule.says);
+        let no_nodes = ill(rule.reason).edit(|w| w.snapshot.nodes = Observed::Unknown(Why::Failed));
+        if rule.reason == FailureReason::NodeUnreachable {
+            assert_eq!(remedy(&no_nodes), None);
+        }
+        let by_pod = [FailureReason::NodeUnreachable, FailureReason::PodStuckPending].contains(&rule.reason);
+        if !by_pod {
+            assert_eq!(remedy(&ill(rule.reason).listing_failed("1")), None, "{}", rule.says);
+        }
+    }
+}
+
+#[test]
+fn a_job_that_names_the_worker_protects_it() {
+    for rule in WORKER_RULES.iter().filter(|rule| rule.spares_known_jobs) {
+        let busy = ill(rule.reason).runs("w", 1, JobPhase::Running);
+        assert_eq!(remedy(&busy), None, "{}", rule.says);
+    }
+}
+
+#[test]
+fn one_look_is_not_enough_to_call_a_runner_idle_or_missing() {
+    for (reason, sightings) in [
+        (FailureReason::RunnerIdle, idle(600, 1)),
+        (FailureReason::RunnerSurplus, idle(60, 1)),
+        (FailureReason::RunnerNeverRegistered, missing(1)),
+    ] {
+        assert_eq!(remedy(&ill(reason).sightings("w", sightings)), None, "{reason}");
+    }
+}
+
+#[test]
+fn only_as_many_are_surplus_as_exceed_the_demand() {
+    let world = World::new("a:3")
+        .job(1, "1", "a", 5)
+        .running_worker("v", "1", "a", "a0", 90)
+        .running_worker("w", "1", "a", "a1", 90)
+        .listing("1", "v w")
+        .sightings("v", idle(60, 2))
+        .sightings("w", idle(60, 2));
+    world.reconciles("end v runner_surplus kill");
+}
+
+#[test]
+fn a_gone_node_counts_only_if_nodes_were_seen() {
+    let gone = World::new("a:1").running_worker("w", "1", "a", "zz", 600);
+    gone.reconciles("end w node_unreachable force_delete");
+    gone.edit(|w| w.snapshot.nodes = Observed::Unknown(Why::Failed)).reconciles("");
+}
+
+#[test]
+fn a_drained_board_keeps_its_running_worker() {
+    World::new("a:1")
+        .running_worker("w", "1", "a", "a0", 600)
+        .runs("w", 1, JobPhase::Running)
+        .edit(|w| {
+            w.snapshot.controls.drained_nodes.insert("a0".parse().unwrap(), note());
+        })
+        .reconciles("");
+}
