@@ -5,8 +5,6 @@
 
 mod body;
 mod refusal;
-#[cfg(test)]
-mod tests;
 
 use std::{sync::Arc, time::Duration};
 

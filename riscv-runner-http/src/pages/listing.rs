@@ -52,7 +52,7 @@ impl Listing {
                 _ => {}
             }
         }
-        // GitHub's clock may be ahead of ours: without `end`, what it dated tomorrow is shown too.
+        // The store's clock may be ahead of ours: without `end`, what it dated tomorrow is shown too.
         let last = end.unwrap_or_else(|| today.saturating_add(1.day()));
         let first = start.unwrap_or_else(|| end.unwrap_or(today).saturating_sub(DEFAULT_DAYS.days()));
         if last < first {

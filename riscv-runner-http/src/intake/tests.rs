@@ -1,1 +1,0 @@
-//! Every row of the contract for webhooks, over the router.
