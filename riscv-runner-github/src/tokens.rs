@@ -1,0 +1,249 @@
+//! Installation tokens: one cached per installation, one request for it in flight.
+//!
+//! A failure is remembered, so that everybody who waits learns of it, and a gone installation is not
+//! asked for again and again. Tokens are never written anywhere.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use reqwest::Method;
+use riscv_runner_core::{
+    backoff,
+    entity::EntityKind,
+    ids::{AppId, InstallationId},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::{
+    app_jwt::AppSigner,
+    client::{ApiError, Call, Client, Endpoint, Payer, Priority},
+    config::{AppConfig, ConfigError},
+    observer::AuthFailure,
+};
+
+/// A token is not used in its last minutes, so that it does not end during a chain of requests.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// The wait after the first refusal.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
+/// The longest wait between two tries for a refused token.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// Our Apps, and the tokens that they hold.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    apps: BTreeMap<EntityKind, (AppId, AppSigner)>,
+    slots: Mutex<BTreeMap<InstallationId, Arc<Slot>>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    refreshing: tokio::sync::Mutex<()>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    token: Option<(SecretString, Timestamp)>,
+    attempts: u64,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug, Clone)]
+struct Failure {
+    since: Timestamp,
+    refusals: u32,
+    retry_at: Option<Timestamp>,
+    error: ApiError,
+}
+
+#[derive(Deserialize)]
+struct AccessToken {
+    token: SecretString,
+    expires_at: Timestamp,
+}
+
+impl Tokens {
+    pub(crate) fn new(apps: &[AppConfig]) -> Result<Self, ConfigError> {
+        let mut signers = BTreeMap::new();
+        for AppConfig { kind, app_id, private_key } in apps {
+            let signer = AppSigner::new(*app_id, private_key).map_err(|source| ConfigError::Key {
+                kind: *kind,
+                app: *app_id,
+                source,
+            })?;
+            if signers.insert(*kind, (*app_id, signer)).is_some() {
+                return Err(ConfigError::TwoApps { kind: *kind });
+            }
+        }
+        Ok(Self { apps: signers, slots: Mutex::default() })
+    }
+
+    /// The token with which the App of this kind speaks as itself.
+    pub(crate) fn app(&self, kind: EntityKind, now: Timestamp) -> Result<SecretString, ApiError> {
+        let (app, signer) = self.of(kind)?;
+        signer
+            .token(now)
+            .map_err(|error| ApiError::Signing(format!("the token of App {app} cannot be signed: {error}")))
+    }
+
+    /// Forgets the App's own token, after GitHub refused it.
+    pub(crate) fn forget_app(&self, kind: EntityKind) {
+        if let Some((_, signer)) = self.apps.get(&kind) {
+            signer.forget();
+        }
+    }
+
+    /// A token of the installation, valid for some minutes at least.
+    pub(crate) async fn installation(
+        &self,
+        client: &Client,
+        kind: EntityKind,
+        installation: InstallationId,
+        priority: Priority,
+    ) -> Result<SecretString, ApiError> {
+        let slot = Arc::clone(lock(&self.slots).entry(installation).or_default());
+        let seen = {
+            let known = lock(&slot.known);
+            if let Some(answer) = known.answer(client.now()) {
+                return answer;
+            }
+            known.attempts
+        };
+        let _one_at_a_time = slot.refreshing.lock().await;
+        {
+            let known = lock(&slot.known);
+            if let Some(answer) = known.answer(client.now()) {
+                return answer;
+            }
+            if let Some(failure) = known.failure.as_ref().filter(|_| known.attempts != seen) {
+                return Err(failure.error.clone());
+            }
+        }
+        let result = self.request(client, kind, installation, priority).await;
+        self.learn(client, &slot, kind, installation, result)
+    }
+
+    /// Drops this token, after GitHub refused it; a newer one stays.
+    pub(crate) fn drop_token(&self, installation: InstallationId, refused: &SecretString) {
+        let slot = lock(&self.slots).get(&installation).map(Arc::clone);
+        if let Some(slot) = slot {
+            let mut known = lock(&slot.known);
+            let same = known
+                .token
+                .as_ref()
+                .is_some_and(|(token, _)| token.expose_secret() == refused.expose_secret());
+            if same {
+                known.token = None;
+            }
+        }
+    }
+
+    /// Since when the installation's tokens are refused, and when the next may be asked for.
+    pub(crate) fn failing(&self, installation: InstallationId) -> Option<(Timestamp, Option<Timestamp>)> {
+        let slot = Arc::clone(lock(&self.slots).get(&installation)?);
+        let known = lock(&slot.known);
+        known.failure.as_ref().map(|failure| (failure.since, failure.retry_at))
+    }
+
+    fn of(&self, kind: EntityKind) -> Result<&(AppId, AppSigner), ApiError> {
+        self.apps
+            .get(&kind)
+            .ok_or_else(|| ApiError::NoApp(format!("github.apps has no App of kind {kind}; add one")))
+    }
+
+    async fn request(
+        &self,
+        client: &Client,
+        kind: EntityKind,
+        installation: InstallationId,
+        priority: Priority,
+    ) -> Result<AccessToken, ApiError> {
+        let bearer = self.app(kind, client.now())?;
+        let segments = ["app", "installations", &installation.to_string(), "access_tokens"];
+        let call = Call {
+            method: Method::POST,
+            endpoint: Endpoint::AccessToken,
+            address: client.address(&segments, &[]),
+            body: None,
+            payer: Payer::App(kind),
+            priority,
+        };
+        client.send(&call, &bearer).await?.read()
+    }
+
+    fn learn(
+        &self,
+        client: &Client,
+        slot: &Slot,
+        kind: EntityKind,
+        installation: InstallationId,
+        result: Result<AccessToken, ApiError>,
+    ) -> Result<SecretString, ApiError> {
+        let now = client.now();
+        let mut known = lock(&slot.known);
+        known.attempts += 1;
+        let error = match result {
+            Ok(AccessToken { token, expires_at }) => {
+                let until = expires_at.checked_sub(RENEW_BEFORE).unwrap_or(now);
+                known.token = Some((token.clone(), until));
+                known.failure = None;
+                return Ok(token);
+            }
+            Err(error @ (ApiError::Limited { .. } | ApiError::BudgetSpent { .. })) => return Err(error),
+            Err(error) => error,
+        };
+        if error.is_status(401) {
+            self.forget_app(kind);
+        }
+        let failure = Failure::after(known.failure.as_ref(), error.clone(), now);
+        let outcome = failure.error.clone();
+        known.failure = Some(failure);
+        drop(known);
+        if let Ok((app, _)) = self.of(kind) {
+            let (app, status, message) = (*app, error.status(), error.to_string());
+            let failure = AuthFailure { installation, app, kind, status, message, at: now };
+            client.observer.auth_failed(&failure);
+        }
+        Err(outcome)
+    }
+}
+
+impl Known {
+    /// What is known without asking: a token, or that none will be given for now.
+    fn answer(&self, now: Timestamp) -> Option<Result<SecretString, ApiError>> {
+        if let Some((token, _)) = self.token.as_ref().filter(|(_, until)| now < *until) {
+            return Some(Ok(token.clone()));
+        }
+        let failure = self.failure.as_ref()?;
+        failure.retry_at.filter(|at| now < *at).map(|_| Err(failure.error.clone()))
+    }
+}
+
+impl Failure {
+    /// A refusal waits longer each time; a passing failure is retried by the next cycle.
+    fn after(previous: Option<&Self>, error: ApiError, now: Timestamp) -> Self {
+        let since = previous.map_or(now, |failure| failure.since);
+        let before = previous.map_or(0, |failure| failure.refusals);
+        if error.is_passing() {
+            let error = ApiError::Auth { retry_at: None, source: Arc::new(error) };
+            return Self { since, refusals: before, retry_at: None, error };
+        }
+        let refusals = before.saturating_add(1);
+        let retry_at = backoff::add(now, backoff::doubling(FIRST_WAIT, LONGEST_WAIT, refusals));
+        let error = if error.is_status(404) {
+            ApiError::InstallationGone { retry_at }
+        } else {
+            ApiError::Auth { retry_at: Some(retry_at), source: Arc::new(error) }
+        };
+        Self { since, refusals, retry_at: Some(retry_at), error }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
