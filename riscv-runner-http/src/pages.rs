@@ -23,7 +23,10 @@ const STYLE: &str = include_str!("pages/style.css");
 
 /// The routes of all pages.
 pub(crate) fn routes() -> Router<AppState> {
-    let mut router = Router::new().route("/", get(overview::show)).route("/style.css", get(style));
+    let mut router = Router::new()
+        .route("/", get(overview::show))
+        .route("/sign-in", get(visitor::sign_in))
+        .route("/style.css", get(style));
     for path in ["/usage", "/usage.json"] {
         router = router.route(path, get(usage::show));
     }

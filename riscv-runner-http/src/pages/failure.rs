@@ -1,14 +1,14 @@
 //! Why a worker failed, for people: the reason first, the details on demand.
 
 use maud::{Markup, html};
-use riscv_runner_core::failure::{
-    ContainerEnd, FailureInfo, FailureReason, PodEvent, PodFailure, tail_of_log,
-};
+use riscv_runner_core::failure::{ContainerEnd, FailureInfo, FailureReason, PodEvent, PodFailure};
 
 use super::text;
 
 /// More events than these are in the JSON twin only.
 const MAX_EVENTS: usize = 20;
+/// A page has a hundred rows, and each may have several logs; the rest is in the JSON twin.
+const MAX_LOG_BYTES: usize = 8 * 1024;
 
 /// The reason, and everything known about it.
 pub(crate) fn show(reason: FailureReason, info: &FailureInfo) -> Markup {
@@ -48,12 +48,21 @@ fn container(name: &str, end: &ContainerEnd) -> Markup {
             @if let Some(message) = &end.message { ": " (message) }
         }
         @if let Some(logs) = &end.logs {
+            @let end = tail(logs);
             details {
-                summary { "Log of container " (name) }
-                pre tabindex="0" { (tail_of_log(logs)) }
+                summary {
+                    "Log of container " (name)
+                    @if end.len() < logs.len() { ", the last " (MAX_LOG_BYTES / 1024) " KiB" }
+                }
+                pre tabindex="0" { (end) }
             }
         }
     }
+}
+
+fn tail(log: &str) -> &str {
+    let start = log.ceil_char_boundary(log.len().saturating_sub(MAX_LOG_BYTES));
+    &log[start..]
 }
 
 fn events(events: &[PodEvent]) -> Markup {
@@ -69,5 +78,20 @@ fn events(events: &[PodEvent]) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_log_shows_its_end_and_says_so() {
+        let log = format!("begin{}end", "ü".repeat(MAX_LOG_BYTES));
+        assert!(tail(&log).len() <= MAX_LOG_BYTES && tail(&log).len() >= MAX_LOG_BYTES - 1);
+        let end = ContainerEnd { logs: Some(log), ..ContainerEnd::default() };
+        let markup = container("runner", &end).into_string();
+        assert!(markup.contains("the last 8 KiB") && markup.contains("end</pre>"), "{markup}");
+        assert!(!markup.contains("begin"), "{markup}");
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn page(status: StatusCode, visitor: &Visitor, title: &str, content: 
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " · RISC-V runners" }
-                link rel="stylesheet" href={ (visitor.base) "/style.css" };
+                link rel="stylesheet" href=(visitor.address("/style.css"));
             }
             body {
                 a class="skip" href="#content" { "Skip to the content" }
@@ -42,7 +42,7 @@ pub(crate) fn page(status: StatusCode, visitor: &Visitor, title: &str, content: 
 fn link(visitor: &Visitor, path: &str, name: &str) -> Markup {
     let current = visitor.path == path || (path == "/jobs" && visitor.path == "/history");
     html! {
-        a href={ (visitor.base) (path) } aria-current=[current.then_some("page")] { (name) }
+        a href=(visitor.address(path)) aria-current=[current.then_some("page")] { (name) }
     }
 }
 
@@ -74,7 +74,10 @@ pub(crate) fn table(name: &str, caption: &Markup, columns: &[&str], rows: &Marku
 pub(crate) fn concealed_note(visitor: &Visitor, what: &str) -> Markup {
     html! {
         @if visitor.reader == Reader::Anonymous {
-            p class="quiet" { (what) " are shown to authenticated readers only." }
+            p class="quiet" {
+                (what) " are shown to authenticated readers only. "
+                a href=(visitor.address("/sign-in")) { "Sign in" }
+            }
         }
     }
 }

@@ -86,7 +86,7 @@ impl Listing {
         query.extend_pairs(&self.given);
         query.append_pair("page", &page.to_string());
         query.append_pair("per_page", &self.page.per_page.to_string());
-        format!("{}{}?{}", visitor.base, visitor.path, query.finish())
+        format!("{}?{}", visitor.address(&visitor.path), query.finish())
     }
 
     /// Adds the `Link` header to an answer.
@@ -114,7 +114,7 @@ impl Listing {
                             @match *rel { "first" => "First", "prev" => "Previous", "next" => "Next", _ => "Last" }
                         }
                     }
-                    span { "Page " (self.page.page) " of 0 to " (self.last_page(total)) }
+                    span { "Page " (u64::from(self.page.page) + 1) " of " (self.last_page(total) + 1) }
                 }
             }
         }

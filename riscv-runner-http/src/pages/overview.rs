@@ -91,7 +91,7 @@ fn page(visitor: &Visitor, overview: &OverviewJson) -> Markup {
 }
 
 fn figure(visitor: &Visitor, name: &str, count: u64, path: &str) -> Markup {
-    html! { div { dt { a href={ (visitor.base) (path) } { (name) } } dd { (count) } } }
+    html! { div { dt { a href=(visitor.address(path)) { (name) } } dd { (count) } } }
 }
 
 fn pools(overview: &OverviewJson) -> Markup {

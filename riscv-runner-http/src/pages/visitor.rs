@@ -2,8 +2,9 @@
 
 use axum::{
     extract::{FromRequestParts, NestedPath},
-    response::Response,
+    response::{IntoResponse, Redirect, Response},
 };
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{AUTHORIZATION, VARY, WWW_AUTHENTICATE},
@@ -66,7 +67,7 @@ impl FromRequestParts<AppState> for Visitor {
         };
         if visitor.reader == Reader::Anonymous && !state.0.public_pages {
             let fault = Fault::new("this page is for authenticated readers")
-                .hint("send the header Authorization: Bearer TOKEN");
+                .hint("send Authorization: Bearer TOKEN, or sign in with the token as the password");
             return Err(visitor.unauthorized(&fault));
         }
         Ok(visitor)
@@ -75,20 +76,48 @@ impl FromRequestParts<AppState> for Visitor {
 
 /// Compares the token that was presented, if any, in constant time.
 fn present(headers: &HeaderMap, token: Option<&SecretString>) -> Result<Reader, Fault> {
-    let Some(presented) = headers.get(AUTHORIZATION) else { return Ok(Reader::Anonymous) };
-    let Some((scheme, presented)) = presented.to_str().ok().and_then(|value| value.split_once(' ')) else {
-        return Err(Fault::new("the Authorization header cannot be read").hint("send Bearer TOKEN"));
-    };
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Fault::new("this authorization scheme is not known here").hint("send Bearer TOKEN"));
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(Reader::Anonymous) };
+    let presented = value.to_str().ok().and_then(presented_token).ok_or_else(|| {
+        Fault::new("the Authorization header cannot be read")
+            .hint("send Bearer TOKEN, or Basic with the token as the password")
+    })?;
+    let expected = token.map(|token| token.expose_secret().as_bytes());
+    let holds = expected.is_some_and(|token| token.ct_eq(presented.expose_secret().as_bytes()).into());
+    if holds { Ok(Reader::Authenticated) } else { Err(Fault::new("the token does not hold")) }
+}
+
+/// The token of a program (`Bearer`), or of a person whose browser asked for a password (`Basic`).
+fn presented_token(value: &str) -> Option<SecretString> {
+    let (scheme, credentials) = value.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(SecretString::from(credentials));
     }
-    let matches =
-        token.is_some_and(|token| token.expose_secret().as_bytes().ct_eq(presented.trim().as_bytes()).into());
-    if matches { Ok(Reader::Authenticated) } else { Err(Fault::new("the bearer token does not hold")) }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
+    decoded.split_once(':').map(|(_, password)| SecretString::from(password))
+}
+
+/// Asks a browser for the token; one that has it is sent to the overview.
+pub(super) async fn sign_in(visitor: Visitor) -> Response {
+    match visitor.reader {
+        Reader::Anonymous => visitor.unauthorized(&Fault::new(
+            "sign in with the reader's token as the password; the user name does not matter",
+        )),
+        Reader::Authenticated => Redirect::to(&visitor.address("/")).into_response(),
+    }
 }
 
 impl Visitor {
-    /// An answer with these headers' meaning: the form depends on them.
+    /// The address of one of our paths, wherever the host nested the router: its root has no `/` of
+    /// its own there.
+    pub(crate) fn address(&self, path: &str) -> String {
+        if path == "/" && !self.base.is_empty() { self.base.clone() } else { format!("{}{path}", self.base) }
+    }
+
+    /// Says which headers of the request the answer depends on.
     fn vary(mut response: Response) -> Response {
         response.headers_mut().insert(VARY, HeaderValue::from_static("accept, authorization"));
         response
@@ -129,7 +158,9 @@ impl Visitor {
 
     fn unauthorized(&self, fault: &Fault) -> Response {
         let mut response = self.fault(StatusCode::UNAUTHORIZED, fault);
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let challenges =
+            HeaderValue::from_static("Basic realm=\"RISC-V runners\", charset=\"UTF-8\", Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenges);
         response
     }
 }

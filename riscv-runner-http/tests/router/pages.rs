@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{Request, StatusCode};
 use riscv_runner_core::{
     controls::{Controls, Note},
@@ -21,7 +22,7 @@ use riscv_runner_http::{IntakeLimits, Role};
 use crate::{
     broken::Broken,
     payloads::Job,
-    serving::{Serving, Stores, TOKEN, send},
+    serving::{Serving, Stores, TOKEN, policy, send},
 };
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
@@ -211,13 +212,47 @@ async fn plain_failures_of_personal_accounts_are_withheld_too() {
 #[tokio::test]
 async fn a_wrong_token_is_refused_instead_of_ignored() {
     let serving = Serving::new();
-    for value in ["Bearer wrong", "Bearer ", &format!("Basic {TOKEN}"), TOKEN, &format!("Bearer {TOKEN}x")] {
+    let longer = format!("Bearer {TOKEN}x");
+    let wrong_password = format!("Basic {}", BASE64_STANDARD.encode("eve:wrong"));
+    for value in ["Bearer wrong", "Bearer ", "Basic !", "Digest x", TOKEN, &longer, &wrong_password] {
         let request = Request::get("/jobs.json").header("authorization", value).body(Body::empty()).unwrap();
         let answer = serving.send(request).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
-        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert!(answer.header("www-authenticate").contains("Bearer"));
         assert!(!answer.text.contains(TOKEN));
     }
+}
+
+#[tokio::test]
+async fn a_person_signs_in_with_the_token_as_the_password() {
+    let serving = Serving::with(Role::All, IntakeLimits::default(), |builder| builder.public_pages(false));
+    let challenged = serving.get("/sign-in").await;
+    assert_eq!(challenged.status, StatusCode::UNAUTHORIZED);
+    assert!(challenged.header("www-authenticate").starts_with("Basic realm="));
+    let credentials = format!("Basic {}", BASE64_STANDARD.encode(format!("anybody:{TOKEN}")));
+    let signed_in =
+        |uri: &str| Request::get(uri).header("authorization", &credentials).body(Body::empty()).unwrap();
+    assert_eq!(serving.send(signed_in("/jobs")).await.status, StatusCode::OK);
+    assert_eq!(serving.send(signed_in("/sign-in")).await.header("location"), "/");
+}
+
+#[tokio::test]
+async fn without_a_configured_token_nobody_is_authenticated() {
+    let clock = riscv_runner_sim::clock::SimClock::default();
+    let stream = riscv_runner_sim::chance::Stream::new(1, "http");
+    let platform = Arc::new(riscv_runner_sim::clock::SimPlatform::new(clock, stream));
+    let store = Arc::new(riscv_runner_sim::store::MemoryStore::new(platform.clone()));
+    let (_policy, policy) = tokio::sync::watch::channel(Arc::new(policy()));
+    let (_controls, controls) = tokio::sync::watch::channel(Arc::new(Controls::default()));
+    let router = riscv_runner_http::router(
+        riscv_runner_http::AppState::builder(store.clone(), store, platform, policy, controls).build(),
+    );
+    let request = Request::get("/jobs").header("authorization", "Bearer ").body(Body::empty()).unwrap();
+    assert_eq!(send(&router, request).await.status, StatusCode::UNAUTHORIZED);
+    let unsigned = Request::post("/").body(Body::empty()).unwrap();
+    let answer = send(&router, unsigned).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "without webhooks they are not taken");
+    assert_eq!(answer.header("allow"), "GET,HEAD");
 }
 
 #[tokio::test]
@@ -320,6 +355,10 @@ async fn links_follow_where_the_host_nested_the_router() {
     }
     let list = send(&host, get("/ci/jobs.json?per_page=1")).await;
     assert!(list.header("link").starts_with("</ci/jobs.json?page=1&per_page=1>"), "{}", list.header("link"));
-    assert_eq!(send(&host, get("/ci/style.css")).await.status, StatusCode::OK);
+    let overview = send(&host, get("/ci/jobs")).await.text;
+    let links = overview.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    for link in links.filter(|link| link.starts_with('/') && !link.ends_with("sign-in")) {
+        assert_eq!(send(&host, get(link)).await.status, StatusCode::OK, "{link}");
+    }
     assert_eq!(send(&host, get("/ci/nowhere")).await.json()["error"], "no such page");
 }

@@ -164,7 +164,8 @@ fn webhooks(entrance: Intake, limits: IntakeLimits) -> Webhooks {
     Webhooks::new(entrance, WebhookSecrets::new(&secrets).unwrap(), apps, limits)
 }
 
-fn policy() -> Policy {
+/// One pool with one route, a banned account and a staging account.
+pub(crate) fn policy() -> Policy {
     let pool = PoolName::new("k1").unwrap();
     let entity = |id| EntityId::new(id).unwrap();
     Policy {

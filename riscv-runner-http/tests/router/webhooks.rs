@@ -138,7 +138,8 @@ async fn a_body_that_is_not_json_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn a_missing_or_odd_field_is_named_by_its_path() {
-    let cases: [(fn(&mut Value), &str); 6] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 6] = [
         (|payload| drop(payload["workflow_job"].as_object_mut().unwrap().remove("id")), "workflow_job.id"),
         (|payload| payload["workflow_job"]["id"] = json!(1.5), "workflow_job.id"),
         (|payload| payload["workflow_job"]["labels"] = json!("riscv"), "workflow_job.labels"),
