@@ -13,6 +13,7 @@ mod memory;
 mod observe;
 mod provision;
 mod registrations;
+mod runs;
 mod schedule;
 mod tasks;
 pub mod wake;

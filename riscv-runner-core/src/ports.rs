@@ -12,12 +12,12 @@ mod store;
 pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodRequest, SecretObject};
 pub use error::{PortError, PortErrorKind, PortResult};
 pub use forge::{
-    Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, MintError, MintRequest, Minted,
-    ReportedState, RunRef,
+    Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, MintError, MintRequest,
+    Minted, RepoRef, ReportedState, RunRef,
 };
 pub use platform::{EngineEvent, LoopName, Observer, Platform, ProvisionStep, Silent};
 pub use store::{
-    Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, LeaderProof, LeaseStore, Page, PagedJobs,
-    PagedWorkers, ReportStore, ReportWindow, Reservation, Reserved, SchedulingStore, Standing, Store,
-    UsageRow, WorkerChange, WorkerRow,
+    Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page,
+    PagedJobs, PagedWorkers, ReportStore, ReportWindow, Reservation, Reserved, SchedulingStore, Standing,
+    Store, UsageRow, WorkerChange, WorkerRow,
 };

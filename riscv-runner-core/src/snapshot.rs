@@ -65,6 +65,8 @@ pub struct InstallationHealth {
     pub auth_failing_since: Option<Timestamp>,
     /// The earliest time to try authenticating again.
     pub auth_retry_at: Option<Timestamp>,
+    /// GitHub has answered 404 for the installation's token since then: it is uninstalled.
+    pub gone_since: Option<Timestamp>,
     /// GitHub refused to register runners; not asked again until then, with the HTTP status.
     pub minting_refused: Option<(Timestamp, u16)>,
 }

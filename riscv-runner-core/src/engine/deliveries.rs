@@ -40,7 +40,7 @@ impl Engine {
             if complete {
                 self.memory.lock().deliveries_read = Some(now);
             }
-            Ok(())
+            self.list_runs(&proof).await
         }
         .boxed()
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::Engine;
 use crate::{
     ids::JobId,
-    job::{JobEvent, Loss},
+    job::{JobEvent, JobPhase, Loss},
     policy::Policy,
     polling::{self, Asked, Question},
     ports::{
@@ -34,6 +34,7 @@ impl Engine {
             let now = self.now();
             let before = now.checked_sub(policy.timeouts.jobs_poll).unwrap_or(now);
             let jobs = self.parts.store.doubtful_jobs(before, ROWS).await?;
+            self.give_up_gone(&proof, &jobs).await;
             let questions = {
                 let mut memory = self.memory.lock();
                 let held: std::collections::BTreeSet<JobId> =
@@ -52,6 +53,19 @@ impl Engine {
             Ok(())
         }
         .boxed()
+    }
+
+    /// Waiting jobs of an uninstalled App cannot be served; running ones are left to finish.
+    async fn give_up_gone(&self, proof: &LeaderProof, jobs: &[DoubtfulJob]) {
+        for doubtful in jobs.iter().filter(|doubtful| doubtful.job.state.phase == JobPhase::Pending) {
+            if self.parts.forge.health(doubtful.job.facts.installation).gone_since.is_some() {
+                let attempt = doubtful.job.state.attempt;
+                let event = JobEvent::Lost { attempt, loss: Loss::InstallationNotFound };
+                if let Err(error) = self.join(proof, doubtful, event).await {
+                    tracing::warn!(error = error.chain(), "a job of a gone installation was not given up");
+                }
+            }
+        }
     }
 
     async fn ask(

@@ -7,7 +7,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{ids::JobId, polling::Asked, scope::Scope, snapshot::SightingsByWorker};
+use crate::{
+    ids::{InstallationId, JobId, RepoId},
+    polling::Asked,
+    scope::Scope,
+    snapshot::SightingsByWorker,
+};
 
 /// What a leader remembers.
 #[derive(Debug, Default)]
@@ -22,6 +27,8 @@ pub(super) struct Remembered {
     pub(super) listed: BTreeMap<Scope, Timestamp>,
     /// When each job was last asked about.
     pub(super) asked: BTreeMap<JobId, Asked>,
+    /// When each repository's runs were last listed, and by which installation.
+    pub(super) runs_listed: BTreeMap<RepoId, (Timestamp, InstallationId)>,
     /// Up to when GitHub's delivery log was read.
     pub(super) deliveries_read: Option<Timestamp>,
 }

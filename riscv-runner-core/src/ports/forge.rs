@@ -134,6 +134,32 @@ pub struct JobReport {
     pub run: RunId,
     /// Its progress.
     pub state: ReportedState,
+    /// What it is: enough to make it demand when no webhook told of it.
+    pub details: JobDetails,
+}
+
+/// What GitHub says a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobDetails {
+    /// Its `runs-on` labels; empty for jobs that ask for none, which no runner of ours can serve.
+    pub labels: Vec<String>,
+    /// Its name in the workflow.
+    pub name: Option<String>,
+    /// Its page on GitHub.
+    pub html_url: Option<String>,
+    /// When GitHub created it.
+    pub created_at: Timestamp,
+}
+
+/// How to address one repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoRef {
+    /// The installation to act through.
+    pub installation: InstallationId,
+    /// The App of that installation.
+    pub app: EntityKind,
+    /// The repository.
+    pub repo: RepoName,
 }
 
 /// What looking a job up showed.
@@ -205,6 +231,13 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// When nothing certain can be said.
     async fn run_conclusion(&self, run: &RunRef) -> PortResult<Option<String>>;
+
+    /// The runs of a repository that are queued or in progress (a job may become queued while its run
+    /// is in progress already).
+    ///
+    /// # Errors
+    /// When nothing certain can be said.
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>>;
 
     /// GitHub's log of deliveries to one of our Apps, newest first, back to `since`.
     ///

@@ -15,12 +15,13 @@ use crate::{
     backoff::Backoff,
     controls::Controls,
     delivery::{DeliveryRecord, JobWrite, Recorded},
+    entity::Entity,
     failure::{FailureInfo, FailureReason},
     ids::{
         DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, ReplicaName,
-        RepoName, RunnerId, WorkerName,
+        RepoId, RepoName, RunnerId, WorkerName,
     },
-    job::{Job, JobEvent, JobPhase},
+    job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     labels::LabelSet,
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -214,6 +215,21 @@ pub struct DoubtfulJob {
     pub worker_ended: bool,
 }
 
+/// A repository that had jobs lately, as its newest row tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRepo {
+    /// Its account.
+    pub entity: Entity,
+    /// The installation that told us about it last.
+    pub installation: InstallationId,
+    /// The repository, stable.
+    pub repo_id: RepoId,
+    /// Its name.
+    pub repo: RepoName,
+    /// Whether it is private.
+    pub private: bool,
+}
+
 /// Writing deliveries.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
@@ -315,6 +331,32 @@ pub trait SchedulingStore: Send + Sync {
     /// # Errors
     /// `NotLeader`, or when nothing is known about the effect.
     async fn join_job(&self, proof: &LeaderProof, job: JobId, event: &JobEvent) -> PortResult<JobWrite>;
+
+    /// Joins what a listing of GitHub says of a job: inserts the row if there is none (`event` must be
+    /// one that [`crate::job::JobState::from_event`] accepts, else nothing is written), else joins
+    /// `event`. The row takes over the installation of `facts`, which may be newer after a reinstall.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn join_listed_job(
+        &self,
+        proof: &LeaderProof,
+        facts: &JobFacts,
+        placement: &Placement,
+        event: &JobEvent,
+    ) -> PortResult<JobWrite>;
+
+    /// Repositories with a job created at or after `since`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn known_repos(&self, since: Timestamp) -> PortResult<Vec<KnownRepo>>;
+
+    /// Jobs with these ids, in any phase; one that is missing has no row.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn jobs_with_ids(&self, ids: &[JobId]) -> PortResult<Vec<Job>>;
 
     /// Jobs that are demand and whose rows have not changed since `before`, the oldest change first.
     ///

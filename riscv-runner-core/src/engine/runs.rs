@@ -1,0 +1,96 @@
+//! The third net for lost webhooks: runs of repositories seen lately are listed now and then, and jobs
+//! that GitHub calls queued become demand.
+
+use std::collections::BTreeMap;
+
+use super::Engine;
+use crate::{
+    ids::{JobId, RunId},
+    job::{Job, JobEvent, JobFacts},
+    labels::LabelSet,
+    policy::Policy,
+    polling,
+    ports::{EngineEvent, JobReport, KnownRepo, LeaderProof, PortResult, RepoRef, RunRef},
+    routing::{self, Query},
+};
+
+impl Engine {
+    /// Lists the runs of the repositories that are due. One that fails does not stop the others.
+    pub(super) async fn list_runs(&self, proof: &LeaderProof) -> PortResult<()> {
+        let policy = self.policy();
+        let now = self.now();
+        let repos = self.parts.store.known_repos(polling::repos_since(now)).await?;
+        let listed = self.memory.lock().runs_listed.clone();
+        for repo in polling::repos_due(&repos, &listed, now, &policy.timeouts) {
+            if self.parts.forge.health(repo.installation).gone_since.is_some() {
+                continue;
+            }
+            match self.list_runs_of(proof, repo, &policy).await {
+                Ok(()) => {
+                    self.memory.lock().runs_listed.insert(repo.repo_id, (now, repo.installation));
+                }
+                Err(error) => {
+                    tracing::warn!(repo = %repo.repo_id, error = error.chain(), "runs could not be listed");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn list_runs_of(&self, proof: &LeaderProof, repo: &KnownRepo, policy: &Policy) -> PortResult<()> {
+        let address =
+            RepoRef { installation: repo.installation, app: repo.entity.kind, repo: repo.repo.clone() };
+        for run in self.parts.forge.active_runs(&address).await? {
+            let address = RunRef {
+                installation: repo.installation,
+                app: repo.entity.kind,
+                repo: repo.repo.clone(),
+                run,
+            };
+            let reports = self.parts.forge.run_jobs(&address).await?;
+            let ids: Vec<JobId> = reports.iter().map(|report| report.job).collect();
+            let rows = self.parts.store.jobs_with_ids(&ids).await?;
+            let rows: BTreeMap<JobId, Job> = rows.into_iter().map(|job| (job.facts.id, job)).collect();
+            for report in &reports {
+                self.learn_listed(proof, repo, run, report, rows.get(&report.job), policy).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn learn_listed(
+        &self,
+        proof: &LeaderProof,
+        repo: &KnownRepo,
+        run: RunId,
+        report: &JobReport,
+        row: Option<&Job>,
+        policy: &Policy,
+    ) -> PortResult<()> {
+        let Some(event) = polling::event_of_listed(report, row) else { return Ok(()) };
+        let Ok(labels) = LabelSet::new(&report.details.labels) else { return Ok(()) };
+        let query = Query { labels: &labels, entity: &repo.entity, repo: &repo.repo };
+        let Some(placement) = routing::route(policy, &query) else { return Ok(()) };
+        let facts = JobFacts {
+            id: report.job,
+            run: Some(run),
+            entity: repo.entity.clone(),
+            installation: repo.installation,
+            repo_id: repo.repo_id,
+            repo: repo.repo.clone(),
+            private: repo.private,
+            labels,
+            name: report.details.name.clone(),
+            html_url: report.details.html_url.clone(),
+            created_at: report.details.created_at,
+        };
+        let write = self.parts.store.join_listed_job(proof, &facts, &placement, &event).await?;
+        if write.wakes_scheduler() {
+            let kind = if matches!(event, JobEvent::Revived { .. }) { "revived_job" } else { "unheard_job" };
+            tracing::info!(job = %report.job, ?event, "a listing of runs knew more");
+            self.parts.observer.observe(EngineEvent::Recovered { kind });
+            self.parts.wakes.schedule.wake();
+        }
+        Ok(())
+    }
+}
