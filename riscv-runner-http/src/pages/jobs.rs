@@ -125,7 +125,7 @@ fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobJson<'_>], total: u64, 
         ["Job", "Status", "Repository", "Name", "Labels", "Pool", "Runner", "Queued (UTC)", "Waited", "Ran"];
     let rows = html! { @for job in jobs { (row(job, now)) } };
     html! {
-        (layout::table("Jobs", &listing.caption("jobs", total), &COLUMNS, &rows))
+        (layout::table("Jobs", &listing.caption("job", total), &COLUMNS, &rows))
         @if jobs.is_empty() { p { "No jobs on this page." } }
         (listing.navigation(visitor, total))
         (layout::concealed_note(visitor, "Names of private repositories"))

@@ -120,12 +120,12 @@ impl Listing {
         }
     }
 
-    /// What the list shows, as a caption.
+    /// What the list shows, as a caption; `noun` takes an `s` in the plural.
     pub(crate) fn caption(&self, noun: &str, total: u64) -> Markup {
         let days = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
         let last = self.window.end - 1.second();
         html! {
-            (total) " " (noun) " created from " (days(self.window.start)) " to " (days(last)) " (UTC), newest first"
+            (total) " " (noun) @if total != 1 { "s" } " created from " (days(self.window.start)) " to " (days(last)) " (UTC), newest first"
         }
     }
 }

@@ -132,7 +132,7 @@ fn page(
     ];
     let rows = html! { @for worker in workers { (row(worker, now)) } };
     html! {
-        (layout::table("Workers", &listing.caption("workers", total), &COLUMNS, &rows))
+        (layout::table("Workers", &listing.caption("worker", total), &COLUMNS, &rows))
         @if workers.is_empty() { p { "No workers on this page." } }
         (listing.navigation(visitor, total))
         (layout::concealed_note(visitor, "Logs, and repositories of personal accounts,"))
