@@ -27,4 +27,5 @@ pub mod routing;
 pub mod runner;
 pub mod scope;
 pub mod snapshot;
+pub mod why;
 pub mod worker;

@@ -58,9 +58,9 @@ pub fn event_of_listed(report: &JobReport, row: Option<&Job>) -> Option<JobEvent
             ReportedState::Completed { end, start },
             Some(JobPhase::Pending | JobPhase::Running | JobPhase::Failed),
         ) => Some(JobEvent::Completed { end: end.clone(), start: start.clone() }),
-        // A job that ended before we heard of it never was our demand.
-        (ReportedState::Completed { .. }, None | Some(JobPhase::Completed)) => None,
-        (ReportedState::Queued, Some(JobPhase::Pending | JobPhase::Running | JobPhase::Completed))
+        // A job that ended before we heard of it never was our demand; the rest is known.
+        (ReportedState::Completed { .. }, None | Some(JobPhase::Completed))
+        | (ReportedState::Queued, Some(JobPhase::Pending | JobPhase::Running | JobPhase::Completed))
         | (ReportedState::InProgress(_), Some(JobPhase::Running | JobPhase::Completed)) => None,
     }
 }

@@ -1,6 +1,7 @@
 //! A small language for worlds: jobs, workers, pods, boards and registrations by name, in seconds.
 
 #![allow(dead_code, reason = "each test binary uses its own part of the language")]
+#![expect(clippy::unwrap_used, reason = "a test's world that cannot be built fails its test")]
 #![expect(unreachable_pub, reason = "shared by several test binaries")]
 
 use std::{collections::BTreeMap, time::Duration};

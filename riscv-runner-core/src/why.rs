@@ -1,0 +1,161 @@
+//! "Why is my job waiting?": the planner's verdict, continued past planning for jobs whose worker is on
+//! its way.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{JobId, WorkerName},
+    observed::Observed,
+    plan::{Hold, Plan},
+    pod::PodPhase,
+    scope::PoolKey,
+    snapshot::{Demand, Snapshot},
+    worker::Worker,
+};
+
+/// The one reason for which a job waits now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// The planner does not provision a worker for it.
+    Held(Hold),
+    /// The planner provisions a worker for it at this moment.
+    Provision,
+    /// A worker is reserved for it, and its pod is being made.
+    Provisioning {
+        /// The worker.
+        worker: WorkerName,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The pod of the worker that will serve it does not run yet.
+    PodPending {
+        /// The worker.
+        worker: WorkerName,
+        /// Since when.
+        since: Timestamp,
+        /// Why not, in Kubernetes' words.
+        reason: Option<String>,
+    },
+    /// The pod runs, and its runner is not online yet.
+    RunnerBooting {
+        /// The worker.
+        worker: WorkerName,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The runner is online and idle: it is GitHub's turn.
+    RunnerIdleGithubNotDispatching {
+        /// The worker.
+        worker: WorkerName,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+impl Reason {
+    /// The reason's name in answers.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Held(hold) => hold.name(),
+            Self::Provision => "provision",
+            Self::Provisioning { .. } => "provisioning",
+            Self::PodPending { .. } => "pod_pending",
+            Self::RunnerBooting { .. } => "runner_booting",
+            Self::RunnerIdleGithubNotDispatching { .. } => "runner_idle_github_not_dispatching",
+        }
+    }
+
+    /// Since when it holds, where that is known.
+    #[must_use]
+    pub const fn since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Held(Hold::Paused { note, .. }) => Some(note.since),
+            Self::Held(Hold::AuthFailing { since } | Hold::ImageRefused { since, .. })
+            | Self::Provisioning { since, .. }
+            | Self::PodPending { since, .. }
+            | Self::RunnerBooting { since, .. }
+            | Self::RunnerIdleGithubNotDispatching { since, .. } => Some(*since),
+            Self::Held(_) | Self::Provision => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(hold) => hold.fmt(f),
+            Self::Provision => f.write_str("a worker is being provisioned for it now"),
+            Self::Provisioning { worker, since } => {
+                write!(f, "the pod of {worker} is being made since {since}")
+            }
+            Self::PodPending { worker, since, reason: Some(reason) } => {
+                write!(f, "the pod of {worker} is pending since {since}: {reason}")
+            }
+            Self::PodPending { worker, since, reason: None } => {
+                write!(f, "the pod of {worker} is pending since {since}")
+            }
+            Self::RunnerBooting { worker, since } => {
+                write!(f, "the pod of {worker} runs since {since}, and its runner is not online yet")
+            }
+            Self::RunnerIdleGithubNotDispatching { worker, since } => {
+                write!(f, "{worker} is online and idle since {since}: GitHub has not handed it the job yet")
+            }
+        }
+    }
+}
+
+/// Why a waiting job of the snapshot waits; `None` for a job that is not among them. The snapshot must
+/// hold every waiting job of the job's key, and `plan` be made from it.
+#[must_use]
+pub fn explain(snapshot: &Snapshot, plan: &Plan, job: JobId) -> Option<Reason> {
+    let (key, demand, place) = find(snapshot, job)?;
+    match plan.held.of(job) {
+        None => Some(Reason::Provision),
+        Some(Hold::DemandMet) => Some(
+            worker_for(snapshot, key, place - demand.skipped as usize)
+                .map_or(Reason::Held(Hold::DemandMet), |worker| stage(snapshot, worker)),
+        ),
+        Some(hold) => Some(Reason::Held(hold.clone())),
+    }
+}
+
+fn find(snapshot: &Snapshot, job: JobId) -> Option<(&PoolKey, &Demand, usize)> {
+    snapshot.demand.iter().find_map(|(key, demand)| {
+        let place = demand.waiting.iter().position(|waiting| waiting.id == job)?;
+        Some((key, demand, place + demand.skipped as usize))
+    })
+}
+
+/// The n-th oldest job is served by the n-th of the workers that no job has yet, the furthest first.
+fn worker_for<'a>(snapshot: &'a Snapshot, key: &PoolKey, place: usize) -> Option<&'a Worker> {
+    let free = |worker: &&Worker| worker.is_supply() && !worker.runs_known_job() && worker.key() == *key;
+    let mut workers: Vec<_> = snapshot.workers.values().filter(free).collect();
+    workers.sort_by_key(|worker| (worker.online_at.is_none(), worker.created_at));
+    workers.get(place).copied()
+}
+
+fn stage(snapshot: &Snapshot, worker: &Worker) -> Reason {
+    let name = worker.name.clone();
+    if let Some(since) = worker.online_at {
+        return Reason::RunnerIdleGithubNotDispatching { worker: name, since };
+    }
+    match snapshot.pod(&worker.name) {
+        Observed::Present(pod) => match &pod.phase {
+            PodPhase::Pending { reason } => {
+                Reason::PodPending { worker: name, since: pod.created_at, reason: reason.clone() }
+            }
+            PodPhase::Running { since } => Reason::RunnerBooting { worker: name, since: *since },
+            PodPhase::Succeeded { .. } | PodPhase::Failed { .. } | PodPhase::Unknown => {
+                Reason::PodPending { worker: name, since: pod.created_at, reason: None }
+            }
+        },
+        Observed::Absent | Observed::Unknown(_) => {
+            Reason::Provisioning { worker: name, since: worker.created_at }
+        }
+    }
+}
