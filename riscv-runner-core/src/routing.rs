@@ -77,7 +77,9 @@ impl RepoPattern {
         }
     }
 
-    fn matches(&self, repo: &RepoName) -> bool {
+    /// Whether a repository's name fits it.
+    #[must_use]
+    pub fn matches(&self, repo: &RepoName) -> bool {
         self.matcher.is_match(repo.as_str())
     }
 }

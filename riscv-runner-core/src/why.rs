@@ -38,7 +38,7 @@ pub enum Reason {
         /// Since when.
         since: Timestamp,
         /// Why not, in Kubernetes' words.
-        reason: Option<String>,
+        cause: Option<String>,
     },
     /// The pod runs, and its runner is not online yet.
     RunnerBooting {
@@ -93,10 +93,10 @@ impl fmt::Display for Reason {
             Self::Provisioning { worker, since } => {
                 write!(f, "the pod of {worker} is being made since {since}")
             }
-            Self::PodPending { worker, since, reason: Some(reason) } => {
-                write!(f, "the pod of {worker} is pending since {since}: {reason}")
+            Self::PodPending { worker, since, cause: Some(cause) } => {
+                write!(f, "the pod of {worker} is pending since {since}: {cause}")
             }
-            Self::PodPending { worker, since, reason: None } => {
+            Self::PodPending { worker, since, cause: None } => {
                 write!(f, "the pod of {worker} is pending since {since}")
             }
             Self::RunnerBooting { worker, since } => {
@@ -147,11 +147,11 @@ fn stage(snapshot: &Snapshot, worker: &Worker) -> Reason {
     match snapshot.pod(&worker.name) {
         Observed::Present(pod) => match &pod.phase {
             PodPhase::Pending { reason } => {
-                Reason::PodPending { worker: name, since: pod.created_at, reason: reason.clone() }
+                Reason::PodPending { worker: name, since: pod.created_at, cause: reason.clone() }
             }
             PodPhase::Running { since } => Reason::RunnerBooting { worker: name, since: *since },
             PodPhase::Succeeded { .. } | PodPhase::Failed { .. } | PodPhase::Unknown => {
-                Reason::PodPending { worker: name, since: pod.created_at, reason: None }
+                Reason::PodPending { worker: name, since: pod.created_at, cause: None }
             }
         },
         Observed::Absent | Observed::Unknown(_) => {
