@@ -64,10 +64,7 @@ fn a_reservation_without_a_pod_is_released_after_its_grace() {
 fn three_failures_of_a_board_set_it_aside_and_the_key_backs_off() {
     let failed = PodPhase::Failed { at: at(5), exit_code: Some(1), reason: None };
     let plan = World::new("a:1").worker("w", "1", "a", 30).pod("w", Some("a0"), failed, 30).reconcile();
-    let end = plan.steps.iter().find_map(|step| match &step.action {
-        Action::End(end) => Some(end),
-        _ => None,
-    });
+    let end = plan.steps.iter().find_map(|step| step.action.as_end());
     let end = end.unwrap();
     assert_eq!(end.backoff.unwrap().failures, 1);
     assert_eq!(end.quarantine.as_ref().unwrap().1.strikes, 1);
@@ -146,6 +143,7 @@ fn a_registration_that_was_online_and_is_missed_twice_makes_its_worker_spent() {
 }
 
 /// For every rule a world in which it fires; then the same world changed so that it must not.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only the reasons of rules have a world here")]
 fn ill(reason: FailureReason) -> World {
     let pending = PodPhase::Pending { reason: Some("ImagePullBackOff".into()) };
     match reason {
@@ -173,15 +171,12 @@ fn ill(reason: FailureReason) -> World {
             .pod("w", Some("a0"), PodPhase::Unknown, 900)
             .listing("1", "w-")
             .sightings("w", Sightings { lost_since: Some(at(300)), was_busy: true, ..Sightings::default() }),
-        other => panic!("no rule is called {other}"),
+        other => unreachable!("no rule is called {other}"),
     }
 }
 
 fn remedy(world: &World) -> Option<FailureReason> {
-    world.reconcile().steps.iter().find_map(|step| match &step.action {
-        Action::End(end) => Some(end.reason),
-        _ => None,
-    })
+    world.reconcile().steps.iter().find_map(|step| step.action.as_end().map(|end| end.reason))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, FutureExt};
 
 use super::{Engine, observe};
 use crate::{
-    plan::{self, Action, Plan, Provision, audit::audit},
+    plan::{self, Plan, Provision, audit::audit},
     policy::Policy,
     ports::{LeaderProof, PortResult},
     snapshot::Snapshot,
@@ -22,7 +22,7 @@ impl Engine {
             if !self.passes_audit(&snapshot, &policy, &plan) {
                 return Ok(());
             }
-            let provisions = provisions(plan);
+            let provisions = provisions(&plan);
             if provisions.is_empty() {
                 return Ok(());
             }
@@ -53,19 +53,7 @@ impl Engine {
     }
 }
 
-fn provisions(plan: Plan) -> Vec<Arc<Provision>> {
-    let provision = |action| match action {
-        Action::Provision(provision) => Some(Arc::new(provision)),
-        Action::NoteBound { .. }
-        | Action::MarkRunning { .. }
-        | Action::MarkCompleted { .. }
-        | Action::MarkGone { .. }
-        | Action::End(_)
-        | Action::Adopt { .. }
-        | Action::KillPod { .. }
-        | Action::DeletePod { .. }
-        | Action::DeleteSecret { .. }
-        | Action::Deregister { .. } => None,
-    };
-    plan.steps.into_iter().filter_map(|step| provision(step.action)).collect()
+fn provisions(plan: &Plan) -> Vec<Arc<Provision>> {
+    let provisions = plan.steps.iter().filter_map(|step| step.action.as_provision());
+    provisions.map(|provision| Arc::new(provision.clone())).collect()
 }

@@ -221,6 +221,18 @@ impl Action {
         }
     }
 
+    /// The worker to be made, if it makes one.
+    #[must_use]
+    pub fn as_provision(&self) -> Option<&Provision> {
+        if let Self::Provision(provision) = self { Some(provision) } else { None }
+    }
+
+    /// The worker to be ended, if it ends one.
+    #[must_use]
+    pub fn as_end(&self) -> Option<&EndWorker> {
+        if let Self::End(end) = self { Some(end) } else { None }
+    }
+
     /// The action's name in logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -21,7 +21,7 @@ use riscv_runner_core::{
     policy::{Limits, NamePrefix, Policy, PoolPolicy, Timeouts},
     runner::{Runner, Sightings},
     scope::{PoolKey, Scope, ScopeRef, Target},
-    snapshot::{Demand, PendingJob, Snapshot},
+    snapshot::{PendingJob, Snapshot},
     worker::{KnownJob, Worker, WorkerStatus},
 };
 
@@ -149,8 +149,7 @@ impl World {
     }
 
     pub fn running_jobs(mut self, scope_text: &str, label_text: &str, count: u32) -> Self {
-        self.snapshot.demand.entry(key(scope_text, label_text)).or_insert_with(Demand::default).running +=
-            count;
+        self.snapshot.demand.entry(key(scope_text, label_text)).or_default().running += count;
         self
     }
 
