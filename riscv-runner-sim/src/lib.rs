@@ -11,6 +11,8 @@ pub mod executor;
 pub mod faults;
 pub mod github;
 pub mod laws;
+pub mod simulate;
 pub mod store;
 pub mod trace;
 mod truth;
+pub mod world;

@@ -30,6 +30,7 @@ use riscv_runner_core::{
 
 use crate::clock::lock;
 use rows::Rows;
+pub(crate) use scheduling::failures_by_reason;
 
 /// A row of the log of deliveries.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use riscv_runner_core::{
 use super::Machine;
 use crate::{
     faults::FaultKind,
+    github::chosen,
     truth::{Event, Truth},
 };
 
@@ -93,5 +94,13 @@ impl Truth {
         self.trace.line(format_args!("node {name} cordoned {cordoned}"));
         self.bind_soon();
         self.wake_cluster_watchers();
+    }
+
+    /// An operator marks one of the machines; which one.
+    pub(crate) fn cordon_some(&mut self, choice: u64) -> Option<NodeName> {
+        let names: Vec<_> = self.boards.nodes.keys().cloned().collect();
+        let node = chosen(&names, choice)?;
+        self.cordon(&node, true);
+        Some(node)
     }
 }

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     entity::EntityKind,
-    ids::{InstallationId, RunnerId},
+    ids::{InstallationId, RunId, RunnerId},
     ports::{
         Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
-        Minted, PortResult, RunRef,
+        Minted, PortResult, RepoRef, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -46,6 +46,10 @@ impl<T: Forge + ?Sized> Forge for Faulty<T> {
 
     async fn run_conclusion(&self, run: &RunRef) -> PortResult<Option<String>> {
         self.call("look up a run", self.inner.run_conclusion(run)).await
+    }
+
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>> {
+        self.call("list runs", self.inner.active_runs(repo)).await
     }
 
     async fn hook_deliveries(&self, app: EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>> {

@@ -10,9 +10,9 @@ use riscv_runner_core::{
         DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PoolName, ReplicaName, RepoName,
         WorkerName,
     },
-    job::{Job, JobEvent},
+    job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, LeaderProof, LeaseStore, Page, PagedJobs,
+        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page, PagedJobs,
         PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved, SchedulingStore,
         Standing, Store, UsageRow, WorkerChange,
     },
@@ -90,6 +90,24 @@ impl<T: Store + ?Sized> SchedulingStore for Faulty<T> {
 
     async fn join_job(&self, proof: &LeaderProof, job: JobId, event: &JobEvent) -> PortResult<JobWrite> {
         self.call("join a job", self.inner.join_job(proof, job, event)).await
+    }
+
+    async fn join_listed_job(
+        &self,
+        proof: &LeaderProof,
+        facts: &JobFacts,
+        placement: &Placement,
+        event: &JobEvent,
+    ) -> PortResult<JobWrite> {
+        self.call("join a listed job", self.inner.join_listed_job(proof, facts, placement, event)).await
+    }
+
+    async fn known_repos(&self, since: Timestamp) -> PortResult<Vec<KnownRepo>> {
+        self.call("read repositories", self.inner.known_repos(since)).await
+    }
+
+    async fn jobs_with_ids(&self, ids: &[JobId]) -> PortResult<Vec<Job>> {
+        self.call("read jobs", self.inner.jobs_with_ids(ids)).await
     }
 
     async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{DeliveryContent, InstallationChange},
     entity::{Entity, EntityKind},
@@ -134,5 +135,12 @@ impl Truth {
         };
         account.standing = standing;
         self.announce(entity, None, "installation", DeliveryContent::Installation(change));
+    }
+
+    /// GitHub refuses an account's requests until then.
+    pub(crate) fn limit(&mut self, entity: EntityId, until: Timestamp) {
+        if let Some(account) = self.github.accounts.get(&entity) {
+            self.github.limits.close(account.installation, until);
+        }
     }
 }

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::{add, doubling},
     entity::EntityKind,
-    ids::{InstallationId, JobId, RunnerId, RunnerName},
+    ids::{InstallationId, JobId, RunId, RunnerId, RunnerName},
     ports::{
-        Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
-        Minted, PortError, PortErrorKind, PortResult, ReportedState, RunRef,
+        Deletion, Forge, HookDelivery, JobRef, JobDetails, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
+        Minted, PortError, PortErrorKind, PortResult, RepoRef, ReportedState, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -145,7 +145,14 @@ fn report(truth: &Truth, id: JobId) -> Option<JobReport> {
             ReportedState::Completed { end: end.clone(), start: start.clone() }
         }
     };
-    Some(JobReport { job: id, run: job.run, state })
+    let facts = truth.facts_of(id)?;
+    let details = JobDetails {
+        labels: facts.labels.originals(),
+        name: facts.name,
+        html_url: facts.html_url,
+        created_at: facts.created_at,
+    };
+    Some(JobReport { job: id, run: job.run, state, details })
 }
 
 #[async_trait]
@@ -214,6 +221,11 @@ impl Forge for SimForge {
         let found = self.ask(run.installation, |truth| truth.conclusion_of(run.run)).await;
         let found = found.map_err(|refusal| error("look up a run", refusal))?;
         found.ok_or_else(|| missing("look up a run", run.run))
+    }
+
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>> {
+        let found = self.ask(repo.installation, |truth| truth.active_runs(&repo.repo)).await;
+        found.map_err(|refusal| error("list runs", refusal))
     }
 
     async fn hook_deliveries(&self, app: EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>> {

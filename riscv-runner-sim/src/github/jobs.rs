@@ -1,11 +1,11 @@
 //! Runs and jobs: queued, handed to a runner, done; and what GitHub does about those that are not.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::DeliveryContent,
-    ids::{EntityId, JobId, RepoId, RunId, RunnerId},
+    ids::{EntityId, JobId, RepoId, RepoName, RunId, RunnerId},
     job::{End, JobEvent, JobFacts, Start},
     labels::LabelSet,
     scope::Scope,
@@ -46,6 +46,8 @@ pub struct GithubJob {
     pub state: GithubState,
     /// How often a runner has begun it.
     pub starts: u32,
+    /// How often GitHub has taken it back into the queue.
+    pub put_back: u32,
 }
 
 /// How far a job has come on GitHub.
@@ -87,6 +89,7 @@ impl Truth {
                 work: *work,
                 state: GithubState::Queued,
                 starts: 0,
+                put_back: 0,
             };
             self.github.jobs.insert(id, job);
             self.github.runs.entry(run).or_default().push(id);
@@ -210,6 +213,7 @@ impl Truth {
     fn put_back(&mut self, id: JobId, scope: Scope) {
         let Some(job) = self.github.jobs.get_mut(&id) else { return };
         job.state = GithubState::Queued;
+        job.put_back += 1;
         self.github.queued.entry(scope).or_default().insert((job.created_at, id));
         self.dispatch_soon(scope);
     }
@@ -234,6 +238,15 @@ impl Truth {
         }
     }
 
+    /// The author cancels one of the jobs that are not over.
+    pub(crate) fn cancel_some(&mut self, choice: u64) {
+        let open = |job: &&GithubJob| !matches!(job.state, GithubState::Completed { .. });
+        let open: Vec<_> = self.github.jobs.values().filter(open).map(|job| job.id).collect();
+        if let Some(id) = chosen(&open, choice) {
+            self.cancel(id);
+        }
+    }
+
     fn complete(&mut self, id: JobId, conclusion: &str) {
         let end = End { at: self.now(), conclusion: Some(conclusion.to_owned()) };
         let Some(job) = self.github.jobs.get_mut(&id) else { return };
@@ -251,6 +264,16 @@ impl Truth {
         self.announce_job(id, "completed", JobEvent::Completed { end, start });
     }
 
+    /// The runs of a repository that are not over.
+    pub(crate) fn active_runs(&self, repo: &RepoName) -> Vec<RunId> {
+        let Some(repo) = self.github.repositories.values().find(|found| found.name == *repo) else {
+            return Vec::new();
+        };
+        let jobs = self.github.jobs.values().filter(|job| job.repo == repo.id);
+        let open = jobs.filter(|job| !matches!(job.state, GithubState::Completed { .. }));
+        open.map(|job| job.run).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The conclusion of a run whose jobs are all over; `None` while one is not.
     pub(crate) fn conclusion_of(&self, run: RunId) -> Option<Option<String>> {
         let jobs = self.github.runs.get(&run)?;
@@ -263,4 +286,10 @@ impl Truth {
             ends.into_iter().find(|end| end != "success").unwrap_or_else(|| "success".to_owned())
         }))
     }
+}
+
+/// One of the items, by a number drawn before they were known.
+pub(crate) fn chosen<T: Clone>(items: &[T], choice: u64) -> Option<T> {
+    let n = u64::try_from(items.len()).ok().filter(|n| *n > 0)?;
+    items.get(usize::try_from(choice % n).unwrap_or(0)).cloned()
 }

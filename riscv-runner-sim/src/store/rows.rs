@@ -100,6 +100,13 @@ impl Rows {
         }
     }
 
+    /// A row takes over the installation of a later look.
+    pub(super) fn take_over_installation(&mut self, facts: &JobFacts) {
+        if let Some(row) = self.jobs.get_mut(&facts.id) {
+            row.job.facts.installation = facts.installation;
+        }
+    }
+
     /// Writes a job's row and every index of it.
     pub(super) fn put_job(&mut self, row: JobRow) {
         let id = row.job.facts.id;

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::Backoff,
-    delivery::JobWrite,
+    delivery::{IfAbsent, JobWrite},
     failure::FailureReason,
-    ids::{ImageRef, InstallationId, JobId, NodeName, PoolName, RepoName, WorkerName},
-    job::{Job, JobEvent},
+    ids::{ImageRef, InstallationId, JobId, NodeName, PoolName, RepoId, RepoName, WorkerName},
+    job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DoubtfulJob, HeadRequest, LeaderProof, PortResult, Reservation, Reserved, SchedulingStore,
+        Cas, DoubtfulJob, HeadRequest, KnownRepo, LeaderProof, PortResult, Reservation, Reserved, SchedulingStore,
         Standing, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
@@ -133,6 +133,41 @@ impl SchedulingStore for MemoryStore {
         Ok(write)
     }
 
+    async fn join_listed_job(
+        &self,
+        proof: &LeaderProof,
+        facts: &JobFacts,
+        placement: &Placement,
+        event: &JobEvent,
+    ) -> PortResult<JobWrite> {
+        let write = self.fenced(proof, "join a listed job", |rows, now| {
+            rows.take_over_installation(facts);
+            rows.join(facts, event, &IfAbsent::Insert(placement.clone()), now)
+        })?;
+        if write.wakes_scheduler() {
+            self.wake();
+        }
+        Ok(write)
+    }
+
+    async fn known_repos(&self, since: Timestamp) -> PortResult<Vec<KnownRepo>> {
+        Ok(self.read(|rows| {
+            let recent = rows.jobs.values().filter(|row| row.job.facts.created_at >= since);
+            let mut newest = BTreeMap::<RepoId, &JobFacts>::new();
+            for facts in recent.map(|row| &row.job.facts) {
+                let known = newest.entry(facts.repo_id).or_insert(facts);
+                if (facts.created_at, facts.id) > (known.created_at, known.id) {
+                    *known = facts;
+                }
+            }
+            newest.into_values().map(known_repo).collect()
+        }))
+    }
+
+    async fn jobs_with_ids(&self, ids: &[JobId]) -> PortResult<Vec<Job>> {
+        Ok(self.read(|rows| ids.iter().filter_map(|id| rows.jobs.get(id)).map(|row| row.job.clone()).collect()))
+    }
+
     async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
         Ok(self.read(|rows| {
             let old = rows.unchanged_since.iter().take_while(|(updated_at, _)| *updated_at < before);
@@ -185,6 +220,16 @@ fn replace<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, value: Option<V
         None => {
             map.remove(key);
         }
+    }
+}
+
+fn known_repo(facts: &JobFacts) -> KnownRepo {
+    KnownRepo {
+        entity: facts.entity.clone(),
+        installation: facts.installation,
+        repo_id: facts.repo_id,
+        repo: facts.repo.clone(),
+        private: facts.private,
     }
 }
 
