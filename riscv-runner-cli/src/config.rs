@@ -1,0 +1,255 @@
+//! The configuration: one TOML file, then the environment, then flags; everything that is wrong with it
+//! is found in one run. Secrets are never shown.
+
+mod cluster;
+mod entities;
+pub(crate) mod environment;
+mod github;
+mod heartbeat;
+mod limits;
+mod locate;
+mod notify;
+mod pools;
+mod problem;
+mod reader;
+mod retention;
+mod routes;
+mod runner;
+mod secret;
+mod server;
+mod setting;
+mod shadowing;
+mod store;
+#[cfg(test)]
+mod tests;
+mod timeouts;
+mod tree;
+mod values;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use riscv_runner_core::{
+    ids::EntityId,
+    policy::{EntityPolicy, Limits, Policy, Timeouts},
+};
+
+use self::{environment::Variables, problem::Problems, reader::{Context, Section}, routes::PlacedRoute};
+pub(crate) use self::{
+    cluster::Cluster,
+    github::{App, Github},
+    heartbeat::Heartbeat,
+    notify::Notify,
+    pools::Pools,
+    problem::{Origin, Problem, Severity},
+    reader::Shown,
+    retention::Retention,
+    runner::Runner,
+    server::{LogFormat, Server},
+    setting::show_duration,
+    store::Store,
+};
+
+/// What a command needs the configuration for: what it does not need may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// Nothing must be there.
+    Nothing,
+    /// Pools and routes.
+    Policy,
+    /// The database as well.
+    Store,
+    /// Everything.
+    All,
+}
+
+/// Everything that is configured.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// `[server]`
+    pub(crate) server: Server,
+    /// `[store]`
+    pub(crate) store: Store,
+    /// `[github]`
+    pub(crate) github: Github,
+    /// `[cluster]`
+    pub(crate) cluster: Cluster,
+    /// `[runner]`
+    pub(crate) runner: Runner,
+    /// `[retention]`
+    pub(crate) retention: Retention,
+    /// `[notify]`
+    pub(crate) notify: Notify,
+    /// `[heartbeat]`
+    pub(crate) heartbeat: Heartbeat,
+    /// `[[pools]]`
+    pub(crate) pools: Pools,
+    /// What the planner takes from it.
+    pub(crate) policy: Policy,
+    /// The effective configuration, line by line, without secrets.
+    pub(crate) shown: Vec<Shown>,
+    /// What the operator should know though it works.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources {
+    /// `--config`.
+    pub(crate) flag: Option<PathBuf>,
+    /// The environment.
+    pub(crate) variables: Variables,
+}
+
+impl Sources {
+    /// The flag, and the environment of this process.
+    pub(crate) fn of_process(flag: Option<PathBuf>) -> Self {
+        // A variable that is not text cannot be meant for us.
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self { flag, variables: std::env::vars_os().filter_map(text).collect() }
+    }
+
+    /// The file that is read, if there is one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        locate::locate(self.flag.as_deref(), &self.variables)
+    }
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn load(sources: &Sources, need: Need) -> Result<Config, Vec<Problem>> {
+    let context = Context::default();
+    let (entries, origin) = read_file(sources, need, &context.problems);
+    let mut entries = entries;
+    environment::overlay(&mut entries, &sources.variables, &context.problems);
+    let root = Section::root(&context, entries, origin);
+    let read = Topics::read(root, sources, need);
+    let Context { problems, shown } = context;
+    shadowing::check(&read.routes, &problems);
+    let found = problems.into_sorted();
+    if found.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(found);
+    }
+    match read.into_config(shown.into_inner(), found) {
+        Some(config) => Ok(config),
+        // Only a refused prefix leads here, and it is among the problems.
+        None => Err(Vec::new()),
+    }
+}
+
+fn read_file(sources: &Sources, need: Need, problems: &Problems) -> (tree::Entries, Origin) {
+    let Some(path) = sources.file() else {
+        if need != Need::Nothing && !sources.variables.keys().any(|name| name.starts_with("RRCTL_POOLS")) {
+            let hint = "copy rrctl.example.toml to rrctl.toml, or name a file with --config or RRCTL_CONFIG";
+            let tried = "no configuration file: neither ./rrctl.toml nor /etc/rrctl/rrctl.toml is there";
+            problems.error(&Origin::Flag("--config"), "", tried, Some(hint.to_owned()));
+        }
+        return (tree::Entries::new(), Origin::Default);
+    };
+    let origin = Origin::File { path: path.as_path().into(), line: 1 };
+    match fs::read_to_string(&path) {
+        Ok(text) => (tree::parse_file(&path, &text, problems), origin),
+        Err(error) => {
+            problems.error(&origin, "", format!("cannot be read: {error}"), named_by(sources, &path));
+            (tree::Entries::new(), origin)
+        }
+    }
+}
+
+fn named_by(sources: &Sources, path: &Path) -> Option<String> {
+    match sources.flag.as_deref() {
+        Some(flag) if flag == path => Some("--config names it".to_owned()),
+        _ => Some("RRCTL_CONFIG names it".to_owned()),
+    }
+}
+
+/// The topics as they were read, some of them perhaps refused.
+struct Topics {
+    server: Server,
+    store: Store,
+    github: Github,
+    cluster: Cluster,
+    runner: Runner,
+    limits: Limits,
+    timeouts: Timeouts,
+    retention: Retention,
+    notify: Notify,
+    heartbeat: Heartbeat,
+    entities: BTreeMap<EntityId, EntityPolicy>,
+    pools: Pools,
+    routes: Vec<PlacedRoute>,
+}
+
+impl Topics {
+    fn read(root: Section<'_>, sources: &Sources, need: Need) -> Self {
+        let policy_needed = need >= Need::Policy;
+        let server = Server::read(root.section("server"), &sources.variables);
+        let store = Store::read(root.section("store"), need >= Need::Store);
+        let github = Github::read(root.section("github"), need >= Need::All);
+        let cluster = Cluster::read(root.section("cluster"));
+        let runner = Runner::read(root.section("runner"));
+        let limits = limits::read(root.section("limits"));
+        let timeouts = timeouts::read(root.section("timeouts"));
+        let retention = Retention::read(root.section("retention"));
+        let notify = Notify::read(root.section("notify"));
+        let heartbeat = Heartbeat::read(root.section("heartbeat"));
+        let entities = entities::read(&root);
+        let pools = Pools::read(&root, policy_needed);
+        let routes = routes::read(&root, &pools, policy_needed);
+        let stages = !server.staging_repositories.is_empty() || entities.values().any(|special| special.staging);
+        if stages && server.staging_url.is_none() {
+            let problem = "some accounts or repositories are staging, but server.staging_url is missing";
+            root.warn("server", problem, Some("their deliveries would be answered 502"));
+        }
+        root.done();
+        Self {
+            server,
+            store,
+            github,
+            cluster,
+            runner,
+            limits,
+            timeouts,
+            retention,
+            notify,
+            heartbeat,
+            entities,
+            pools,
+            routes,
+        }
+    }
+
+    fn into_config(self, shown: Vec<Shown>, warnings: Vec<Problem>) -> Option<Config> {
+        let policy = Policy {
+            pools: self.pools.policies.clone(),
+            routes: self.routes.into_iter().map(|placed| placed.route).collect(),
+            entities: self.entities,
+            banned_senders: self.github.banned_senders.clone(),
+            staging_repositories: self.server.staging_repositories.clone(),
+            limits: self.limits,
+            timeouts: self.timeouts,
+            name_prefix: self.runner.name_prefix.clone()?,
+        };
+        Some(Config {
+            server: self.server,
+            store: self.store,
+            github: self.github,
+            cluster: self.cluster,
+            runner: self.runner,
+            retention: self.retention,
+            notify: self.notify,
+            heartbeat: self.heartbeat,
+            pools: self.pools,
+            policy,
+            shown,
+            warnings,
+        })
+    }
+}

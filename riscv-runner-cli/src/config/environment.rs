@@ -1,0 +1,175 @@
+//! Environment variables laid over the file: `RRCTL_<SECTION>__<KEY>` wins over the file, and the
+//! reference service's variables fill what neither sets.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    problem::{Origin, Problems},
+    tree::{Entries, Node, Value, parse_value},
+};
+
+/// The variables of the process, or of a test.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// Lists of tables, which have no key of their own to name.
+const WHOLE_LISTS: [&str; 3] = ["RRCTL_ENTITIES", "RRCTL_POOLS", "RRCTL_ROUTES"];
+
+/// The reference service's variables and the keys that they stand for.
+const REFERENCE: [(&str, &[&str]); 5] = [
+    ("POSTGRES_URL", &["store", "url"]),
+    ("GHAPP_WEBHOOK_SECRET", &["github", "webhook_secrets"]),
+    ("K8S_KUBECONFIG", &["cluster", "kubeconfig_text"]),
+    ("TRACE_API_SECRET", &["server", "trace_secret"]),
+    ("STAGING_URL", &["server", "staging_url"]),
+];
+
+/// Keys that set the same thing in another way: a variable of the reference service does not override
+/// them.
+const TWINS: [(&str, &[&str]); 4] = [
+    ("url", &["url_file"]),
+    ("webhook_secrets", &["webhook_secrets_files"]),
+    ("kubeconfig_text", &["kubeconfig", "kubeconfig_text_file"]),
+    ("trace_secret", &["trace_secret_file"]),
+];
+
+/// The reference service's keys of the two Apps, by the kind of App.
+const APP_KEYS: [(&str, &str); 2] =
+    [("GHAPP_ORG_PRIVATE_KEY", "organization"), ("GHAPP_PERSONAL_PRIVATE_KEY", "user")];
+
+/// Lays the variables over the tree.
+pub(crate) fn overlay(root: &mut Entries, variables: &Variables, problems: &Problems) {
+    for (name, text) in variables {
+        let Some(rest) = name.strip_prefix("RRCTL_") else { continue };
+        let is_list = WHOLE_LISTS.contains(&name.as_str());
+        if !is_list && !rest.contains("__") {
+            continue;
+        }
+        let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
+        let origin = Origin::Variable(name.as_str().into());
+        let node = Node { value: Value::Untyped(text.clone()), origin: origin.clone() };
+        if let Err(problem) = set(root, &path, node) {
+            problems.error(&origin, &path.join("."), problem, None);
+        }
+    }
+    for (name, path) in REFERENCE {
+        if let Some(text) = present(variables, name) {
+            fill(root, path, text, name);
+        }
+    }
+    for (name, kind) in APP_KEYS {
+        if let Some(text) = present(variables, name) {
+            fill_app_key(root, kind, text, name, problems);
+        }
+    }
+}
+
+fn present<'a>(variables: &'a Variables, name: &str) -> Option<&'a str> {
+    variables.get(name).map(String::as_str).filter(|text| !text.trim().is_empty())
+}
+
+fn set(entries: &mut Entries, path: &[String], node: Node) -> Result<(), String> {
+    let [step, rest @ ..] = path else { return Ok(()) };
+    if step.is_empty() {
+        return Err("the variable's name has an empty part; parts are joined by two underscores".into());
+    }
+    if rest.is_empty() {
+        entries.insert(step.clone(), node);
+        return Ok(());
+    }
+    let is_number = rest[0].parse::<usize>().is_ok();
+    let empty = if is_number { Value::Array(Vec::new()) } else { Value::Table(Entries::new()) };
+    let child = entries.entry(step.clone()).or_insert(Node { value: empty, origin: node.origin.clone() });
+    descend(child, rest, node)
+}
+
+fn descend(child: &mut Node, rest: &[String], node: Node) -> Result<(), String> {
+    // A whole list given by another variable is opened up, so that one of its items can be changed.
+    if let Value::Untyped(text) = &child.value
+        && let Some(parsed) = parse_value(text, &child.origin)
+    {
+        *child = parsed;
+    }
+    match &mut child.value {
+        Value::Table(inner) => set(inner, rest, node),
+        Value::Array(items) => {
+            let n: usize = rest[0].parse().map_err(|_| format!("{:?} is not the number of an item", rest[0]))?;
+            if n > items.len() {
+                return Err(format!("there is no item {n}; the next one would be {}", items.len()));
+            }
+            if n == items.len() {
+                items.push(Node { value: Value::Table(Entries::new()), origin: node.origin.clone() });
+            }
+            let [_, deeper @ ..] = rest else { return Ok(()) };
+            if deeper.is_empty() {
+                items[n] = node;
+                return Ok(());
+            }
+            descend(&mut items[n], deeper, node)
+        }
+        Value::Text(_) | Value::Untyped(_) | Value::Integer(_) | Value::Boolean(_) | Value::Other(..) => {
+            Err(format!("{} has no keys of its own", rest[0]))
+        }
+    }
+}
+
+fn fill(root: &mut Entries, path: &[&str], text: &str, name: &str) {
+    let [section, key] = path else { return };
+    let origin = Origin::Variable(name.into());
+    let table = root
+        .entry((*section).to_owned())
+        .or_insert_with(|| Node { value: Value::Table(Entries::new()), origin: origin.clone() });
+    let Value::Table(entries) = &mut table.value else { return };
+    let twins = TWINS.iter().find(|(twin, _)| twin == key).map_or(&[][..], |(_, twins)| *twins);
+    let set_by_variable = |key: &str| {
+        entries.get(key).is_some_and(|node| matches!(&node.origin, Origin::Variable(_)))
+    };
+    if set_by_variable(key) || twins.iter().any(|twin| set_by_variable(twin)) {
+        return;
+    }
+    for twin in twins {
+        entries.remove(*twin);
+    }
+    // A secret is taken as it is: never split at commas, never read as TOML.
+    let value = Value::Text(text.to_owned());
+    let node = Node { value, origin: origin.clone() };
+    let value = if *key == "webhook_secrets" { Value::Array(vec![node.clone()]) } else { node.value };
+    entries.insert((*key).to_owned(), Node { value, origin });
+}
+
+fn fill_app_key(root: &mut Entries, kind: &str, text: &str, name: &str, problems: &Problems) {
+    let origin = Origin::Variable(Arc::from(name));
+    let apps = root.get_mut("github").and_then(|github| match &mut github.value {
+        Value::Table(entries) => entries.get_mut("apps"),
+        _ => None,
+    });
+    if let Some(apps) = apps {
+        if let Value::Untyped(list) = &apps.value
+            && let Some(parsed) = parse_value(list, &apps.origin)
+        {
+            *apps = parsed;
+        }
+        if let Value::Array(items) = &mut apps.value {
+            for item in items {
+                let Value::Table(app) = &mut item.value else { continue };
+                let of_kind = app.get("kind").is_some_and(|node| {
+                    matches!(&node.value, Value::Text(text) | Value::Untyped(text) if text == kind)
+                });
+                if !of_kind {
+                    continue;
+                }
+                let ours = |key: &str| app.get(key).is_some_and(|node| matches!(node.origin, Origin::Variable(_)));
+                if !ours("private_key") && !ours("private_key_file") {
+                    app.remove("private_key_file");
+                    app.insert("private_key".into(), Node { value: Value::Text(text.into()), origin });
+                }
+                return;
+            }
+        }
+    }
+    problems.error(
+        &origin,
+        "github.apps",
+        format!("holds the private key of an App, but there is no [[github.apps]] of kind \"{kind}\""),
+        Some(format!("add [[github.apps]] with kind = \"{kind}\" and its app_id")),
+    );
+}

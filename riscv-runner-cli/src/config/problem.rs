@@ -1,0 +1,94 @@
+//! What is wrong with a configuration, and where. Never holds the value of a secret.
+
+use std::{cell::RefCell, fmt, path::Path, sync::Arc};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    /// A line of the file, from 1.
+    File {
+        /// The file.
+        path: Arc<Path>,
+        /// The line.
+        line: usize,
+    },
+    /// An environment variable.
+    Variable(Arc<str>),
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// Nobody set it.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// Nothing can be done with this configuration.
+    Error,
+    /// It works, but the operator should know.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Where.
+    pub(crate) origin: Origin,
+    /// The key, such as `pools[0].image`; empty when it concerns the whole file.
+    pub(crate) key: String,
+    /// What is wrong.
+    pub(crate) problem: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+    /// How bad it is.
+    pub(crate) severity: Severity,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.origin)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+/// Everything that was found, in the order of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    /// Adds an error.
+    pub(crate) fn error(&self, origin: &Origin, key: &str, problem: impl Into<String>, hint: Option<String>) {
+        self.add(origin, key, problem.into(), hint, Severity::Error);
+    }
+
+    /// Adds a warning.
+    pub(crate) fn warn(&self, origin: &Origin, key: &str, problem: impl Into<String>, hint: Option<String>) {
+        self.add(origin, key, problem.into(), hint, Severity::Warning);
+    }
+
+    fn add(&self, origin: &Origin, key: &str, problem: String, hint: Option<String>, severity: Severity) {
+        let problem = Problem { origin: origin.clone(), key: key.to_owned(), problem, hint, severity };
+        self.0.borrow_mut().push(problem);
+    }
+
+    /// All of them, by origin.
+    pub(crate) fn into_sorted(self) -> Vec<Problem> {
+        let mut all = self.0.into_inner();
+        all.sort_by(|a, b| a.origin.cmp(&b.origin));
+        all
+    }
+}
