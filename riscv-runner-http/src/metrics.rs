@@ -25,10 +25,11 @@ use riscv_runner_core::{
     ports::{EngineEvent, LoopName, Observer, ProvisionStep, UsageRow},
     worker::WorkerStatus,
 };
+use riscv_runner_github::{Answer, GithubObserver};
 
 use labels::{
-    CycleLabels, JobLabels, KindLabels, LoopLabels, OutcomeLabels, PoolLabels, ReasonLabels, StepLabels,
-    WebhookLabels, WorkerLabels, pool_label,
+    CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, OutcomeLabels, PoolLabels, ReasonLabels,
+    StepLabels, WebhookLabels, WorkerLabels, pool_label,
 };
 pub use labels::{RequestOutcome, WebhookEvent};
 
@@ -45,7 +46,8 @@ const WAIT_SECONDS: [f64; 13] =
 
 type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// Everything that is counted; implements [`Observer`] and is shared with the router.
+/// Everything that is counted; observes the engine ([`Observer`]) and the requests to GitHub
+/// ([`GithubObserver`]), and is shared with the router.
 pub struct Metrics {
     registry: Registry,
     scrape: Mutex<()>,
@@ -59,6 +61,7 @@ pub struct Metrics {
     provision_duration: Timings<StepLabels>,
     job_wait: Histogram,
     recoveries: Family<KindLabels, Counter>,
+    github_requests: Family<EndpointLabels, Counter>,
     queue_depth: Family<PoolLabels, Gauge<u64, AtomicU64>>,
     jobs: Family<JobLabels, Gauge<u64, AtomicU64>>,
     workers: Family<WorkerLabels, Gauge<u64, AtomicU64>>,
@@ -93,6 +96,7 @@ impl Metrics {
             provision_duration: Family::new_with_constructor(work_seconds),
             job_wait: Histogram::new(WAIT_SECONDS),
             recoveries: Family::default(),
+            github_requests: Family::default(),
             queue_depth: Family::default(),
             jobs: Family::default(),
             workers: Family::default(),
@@ -126,6 +130,11 @@ impl Metrics {
             "recoveries",
             "Things that had gone wrong and were put right, by kind",
             self.recoveries.clone(),
+        );
+        registry.register(
+            "github_requests",
+            "Requests to GitHub's REST API, by operation and status",
+            self.github_requests.clone(),
         );
     }
 
@@ -261,6 +270,13 @@ impl Observer for Metrics {
                 self.leader.set(i64::from(leading));
             }
         }
+    }
+}
+
+impl GithubObserver for Metrics {
+    fn answered(&self, answer: Answer) {
+        let labels = EndpointLabels { endpoint: answer.endpoint.template(), status: answer.status_label() };
+        self.github_requests.get_or_create(&labels).inc();
     }
 }
 

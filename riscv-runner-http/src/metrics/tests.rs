@@ -8,6 +8,7 @@ use riscv_runner_core::{
     ids::{EntityId, Login},
     labels::LabelSet,
 };
+use riscv_runner_github::Endpoint;
 
 use super::*;
 
@@ -73,6 +74,8 @@ fn events_are_counted_under_the_fixed_names() {
     metrics.observe(EngineEvent::Delivered { outcome: Outcome::JobStored });
     metrics.observe(EngineEvent::Recovered { kind: "orphan_worker" });
     metrics.observe(EngineEvent::Leading(true));
+    metrics.answered(Answer { endpoint: Endpoint::Job, status: Some(404), took });
+    metrics.answered(Answer { endpoint: Endpoint::Job, status: None, took });
     metrics.webhook(WebhookEvent::of(Some("ping")), RequestOutcome::Recorded(Outcome::Pong), took);
     let text = metrics.scrape(None, []).unwrap();
     for line in [
@@ -86,6 +89,8 @@ fn events_are_counted_under_the_fixed_names() {
         r#"rrctl_deliveries_total{outcome="job_stored"} 1"#,
         r#"rrctl_recoveries_total{kind="orphan_worker"} 1"#,
         r#"rrctl_webhook_requests_total{event="ping",outcome="pong"} 1"#,
+        r#"rrctl_github_requests_total{endpoint="GET /repos/{owner}/{repo}/actions/jobs/{job_id}",status="404"} 1"#,
+        r#"rrctl_github_requests_total{endpoint="GET /repos/{owner}/{repo}/actions/jobs/{job_id}",status="none"} 1"#,
         "rrctl_webhook_duration_seconds_count 1",
         "rrctl_leader 1",
     ] {
