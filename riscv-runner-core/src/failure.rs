@@ -28,6 +28,8 @@ pub enum FailureReason {
     RunnerSurplus,
     /// The runner went offline while it was busy.
     RunnerLost,
+    /// The runner's registration is gone, as after a job, but its pod goes on.
+    RunnerGone,
     /// The node stopped answering, or is gone.
     NodeUnreachable,
     /// GitHub's limits forbade the registration.
@@ -48,7 +50,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason, for metrics and documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::PodAllocationFailure,
         Self::PodFailed,
         Self::PodStuckPending,
@@ -57,6 +59,7 @@ impl FailureReason {
         Self::RunnerIdle,
         Self::RunnerSurplus,
         Self::RunnerLost,
+        Self::RunnerGone,
         Self::NodeUnreachable,
         Self::RateLimited,
         Self::AuthFailed,
@@ -79,6 +82,7 @@ impl FailureReason {
             Self::RunnerIdle => "runner_idle",
             Self::RunnerSurplus => "runner_surplus",
             Self::RunnerLost => "runner_lost",
+            Self::RunnerGone => "runner_gone",
             Self::NodeUnreachable => "node_unreachable",
             Self::RateLimited => "rate_limited",
             Self::AuthFailed => "auth_failed",
@@ -102,7 +106,7 @@ impl FailureReason {
     /// Whether the worker ended for want of work: nothing is broken, nothing backs off.
     #[must_use]
     pub const fn is_routine(self) -> bool {
-        matches!(self, Self::RunnerIdle | Self::RunnerSurplus | Self::Revoked)
+        matches!(self, Self::RunnerIdle | Self::RunnerSurplus | Self::RunnerGone | Self::Revoked)
     }
 }
 

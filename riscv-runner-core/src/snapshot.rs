@@ -2,7 +2,7 @@
 //!
 //! A snapshot is a value. Written as JSON it replays an incident and becomes a fixture.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,9 @@ pub struct InstallationHealth {
     pub auth_retry_at: Option<Timestamp>,
     /// GitHub has answered 404 for the installation's token since then: it is uninstalled.
     pub gone_since: Option<Timestamp>,
+    /// How many registrations the minting limit leaves now, and when the next one is allowed; `None`
+    /// while it does not bind.
+    pub mints_left: Option<(u32, Timestamp)>,
     /// GitHub refused to register runners; not asked again until then, with the HTTP status.
     pub minting_refused: Option<(Timestamp, u16)>,
 }
@@ -104,6 +107,8 @@ pub struct Snapshot {
     pub workers: BTreeMap<WorkerName, Worker>,
     /// Ended workers whose names were seen on something that is still there.
     pub ended: BTreeMap<WorkerName, Worker>,
+    /// Workers that this process is making at this moment: they may be without a pod for long.
+    pub in_flight: BTreeSet<WorkerName>,
     /// The machines.
     pub nodes: Observed<BTreeMap<NodeName, Node>>,
     /// Our pods, by name.
@@ -142,6 +147,7 @@ impl Snapshot {
             warm: BTreeMap::new(),
             workers: BTreeMap::new(),
             ended: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
             nodes: Observed::Present(BTreeMap::new()),
             pods: Observed::Present(BTreeMap::new()),
             secrets: Observed::Present(BTreeMap::new()),

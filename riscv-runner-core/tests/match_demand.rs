@@ -223,6 +223,20 @@ fn a_limited_installation_waits_alone() {
 }
 
 #[test]
+fn the_minting_limit_bounds_what_is_planned_for_an_installation() {
+    let limited = InstallationHealth { mints_left: Some((1, at(-2))), ..Default::default() };
+    let world = World::new("a:5").job(1, "1", "a", 10).job(2, "1", "a", 9).job(3, "2", "a", 8).edit(|w| {
+        w.snapshot.installations.insert(InstallationId::new(10).unwrap(), limited);
+    });
+    world.schedules(
+        "provision org:1|a for 1
+         provision org:2|a for 3
+         hold 2 rate_limited",
+    );
+    assert_eq!(world.schedule().held.next_look(), Some(at(-2)));
+}
+
+#[test]
 fn a_refused_image_stops_its_minting_with_one_loud_finding() {
     let world = World::new("a:3").job(1, "1", "a", 10).job(2, "2", "a", 9).edit(|w| {
         w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(60));

@@ -61,6 +61,16 @@ fn a_reservation_without_a_pod_is_released_after_its_grace() {
 }
 
 #[test]
+fn what_this_process_is_making_is_no_orphan() {
+    World::new("a:1")
+        .worker("w", "1", "a", 600)
+        .edit(|w| {
+            w.snapshot.in_flight.insert(worker_name("w"));
+        })
+        .reconciles("");
+}
+
+#[test]
 fn three_failures_of_a_board_set_it_aside_and_the_key_backs_off() {
     let failed = PodPhase::Failed { at: at(5), exit_code: Some(1), reason: None };
     let plan = World::new("a:1").worker("w", "1", "a", 30).pod("w", Some("a0"), failed, 30).reconcile();
@@ -166,6 +176,10 @@ fn ill(reason: FailureReason) -> World {
             .running_worker("w", "1", "a", "a0", 90)
             .listing("1", "w")
             .sightings("w", idle(60, 2)),
+        FailureReason::RunnerGone => World::new("a:1")
+            .running_worker("w", "1", "a", "a0", 900)
+            .edit_worker("w", |worker| worker.gone_at = Some(at(300)))
+            .listing("1", "other"),
         FailureReason::RunnerLost => World::new("a:1")
             .running_worker("w", "1", "a", "a0", 900)
             .pod("w", Some("a0"), PodPhase::Unknown, 900)

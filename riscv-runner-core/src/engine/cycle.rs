@@ -10,9 +10,13 @@ use futures::{
 
 use super::{Engine, wake::Wake};
 use crate::{
+    backoff::age,
     policy::Policy,
     ports::{EngineEvent, LeaderProof, LoopName, PortError, PortErrorKind, PortResult},
 };
+
+/// A loop that is not woken rests at least this long.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 pub(super) fn not_leading() -> PortError {
     PortError::new(PortErrorKind::NotLeader, "act", "another replica leads")
@@ -39,7 +43,7 @@ impl Engine {
             };
             self.contained(name, cycle(self, proof)).await;
             let policy = self.policy();
-            let tick = self.parts.platform.sleep(period(&policy));
+            let tick = self.parts.platform.sleep(self.pause(name, period(&policy)));
             let next = async {
                 if let Either::Left(_) = select(Box::pin(wake.woken()), tick).await {
                     self.parts.platform.sleep(policy.timeouts.debounce).await;
@@ -47,6 +51,12 @@ impl Engine {
             };
             let _ = select(Box::pin(next), Box::pin(stopping.changed())).await;
         }
+    }
+
+    /// How long a loop rests: its period, or less if something that it waits for ends before.
+    fn pause(&self, name: LoopName, period: Duration) -> Duration {
+        let next_look = self.memory.lock().next_look.filter(|_| name == LoopName::Schedule);
+        next_look.map_or(period, |at| age(at, self.now()).max(SHORTEST).min(period))
     }
 
     /// One cycle, its error logged and its panic contained.
@@ -73,7 +83,7 @@ impl Engine {
                 false
             }
         };
-        let took = crate::backoff::age(self.now(), begun);
+        let took = age(self.now(), begun);
         self.parts.observer.observe(EngineEvent::Cycle { name, took, ok });
     }
 }

@@ -50,12 +50,15 @@ impl Engine {
 
     fn lead(&self, proof: &LeaderProof) {
         let now = self.now();
-        let begins = self.leading.send_if_modified(|leading| {
+        let mut begins = false;
+        self.leading.send_if_modified(|leading| {
             let same = leading.as_ref().filter(|known| known.proof.epoch() == proof.epoch());
             let since = same.map_or(now, |known| known.since);
-            let begins = same.is_none();
+            begins = same.is_none();
+            // Loops that saw the proof run out before a late renewal wait for the next change.
+            let resumes = same.is_some_and(|known| !known.proof.holds(now));
             *leading = Some(Leading { proof: proof.clone(), since });
-            begins
+            begins || resumes
         });
         if begins {
             tracing::info!(epoch = %proof.epoch(), "this replica leads");

@@ -1,15 +1,15 @@
 //! What a leader remembers between cycles. Losing it costs time, never correctness.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
 
 use crate::{
-    ids::{InstallationId, JobId, RepoId},
-    polling::Asked,
+    ids::{InstallationId, JobId, PoolName, RepoId, WorkerName},
+    polling::{Asked, Looked},
     scope::Scope,
     snapshot::SightingsByWorker,
 };
@@ -21,16 +21,20 @@ pub(super) struct Memory(Mutex<Remembered>);
 /// The contents of [`Memory`].
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    /// What looks at registrations showed.
-    pub(super) sightings: SightingsByWorker,
-    /// When each scope was last listed.
-    pub(super) listed: BTreeMap<Scope, Timestamp>,
+    /// What looks at each scope's registrations showed.
+    pub(super) looked: BTreeMap<Scope, Looked>,
     /// When each job was last asked about.
     pub(super) asked: BTreeMap<JobId, Asked>,
     /// When each repository's runs were last listed, and by which installation.
     pub(super) runs_listed: BTreeMap<RepoId, (Timestamp, InstallationId)>,
     /// Up to when GitHub's delivery log was read.
     pub(super) deliveries_read: Option<Timestamp>,
+    /// When something that holds a job back ends by itself.
+    pub(super) next_look: Option<Timestamp>,
+    /// The free slots when the cluster was last looked at.
+    pub(super) free: BTreeMap<PoolName, u32>,
+    /// Workers that are being made.
+    pub(super) in_flight: BTreeSet<WorkerName>,
 }
 
 impl Memory {
@@ -40,8 +44,16 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets everything: a new term judges by its own looks.
+    /// Forgets what was seen: a new term judges by its own looks. What is in flight is still ours.
     pub(super) fn forget(&self) {
-        *self.lock() = Remembered::default();
+        let mut memory = self.lock();
+        let in_flight = std::mem::take(&mut memory.in_flight);
+        *memory = Remembered { in_flight, ..Remembered::default() };
+    }
+
+    /// What the looks at all scopes showed of each worker.
+    pub(super) fn sightings(&self) -> SightingsByWorker {
+        let memory = self.lock();
+        memory.looked.values().flat_map(|looked| looked.sightings.clone()).collect()
     }
 }

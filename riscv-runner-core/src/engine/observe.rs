@@ -32,11 +32,18 @@ pub(super) fn known<T>(what: &'static str, result: PortResult<T>) -> Observed<T>
     }
 }
 
-/// Counts, workers, boards and what holds beside them: three statements and two looks at watches.
+/// Demand by key, and [`supply`]: three statements and two looks at watches.
 pub(super) async fn counts(engine: &Engine) -> PortResult<Snapshot> {
+    let (demand, supply) = futures::join!(engine.parts.store.demand(), supply(engine));
+    let mut snapshot = supply?;
+    snapshot.demand = demand?;
+    Ok(snapshot)
+}
+
+/// Workers, boards and what holds beside them.
+pub(super) async fn supply(engine: &Engine) -> PortResult<Snapshot> {
     let parts = &engine.parts;
-    let (demand, workers, standing, nodes, pods) = futures::join!(
-        parts.store.demand(),
+    let (workers, standing, nodes, pods) = futures::join!(
         parts.store.live_workers(),
         parts.store.standing(),
         parts.cluster.nodes(),
@@ -44,7 +51,6 @@ pub(super) async fn counts(engine: &Engine) -> PortResult<Snapshot> {
     );
     let standing = standing?;
     let mut snapshot = blank(engine);
-    snapshot.demand = demand?;
     snapshot.workers = workers?;
     snapshot.nodes = known("nodes", nodes);
     snapshot.pods = known("pods", pods);
@@ -60,7 +66,8 @@ fn blank(engine: &Engine) -> Snapshot {
     let mut snapshot = Snapshot::empty(now);
     snapshot.seed = engine.parts.platform.seed();
     snapshot.watching_since = engine.leading.borrow().as_ref().map_or(now, |leading| leading.since);
-    snapshot.sightings = engine.memory.lock().sightings.clone();
+    snapshot.sightings = engine.memory.sightings();
+    snapshot.in_flight = engine.memory.lock().in_flight.clone();
     snapshot.secrets = Observed::Unknown(Why::NotLooked);
     snapshot
 }

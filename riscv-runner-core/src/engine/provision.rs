@@ -49,6 +49,7 @@ impl Engine {
 
     fn begin(&self, provision: Arc<Provision>) {
         let Some(engine) = self.this.upgrade() else { return };
+        self.memory.lock().in_flight.insert(provision.name.clone());
         self.tasks.begin(async move { engine.make(&provision).await }.boxed());
     }
 
@@ -70,14 +71,18 @@ impl Engine {
         let Ok(_permit) = self.provisioning.acquire().await else { return };
         let mut current = provision.clone();
         for _ in 0..NAME_TRIES {
-            let Some(minted) = self.mint(&current).await else { return };
-            match minted {
-                Ok(minted) => return self.create(&current, minted).await,
-                Err(NameIsTaken) => match self.reserve_other_name(&current).await {
-                    Some(renamed) => current = renamed,
-                    None => return,
-                },
+            self.memory.lock().in_flight.insert(current.name.clone());
+            let minted = self.mint(&current).await;
+            let taken = matches!(minted, Some(Err(NameIsTaken)));
+            if let Some(Ok(minted)) = minted {
+                self.create(&current, minted).await;
             }
+            self.memory.lock().in_flight.remove(&current.name);
+            if !taken {
+                return;
+            }
+            let Some(renamed) = self.reserve_other_name(&current).await else { return };
+            current = renamed;
         }
     }
 

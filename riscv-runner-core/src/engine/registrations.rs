@@ -15,7 +15,7 @@ use crate::{
     policy::Policy,
     polling,
     ports::{LeaderProof, PortResult, WorkerChange},
-    runner::{RunnerListing, Sightings},
+    runner::RunnerListing,
     scope::{Scope, ScopeRef},
     snapshot::Snapshot,
 };
@@ -31,11 +31,12 @@ impl Engine {
             let mut snapshot = observe::counts(self).await?;
             let since = polling::scopes_since(snapshot.now, snapshot.watching_since, &policy.timeouts);
             let scopes = self.parts.store.scopes_of_workers(since).await?;
-            let listed = self.memory.lock().listed.clone();
-            let due = polling::scopes_due(&snapshot, &scopes, &listed, &policy.timeouts);
+            let looked = self.memory.lock().looked.clone();
+            let due = polling::scopes_due(&snapshot, &scopes, &looked, &policy.timeouts);
             snapshot.runners = self.list(&due).await;
             snapshot.scopes = due;
-            self.remember(&mut snapshot);
+            polling::doubt_implausible(&mut snapshot);
+            self.remember(&mut snapshot, &policy);
             self.note_online(&mut snapshot).await;
             let secrets = observe::known("secrets", self.parts.cluster.secrets().await);
             snapshot.secrets =
@@ -65,38 +66,18 @@ impl Engine {
             .await
     }
 
-    /// Adds this look to what earlier ones showed.
-    fn remember(&self, snapshot: &mut Snapshot) {
-        polling::doubt_implausible(snapshot);
+    /// Adds this look to what earlier ones showed. A look that failed changes nothing.
+    fn remember(&self, snapshot: &mut Snapshot, policy: &Policy) {
         let mut memory = self.memory.lock();
         for (scope, listing) in &snapshot.runners {
-            let Some(listing) = listing.present() else { continue };
-            memory.listed.insert(*scope, snapshot.now);
-            for (name, worker) in snapshot.workers.iter().filter(|(_, worker)| worker.scope.scope() == *scope)
-            {
-                let seen = memory.sightings.get(name).cloned().unwrap_or_default();
-                let listed = listing.get(&crate::ids::RunnerName::from(&worker.name));
-                memory.sightings.insert(name.clone(), seen.look(listed, snapshot.now));
-            }
-            for runner in listing.values() {
-                if let Ok(name) = WorkerName::new(runner.name.as_str())
-                    && !snapshot.workers.contains_key(&name)
-                {
-                    let seen = memory.sightings.get(&name).cloned().unwrap_or_default();
-                    memory.sightings.insert(name, seen.look(Some(runner), snapshot.now));
-                }
+            if let Some(listing) = listing.present() {
+                let now =
+                    polling::look(memory.looked.get(scope), *scope, listing, snapshot, &policy.name_prefix);
+                memory.looked.insert(*scope, now);
             }
         }
-        let still_there = |name: &WorkerName, seen: &Sightings| {
-            snapshot.workers.contains_key(name)
-                || polling::is_listed(snapshot, name)
-                || seen.absent_since.is_none()
-        };
-        let unlisted = snapshot.runners.values().any(Observed::is_unknown);
-        memory
-            .sightings
-            .retain(|name, seen| unlisted || still_there(name, seen) && !polling::is_over(snapshot, name));
-        snapshot.sightings = memory.sightings.clone();
+        drop(memory);
+        snapshot.sightings = self.memory.sightings();
     }
 
     /// Writes down that runners were seen online, so that a later leader knows it too.

@@ -22,6 +22,7 @@ impl Engine {
             if !self.passes_audit(&snapshot, &policy, &plan) {
                 return Ok(());
             }
+            self.memory.lock().next_look = plan.held.next_look();
             let provisions = provisions(&plan);
             if provisions.is_empty() {
                 return Ok(());

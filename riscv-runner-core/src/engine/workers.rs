@@ -6,8 +6,10 @@ use futures::future::{BoxFuture, FutureExt};
 
 use super::{Engine, observe};
 use crate::{
-    plan,
+    plan::{self, capacity::Capacity},
+    policy::Policy,
     ports::{LeaderProof, PortResult},
+    snapshot::Snapshot,
 };
 
 impl Engine {
@@ -15,14 +17,25 @@ impl Engine {
     pub(super) fn workers_cycle(&self, _: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
         async move {
             let policy = self.policy();
-            let mut snapshot = observe::counts(self).await?;
+            let mut snapshot = observe::supply(self).await?;
             snapshot.ended = observe::rows_of_left_overs(self, &snapshot, &BTreeSet::new()).await?;
             let plan = plan::reconcile(&snapshot, &policy);
             if self.passes_audit(&snapshot, &policy, &plan) {
                 self.execute(plan).await;
             }
+            self.notice_free_slots(&snapshot, &policy);
             Ok(())
         }
         .boxed()
+    }
+
+    /// Slots that came free are worth a look at the demand.
+    fn notice_free_slots(&self, snapshot: &Snapshot, policy: &Policy) {
+        let Some(capacity) = Capacity::of(snapshot, policy) else { return };
+        let free = capacity.free();
+        let before = std::mem::replace(&mut self.memory.lock().free, free.clone());
+        if free.iter().any(|(pool, n)| *n > before.get(pool).copied().unwrap_or(0)) {
+            self.parts.wakes.schedule.wake();
+        }
     }
 }

@@ -43,6 +43,14 @@ pub const WORKER_RULES: &[Rule] = &[
         since: runner_lost,
     },
     Rule {
+        reason: FailureReason::RunnerGone,
+        says: "its registration is gone, as after a job, but its pod goes on",
+        threshold: |timeouts| timeouts.runner_lost,
+        remedy: Remedy::Kill,
+        spares_known_jobs: true,
+        since: runner_gone,
+    },
+    Rule {
         reason: FailureReason::RunnerSurplus,
         says: "its runner is idle, and supply exceeds demand",
         threshold: |timeouts| timeouts.runner_surplus,
@@ -94,6 +102,11 @@ fn runner_lost(view: &View<'_>) -> Option<Timestamp> {
         return None;
     }
     view.sightings?.lost_since
+}
+
+fn runner_gone(view: &View<'_>) -> Option<Timestamp> {
+    running_since(view)?;
+    if view.runner.is_absent() { view.worker.gone_at } else { None }
 }
 
 fn runner_surplus(view: &View<'_>) -> Option<Timestamp> {

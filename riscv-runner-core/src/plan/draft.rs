@@ -8,7 +8,7 @@ use super::{
     names::{Chance, worker_name},
 };
 use crate::{
-    ids::{EntityId, PoolName, WorkerName},
+    ids::{EntityId, InstallationId, PoolName, WorkerName},
     policy::{Cap, Policy},
     scope::PoolKey,
     snapshot::Snapshot,
@@ -41,6 +41,7 @@ pub struct Draft<'a> {
     supply: BTreeMap<PoolKey, Supply>,
     entity_live: BTreeMap<EntityId, u32>,
     pool_live: BTreeMap<PoolName, u32>,
+    planned: BTreeMap<InstallationId, u32>,
     names: BTreeSet<WorkerName>,
 }
 
@@ -59,6 +60,7 @@ impl<'a> Draft<'a> {
             supply: BTreeMap::new(),
             entity_live: BTreeMap::new(),
             pool_live: BTreeMap::new(),
+            planned: BTreeMap::new(),
             names: BTreeSet::new(),
         };
         for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
@@ -103,6 +105,12 @@ impl<'a> Draft<'a> {
         self.pool_live.get(pool).copied().unwrap_or(0)
     }
 
+    /// Workers that this plan makes through the installation.
+    #[must_use]
+    pub fn planned_for(&self, installation: InstallationId) -> u32 {
+        self.planned.get(&installation).copied().unwrap_or(0)
+    }
+
     /// The account's cap.
     #[must_use]
     pub fn entity_cap(&self, entity: EntityId) -> Cap {
@@ -125,7 +133,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Debits one more worker.
-    pub(super) fn debit(&mut self, key: &PoolKey, pool: &PoolName) {
+    pub(super) fn debit(&mut self, key: &PoolKey, pool: &PoolName, installation: InstallationId) {
+        *self.planned.entry(installation).or_default() += 1;
         self.supply.entry(key.clone()).or_default().workers += 1;
         *self.entity_live.entry(key.scope.entity()).or_default() += 1;
         *self.pool_live.entry(pool.clone()).or_default() += 1;

@@ -120,6 +120,28 @@ impl Hold {
     }
 }
 
+impl Hold {
+    /// When it ends by itself, where that is known: worth another look then.
+    #[must_use]
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::BoardQuarantined { until, .. }
+            | Self::BackingOff { until, .. }
+            | Self::RateLimited { until }
+            | Self::MintingRefused { until, .. } => Some(*until),
+            Self::DemandMet
+            | Self::Paused { .. }
+            | Self::EntityAtCap { .. }
+            | Self::PoolAtCap { .. }
+            | Self::NoCapacity { .. }
+            | Self::CapacityUnknown
+            | Self::AuthFailing { .. }
+            | Self::ImageRefused { .. }
+            | Self::UnknownPool { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -199,6 +221,12 @@ impl Holds {
     #[must_use]
     pub fn of(&self, job: JobId) -> Option<&Hold> {
         self.iter().find_map(|(id, hold)| (id == job).then_some(hold))
+    }
+
+    /// When the first of the reasons ends by itself.
+    #[must_use]
+    pub fn next_look(&self) -> Option<Timestamp> {
+        self.0.iter().filter_map(|group| group.hold.until()).min()
     }
 
     /// How many jobs are held.

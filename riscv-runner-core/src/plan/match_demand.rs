@@ -168,6 +168,11 @@ fn forbidden(draft: &mut Draft<'_>, key: &PoolKey, wish: &Wish) -> Result<(), Ho
     if let Some(until) = health.rate_limited_until.filter(|until| snapshot.now < *until) {
         return Err(Hold::RateLimited { until });
     }
+    if let Some((left, next_at)) = health.mints_left
+        && draft.planned_for(wish.scope.installation) >= left
+    {
+        return Err(Hold::RateLimited { until: next_at });
+    }
     if let Some(since) = health.auth_failing_since
         && health.auth_retry_at.is_some_and(|at| snapshot.now < at)
     {
@@ -189,7 +194,7 @@ fn provision(
     let Some(name) = draft.fresh_name() else { return };
     let entity_cap = draft.entity_cap(key.scope.entity()).get();
     let pool_cap = draft.policy.pools.get(&wish.pool).and_then(|pool| pool.max_workers);
-    draft.debit(key, &wish.pool);
+    draft.debit(key, &wish.pool, wish.scope.installation);
     let seed = draft.chance();
     let on_failure = Backoff::after_failure(draft.snapshot.backoffs.get(key), draft.snapshot.now, seed);
     let action = Action::Provision(Provision {

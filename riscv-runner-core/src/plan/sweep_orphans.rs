@@ -11,7 +11,9 @@ pub fn sweep_orphans(draft: &mut Draft<'_>) {
     let snapshot = draft.snapshot;
     for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
         mark_gone(draft, worker);
-        if draft.is_decided(&worker.name) || !snapshot.pod(&worker.name).is_absent() {
+        let waits_for_pod =
+            !snapshot.pod(&worker.name).is_absent() || snapshot.in_flight.contains(&worker.name);
+        if draft.is_decided(&worker.name) || waits_for_pod {
             continue;
         }
         let reserved_for = age(snapshot.now, worker.created_at);
@@ -39,7 +41,10 @@ pub fn sweep_orphans(draft: &mut Draft<'_>) {
 fn mark_gone(draft: &mut Draft<'_>, worker: &Worker) {
     let Some(sightings) = draft.snapshot.sightings.get(&worker.name) else { return };
     let looks = sightings.absent_looks;
-    if worker.gone_at.is_none() && worker.online_at.is_some() && looks >= GONE_AFTER_LOOKS {
+    if worker.gone_at.is_none()
+        && (worker.online_at.is_some() || worker.job.is_some())
+        && looks >= GONE_AFTER_LOOKS
+    {
         let action = Action::MarkGone { worker: worker.name.clone(), from: worker.status };
         draft.also(action, Because::RegistrationMissing { looks });
     }

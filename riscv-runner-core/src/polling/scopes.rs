@@ -1,6 +1,9 @@
 //! Which scopes' registrations are worth a look.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -9,9 +12,10 @@ use crate::{
     ids::{RunnerName, WorkerName},
     observed::{Observed, Why},
     pod::PodPhase,
-    policy::Timeouts,
+    policy::{NamePrefix, Timeouts},
+    runner::RunnerListing,
     scope::{Scope, ScopeRef},
-    snapshot::Snapshot,
+    snapshot::{SightingsByWorker, Snapshot},
     worker::Worker,
 };
 
@@ -29,31 +33,59 @@ pub fn scopes_since(now: Timestamp, watching_since: Timestamp, timeouts: &Timeou
     now.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
-/// The scopes to list now: those with a doubtful worker, those whose workers ended lately, and the rest
-/// now and then.
+/// What looks at one scope's registrations showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// The last time.
+    pub at: Timestamp,
+    /// Of each live worker of the scope, and of each registration in the last listing.
+    pub sightings: SightingsByWorker,
+    /// Whether the last listing had a registration of ours that belongs to no live worker.
+    pub left_overs: bool,
+}
+
+/// Adds a listing of a scope to what earlier looks showed.
+#[must_use]
+pub fn look(
+    earlier: Option<&Looked>,
+    scope: Scope,
+    listing: &RunnerListing,
+    snapshot: &Snapshot,
+    prefix: &NamePrefix,
+) -> Looked {
+    let live =
+        snapshot.workers.values().filter(|worker| worker.scope.scope() == scope).map(|worker| &worker.name);
+    let ours = listing.keys().filter(|name| name.as_str().starts_with(prefix.as_str()));
+    let listed: BTreeSet<WorkerName> = ours.filter_map(|name| WorkerName::new(name.as_str()).ok()).collect();
+    let left_overs = listed.iter().any(|name| !snapshot.workers.contains_key(name));
+    let names: BTreeSet<&WorkerName> = live.chain(&listed).collect();
+    let seen = |name: &WorkerName| {
+        let before = earlier.and_then(|looked| looked.sightings.get(name)).cloned().unwrap_or_default();
+        before.look(listing.get(&RunnerName::from(name)), snapshot.now)
+    };
+    let sightings = names.into_iter().map(|name| (name.clone(), seen(name))).collect();
+    Looked { at: snapshot.now, sightings, left_overs }
+}
+
+/// The scopes to list now: those with a doubtful worker, those with registrations left over, those
+/// never looked at, and the rest now and then.
 #[must_use]
 pub fn scopes_due(
     snapshot: &Snapshot,
     recent: &[ScopeRef],
-    listed: &BTreeMap<Scope, Timestamp>,
+    looked: &BTreeMap<Scope, Looked>,
     timeouts: &Timeouts,
 ) -> Vec<ScopeRef> {
     let live = snapshot.workers.values().map(|worker| &worker.scope);
     let mut scopes: BTreeMap<Scope, &ScopeRef> =
         recent.iter().chain(live).map(|scope| (scope.scope(), scope)).collect();
     scopes.retain(|scope, _| {
-        let since = listed.get(scope).map_or(Duration::MAX, |at| age(snapshot.now, *at));
-        let mut workers =
-            snapshot.workers.values().filter(|worker| worker.scope.scope() == *scope).peekable();
-        let ended_only = workers.peek().is_none();
-        let doubtful = workers.any(|worker| is_doubtful(snapshot, worker));
-        let left_over = snapshot.sightings.iter().any(|(name, seen)| {
-            !snapshot.workers.contains_key(name) && seen.absent_since.is_none() && seen.first_seen.is_some()
-        });
-        since >= timeouts.runners_poll * QUIET_POLLS
-            || doubtful
-            || (ended_only && left_over)
-            || since == Duration::MAX
+        let Some(last) = looked.get(scope) else { return true };
+        let mut workers = snapshot.workers.values().filter(|worker| worker.scope.scope() == *scope);
+        let quiet = timeouts.runners_poll * QUIET_POLLS;
+        last.left_overs
+            || age(snapshot.now, last.at) >= quiet
+            || workers.any(|worker| is_doubtful(snapshot, worker))
     });
     scopes.into_values().cloned().collect()
 }
@@ -84,18 +116,4 @@ pub fn doubt_implausible(snapshot: &mut Snapshot) {
             *listing = Observed::Unknown(Why::Implausible);
         }
     }
-}
-
-/// Whether any listing of the snapshot shows a registration of this name.
-#[must_use]
-pub fn is_listed(snapshot: &Snapshot, name: &WorkerName) -> bool {
-    let name = RunnerName::from(name);
-    snapshot.runners.values().filter_map(Observed::present).any(|listing| listing.contains_key(&name))
-}
-
-/// Whether what was remembered of this name is of no more use: no live worker, and no registration in
-/// any listing.
-#[must_use]
-pub fn is_over(snapshot: &Snapshot, name: &WorkerName) -> bool {
-    !snapshot.workers.contains_key(name) && !snapshot.runners.is_empty() && !is_listed(snapshot, name)
 }
