@@ -67,6 +67,24 @@ async fn other_accounts_stay_here() {
 }
 
 #[tokio::test]
+async fn a_delivery_of_an_app_that_is_not_ours_goes_nowhere() {
+    let (url, received) = staging(StatusCode::OK).await;
+    let mut request = staged().request("g1");
+    request.headers_mut().insert("x-github-hook-installation-target-id", 999.into());
+    assert_eq!(handing_on(&url).send(request).await.json(), json!({ "outcome": "ignored_event" }));
+    assert!(received.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_unsigned_delivery_goes_nowhere() {
+    let (url, received) = staging(StatusCode::OK).await;
+    let mut request = staged().request("g1");
+    request.headers_mut().remove("x-hub-signature-256");
+    assert_eq!(handing_on(&url).send(request).await.status, StatusCode::UNAUTHORIZED);
+    assert!(received.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_was_handed_on_once_is_not_handed_on_again() {
     let (url, received) = staging(StatusCode::OK).await;
     let serving = handing_on(&url);
