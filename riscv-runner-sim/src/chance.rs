@@ -48,7 +48,7 @@ impl Stream {
 
     /// A duration between the two, in whole microseconds.
     pub fn between(&mut self, from: Duration, to: Duration) -> Duration {
-        from + to.saturating_sub(from).mul_f64(self.unit())
+        from + whole_micros(to.saturating_sub(from).mul_f64(self.unit()))
     }
 
     /// One of the items; `None` when there are none.
@@ -58,8 +58,13 @@ impl Stream {
 
     /// The waiting time until the next of events that are `mean` apart on average.
     pub fn exponential(&mut self, mean: Duration) -> Duration {
-        mean.mul_f64(-(1.0 - self.unit()).ln())
+        whole_micros(mean.mul_f64(-(1.0 - self.unit()).ln()))
     }
+}
+
+/// The clock's resolution is a microsecond: a finer time could never be reached.
+fn whole_micros(span: Duration) -> Duration {
+    Duration::from_micros(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// FNV-1a, 64 bits: small, and the same everywhere for ever.

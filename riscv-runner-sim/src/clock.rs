@@ -57,6 +57,12 @@ impl SimClock {
         from_micros(self.0.now.load(Ordering::Relaxed))
     }
 
+    /// The time after this long, in the clock's resolution of a microsecond.
+    #[must_use]
+    pub fn at(&self, wait: Duration) -> Timestamp {
+        from_micros(self.micros_after(wait))
+    }
+
     /// How long the world has existed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -85,9 +91,12 @@ impl SimClock {
     /// Completes after this long in virtual time.
     #[must_use]
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4);
-        let deadline = self.0.now.load(Ordering::Relaxed).saturating_add(micros);
-        Sleep { clock: self.clone(), deadline, timer: None }
+        Sleep { clock: self.clone(), deadline: self.micros_after(duration), timer: None }
+    }
+
+    fn micros_after(&self, wait: Duration) -> i64 {
+        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX / 4);
+        self.0.now.load(Ordering::Relaxed).saturating_add(micros)
     }
 }
 

@@ -122,7 +122,7 @@ impl Truth {
     /// Lets `event` happen after `wait`.
     pub(crate) fn after(&mut self, wait: Duration, event: Event) {
         self.sequence += 1;
-        let at = add(self.now(), wait);
+        let at = self.clock.at(wait);
         self.agenda.insert((at, self.sequence), event);
     }
 

@@ -235,7 +235,7 @@ impl World {
 
     fn after(&mut self, wait: Duration, happening: Happening) {
         self.sequence += 1;
-        self.agenda.insert((add(self.clock.now(), wait), self.sequence), happening);
+        self.agenda.insert((self.clock.at(wait), self.sequence), happening);
     }
 
     fn next_due(&self) -> Option<Timestamp> {
