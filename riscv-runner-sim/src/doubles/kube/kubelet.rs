@@ -28,8 +28,8 @@ pub struct NodeSpec {
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Its extended resource, `riseproject.com/runner`.
-    pub slots: u32,
+    /// Its extended resource, `riseproject.com/runner`; without one it has no device plugin.
+    pub slots: Option<u32>,
     /// Whether its kubelet says that it is ready.
     pub ready: bool,
     /// Whether it is cordoned.
@@ -45,7 +45,7 @@ impl NodeSpec {
         Self {
             name: name.to_owned(),
             labels: BTreeMap::from([("riseproject.dev/board".to_owned(), board.to_owned())]),
-            slots: 1,
+            slots: Some(1),
             ready: true,
             cordoned: false,
             unreachable_since: None,
@@ -103,7 +103,10 @@ impl Kubelet {
             "spec": { "unschedulable": spec.cordoned, "taints": taints },
         });
         self.nodes.patch(&spec.name, &PatchParams::default(), &Patch::Merge(look)).await?;
-        let resources = json!({ "riseproject.com/runner": spec.slots.to_string() });
+        let mut resources = json!({ "cpu": "8" });
+        if let Some(slots) = spec.slots {
+            resources["riseproject.com/runner"] = slots.to_string().into();
+        }
         let ready = if spec.ready { "True" } else { "False" };
         let status = json!({ "status": {
             "capacity": resources, "allocatable": resources,

@@ -18,7 +18,7 @@ impl Stage for Kubelet {
         let spec = NodeSpec {
             name: node.name.to_string(),
             labels: node.labels.clone(),
-            slots: node.slots,
+            slots: Some(node.slots),
             ready: node.ready,
             cordoned: node.cordoned,
             unreachable_since: node.unreachable_since,
