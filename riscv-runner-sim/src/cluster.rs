@@ -1,5 +1,6 @@
 //! The cluster as it really is: machines, pods, secrets, a scheduler and kubelets.
 
+mod bench;
 mod kubelet;
 mod machines;
 mod port;
@@ -9,11 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use riscv_runner_core::{
+    failure::PodEvent,
     ids::{ImageRef, NodeName, PoolName, RunnerId, WorkerName},
     pod::{Node, Pod},
-    ports::PodRequest,
+    ports::{JitConfig, PodRequest},
 };
 
+pub use bench::Bench;
 pub use kubelet::PodEnd;
 pub use port::SimCluster;
 
@@ -22,13 +25,24 @@ pub use port::SimCluster;
 pub(crate) struct Boards {
     pub(crate) nodes: BTreeMap<NodeName, Machine>,
     pub(crate) pods: BTreeMap<WorkerName, SimPod>,
-    pub(crate) secrets: BTreeMap<WorkerName, Timestamp>,
+    pub(crate) secrets: BTreeMap<WorkerName, Secret>,
     /// Which nodes each pool selects.
     pub(crate) selectors: BTreeMap<PoolName, BTreeMap<String, String>>,
     /// Images whose runner GitHub refuses as too old.
     pub(crate) refused_images: BTreeSet<ImageRef>,
+    /// Names that pods of somebody else have.
+    pub(crate) foreign: BTreeSet<WorkerName>,
     names: BTreeMap<u64, WorkerName>,
     last_number: u64,
+}
+
+/// A secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Secret {
+    /// When it was created.
+    pub(crate) created_at: Timestamp,
+    /// The JIT configuration that it holds now.
+    pub(crate) jit: JitConfig,
 }
 
 /// A machine.
@@ -49,8 +63,10 @@ pub(crate) struct SimPod {
     pub(crate) pod: Pod,
     /// What it was made from.
     pub(crate) request: PodRequest,
-    /// The registration that its secret is for.
+    /// The registration that its runner was started for, read from the secret at that time.
     pub(crate) runner: Option<RunnerId>,
+    /// What the cluster recorded about it, oldest first.
+    pub(crate) events: Vec<PodEvent>,
 }
 
 impl Boards {

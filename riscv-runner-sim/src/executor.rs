@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
@@ -13,7 +14,10 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use crate::{chance::Stream, clock::lock};
+use crate::{
+    chance::Stream,
+    clock::{SimClock, lock},
+};
 
 /// A set of tasks that live and die together: one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,6 +176,40 @@ impl Executor {
     }
 }
 
+/// Runs one future to its end; whenever nothing can run, time jumps to the end of the next sleep.
+///
+/// # Panics
+/// When the future panics, or waits for something that can never happen.
+pub fn run_alone<T: Send + 'static>(
+    clock: &SimClock,
+    future: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let mut executor = Executor::new(Stream::new(0, "alone"));
+    let result = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&result);
+    executor.spawn(
+        Group(0),
+        Box::pin(async move {
+            let value = future.await;
+            *lock(&slot) = Some(value);
+        }),
+    );
+    loop {
+        match executor.turn() {
+            Turn::Polled => {}
+            Turn::Panicked(_, message) => panic!("{message}"),
+            Turn::Stalled => match clock.next_timer() {
+                Some(next) => clock.advance_to(next),
+                None => break,
+            },
+        }
+        if let Some(value) = lock(&result).take() {
+            return value;
+        }
+    }
+    panic!("the future waits for something that can never happen")
+}
+
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
@@ -181,8 +219,9 @@ fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use std::{sync::atomic::AtomicU32, time::Duration};
 
+    use riscv_runner_core::engine::wake::Wake as LoopWake;
+
     use super::*;
-    use crate::clock::SimClock;
 
     fn drain(executor: &mut Executor) {
         while executor.turn() != Turn::Stalled {}
@@ -233,29 +272,19 @@ mod tests {
     }
 
     #[test]
-    fn tokio_channels_work_without_a_runtime() {
-        let (sender, mut receiver) = riscv_runner_core_channel();
-        let count = Arc::new(AtomicU32::new(0));
-        let seen = Arc::clone(&count);
+    fn wake_ups_work_without_a_runtime() {
+        let (wake, count) = (LoopWake::default(), Arc::new(AtomicU32::new(0)));
+        let (woken, seen) = (wake.clone(), Arc::clone(&count));
         let mut executor = Executor::new(Stream::new(1, "order"));
-        executor.spawn(
-            Group(1),
-            Box::pin(async move {
-                receiver.woken().await;
-                seen.fetch_add(1, Ordering::Relaxed);
-                receiver = Default::default();
-                drop(receiver);
-            }),
-        );
+        let waiting = async move {
+            woken.woken().await;
+            seen.fetch_add(1, Ordering::Relaxed);
+        };
+        executor.spawn(Group(1), Box::pin(waiting));
         drain(&mut executor);
-        sender.wake();
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+        wake.wake();
         drain(&mut executor);
         assert_eq!(count.load(Ordering::Relaxed), 1);
-    }
-
-    fn riscv_runner_core_channel()
-    -> (riscv_runner_core::engine::wake::Wake, riscv_runner_core::engine::wake::Wake) {
-        let wake = riscv_runner_core::engine::wake::Wake::default();
-        (wake.clone(), wake)
     }
 }

@@ -10,7 +10,6 @@ use std::{
 
 use jiff::Timestamp;
 use riscv_runner_core::{
-    backoff::add,
     engine::wake::Wake,
     ids::{EntityId, JobId, NodeName, RunnerId},
     scope::Scope,

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use riscv_runner_core::{
-    ids::{NodeName, WorkerName},
+    failure::PodEvent,
+    ids::{NodeName, RunnerId, WorkerName},
     pod::PodPhase,
-    ports::Grace,
+    ports::{Grace, JitConfig},
 };
+use secrecy::ExposeSecret;
 
 use crate::{
     faults::FaultKind,
+    github::JIT_PREFIX,
     laws,
     truth::{Event, Truth},
 };
@@ -20,6 +23,8 @@ const BOOT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(
 const GIVE_UP: Duration = Duration::from_secs(3);
 /// How long a container takes to end when it is asked to.
 const STOP: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// How long a kubelet waits before it tries to start a container again.
+const RETRY: Duration = Duration::from_secs(10);
 /// The exit code of a runner that GitHub refuses as too old.
 const TOO_OLD: i32 = 7;
 
@@ -37,14 +42,40 @@ pub enum PodEnd {
     },
 }
 
+/// The registration that a simulated JIT configuration is for.
+fn runner_of(jit: &JitConfig) -> Option<RunnerId> {
+    jit.expose_secret().strip_prefix(JIT_PREFIX)?.parse().ok()
+}
+
 impl Truth {
-    /// A container starts.
+    /// The cluster records an event about a pod.
+    pub(crate) fn record(&mut self, name: &WorkerName, kind: &str, reason: &str, message: &str) {
+        let at = self.now();
+        let Some(pod) = self.boards.pods.get_mut(name) else { return };
+        pod.events.push(PodEvent {
+            kind: kind.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            count: 1,
+            first_seen: Some(at),
+            last_seen: Some(at),
+        });
+    }
+
+    /// A container starts, if its secret is there.
     pub(crate) fn container_start(&mut self, number: u64) {
         let now = self.now();
         let Some(node) = self.running_node_of(number) else { return };
         let Some(pod) = self.boards.numbered(number) else { return };
-        pod.pod.phase = PodPhase::Running { since: now };
         let (name, image) = (pod.pod.name.clone(), pod.request.image.clone());
+        let runner = self.boards.secrets.get(&name).map(|secret| runner_of(&secret.jit));
+        let Some(pod) = self.boards.numbered(number) else { return };
+        let Some(runner) = runner else {
+            pod.pod.phase = PodPhase::Pending { reason: Some("CreateContainerConfigError".to_owned()) };
+            return self.after(RETRY, Event::ContainerStart(number));
+        };
+        pod.pod.phase = PodPhase::Running { since: now };
+        pod.runner = runner;
         self.trace.line(format_args!("pod {name} runs on {node}"));
         self.wake_cluster_watchers();
         if self.boards.refused_images.contains(&image) {

@@ -4,21 +4,19 @@ use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use riscv_runner_core::{
-    failure::{ContainerEnd, Diagnostics, PodEvent},
-    ids::{PodUid, RunnerId, WorkerName},
+    failure::{ContainerEnd, Diagnostics},
+    ids::{PodUid, WorkerName},
     pod::PodPhase,
     ports::{
         Cluster, CreatedPod, Grace, JitConfig, LeaderProof, NodeMap, PodMap, PodRequest, PortError,
         PortErrorKind, PortResult, SecretObject,
     },
 };
-use secrecy::ExposeSecret;
 
-use super::SimPod;
+use super::{Secret, SimPod};
 use crate::{
     chance::Stream,
     clock::{SimClock, lock},
-    github::JIT_PREFIX,
     truth::{SharedTruth, Truth},
 };
 
@@ -77,10 +75,6 @@ fn meant<'a>(
     }
 }
 
-fn runner_of(jit: &JitConfig) -> Option<RunnerId> {
-    jit.expose_secret().strip_prefix(JIT_PREFIX)?.parse().ok()
-}
-
 #[async_trait]
 impl Cluster for SimCluster {
     async fn nodes(&self) -> PortResult<NodeMap> {
@@ -102,9 +96,16 @@ impl Cluster for SimCluster {
     }
 
     async fn secrets(&self) -> PortResult<Vec<SecretObject>> {
-        let secret =
-            |(name, created_at): (&WorkerName, &_)| SecretObject { name: name.clone(), created_at: *created_at };
-        Ok(self.ask(|truth| truth.boards.secrets.iter().map(secret).collect()).await)
+        Ok(self
+            .ask(|truth| {
+                let secrets = truth.boards.secrets.iter();
+                let object = |(name, secret): (&WorkerName, &Secret)| SecretObject {
+                    name: name.clone(),
+                    created_at: secret.created_at,
+                };
+                secrets.map(object).collect()
+            })
+            .await)
     }
 
     async fn create(
@@ -115,12 +116,19 @@ impl Cluster for SimCluster {
     ) -> PortResult<CreatedPod> {
         self.lead(proof, "create a pod")?;
         self.ask(|truth| {
-            let now = truth.now();
-            truth.boards.secrets.entry(request.name.clone()).or_insert(now);
+            let secret = Secret { created_at: truth.now(), jit: jit.clone() };
+            truth.boards.secrets.entry(request.name.clone()).or_insert(secret).jit = jit.clone();
         })
         .await;
-        let uid = self.ask(|truth| truth.create_pod(request, runner_of(jit))).await;
-        Ok(CreatedPod { uid })
+        self.ask(|truth| {
+            if truth.boards.foreign.contains(&request.name) {
+                truth.boards.secrets.remove(&request.name);
+                let detail = format!("{} is somebody else's pod", request.name);
+                return Err(PortError::new(PortErrorKind::Conflict, "create a pod", detail));
+            }
+            Ok(CreatedPod { uid: truth.create_pod(request) })
+        })
+        .await
     }
 
     async fn kill(&self, proof: &LeaderProof, name: &WorkerName, uid: &PodUid) -> PortResult<()> {
@@ -181,18 +189,10 @@ fn diagnostics(pod: &SimPod) -> Diagnostics {
             (reason.clone(), ContainerEnd { exit_code: *exit_code, ..ContainerEnd::default() })
         }
     };
-    let scheduled = PodEvent {
-        kind: "Normal".to_owned(),
-        reason: "Scheduled".to_owned(),
-        message: pod.pod.node.as_ref().map_or_else(String::new, |node| format!("assigned to {node}")),
-        count: 1,
-        first_seen: Some(pod.pod.created_at),
-        last_seen: Some(pod.pod.created_at),
-    };
     Diagnostics {
         pod_reason: reason,
         containers: [("runner".to_owned(), container)].into(),
-        events: pod.pod.node.is_some().then_some(scheduled).into_iter().collect(),
+        events: pod.events.clone(),
         ..Diagnostics::default()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use riscv_runner_core::{
-    ids::{NodeName, PodUid, RunnerId, WorkerName},
+    ids::{NodeName, PodUid, WorkerName},
     pod::{Pod, PodIdentity, PodPhase},
     ports::PodRequest,
 };
@@ -20,7 +20,7 @@ const START: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 impl Truth {
     /// A pod is created, unless one of its name is there already.
-    pub(crate) fn create_pod(&mut self, request: &PodRequest, runner: Option<RunnerId>) -> PodUid {
+    pub(crate) fn create_pod(&mut self, request: &PodRequest) -> PodUid {
         if let Some(there) = self.boards.pods.get(&request.name) {
             return there.pod.uid.clone();
         }
@@ -45,7 +45,7 @@ impl Truth {
         self.trace.line(format_args!("pod {} created in {}", request.name, request.pool));
         self.boards
             .pods
-            .insert(request.name.clone(), SimPod { number, pod, request: request.clone(), runner });
+            .insert(request.name.clone(), SimPod { number, pod, request: request.clone(), runner: None, events: Vec::new() });
         if let Some(violation) = laws::capacity_holds(&self.boards, &request.pool, self.now()) {
             self.violated(violation);
         }
@@ -99,6 +99,7 @@ impl Truth {
         pod.pod.phase = PodPhase::Pending { reason: Some(reason.to_owned()) };
         pod.pod.node = Some(node.clone());
         let (name, killed) = (pod.pod.name.clone(), pod.pod.killed);
+        self.record(&name, "Normal", "Scheduled", &format!("assigned to {node}"));
         self.trace.line(format_args!("pod {name} bound to {node}"));
         if let Some(violation) = laws::slots_hold(&self.boards, &node, self.now()) {
             self.violated(violation);
