@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_token_is_kept_until_shortly_before_its_end() {
         let signer = signer(TEST_APP_KEY_PKCS1).unwrap();
-        let at = |second| Timestamp::from_second(1_000_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_000_000 + second).unwrap();
         let first = signer.token(at(0)).unwrap();
         assert_eq!(signer.token(at(479)).unwrap().expose_secret(), first.expose_secret());
         assert_ne!(signer.token(at(480)).unwrap().expose_secret(), first.expose_secret());

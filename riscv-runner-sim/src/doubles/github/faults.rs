@@ -22,6 +22,8 @@ pub enum Effect {
     Lost,
     /// It takes this much longer.
     Slow(Duration),
+    /// It is done, and its answer carries this header.
+    AddsHeader(&'static str, String),
 }
 
 /// A fault: which calls, and how many of them.

@@ -81,6 +81,7 @@ fn outcome(
             perform(shared, operation, question);
             Some(Reply::message(status, "injected after the effect"))
         }
+        Some(Effect::AddsHeader(name, value)) => Some(perform(shared, operation, question).with(name, value)),
         Some(Effect::Slow(_)) | None => Some(perform(shared, operation, question)),
     }
 }
