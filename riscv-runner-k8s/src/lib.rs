@@ -10,6 +10,7 @@ mod pod_spec;
 mod pod_template;
 mod read_node;
 mod read_pod;
+mod rights;
 mod template_problems;
 mod view;
 mod watch;
@@ -28,4 +29,5 @@ pub use pod_template::{
 };
 pub use read_node::read_node;
 pub use read_pod::{Unreadable, read_pod};
+pub use rights::{RIGHTS, Right, missing_rights};
 pub use template_problems::TemplateProblem;

@@ -14,6 +14,8 @@ mod refusal;
 mod selector;
 mod server;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use std::{
@@ -41,13 +43,22 @@ struct Shared {
     world: Mutex<World>,
     /// The latest version; watches wait for it to grow.
     version: watch::Sender<u64>,
-    /// Grows when every open watch is to be cut off.
-    cut: watch::Sender<u64>,
+    /// Changes when every open watch is to end.
+    cut: watch::Sender<Cut>,
     outage: watch::Sender<bool>,
     faults: Mutex<Vec<Fault>>,
     requests: Mutex<Vec<Recorded>>,
     violations: Mutex<Vec<String>>,
     denied: Mutex<BTreeSet<(String, String)>>,
+}
+
+/// How open watches end.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    /// In the middle of the stream.
+    Off,
+    /// As if their time were over.
+    Ended,
 }
 
 /// Locks, also after a panic of another test thread.
@@ -74,7 +85,7 @@ impl KubeDouble {
         let shared = Arc::new(Shared {
             world: Mutex::new(World::new()),
             version: watch::Sender::new(1),
-            cut: watch::Sender::new(0),
+            cut: watch::Sender::new(Cut::Off),
             outage: watch::Sender::new(false),
             faults: Mutex::default(),
             requests: Mutex::default(),
@@ -136,7 +147,12 @@ impl KubeDouble {
 
     /// Cuts off every open watch in the middle of its stream.
     pub fn drop_watches(&self) {
-        self.shared.cut.send_modify(|n| *n += 1);
+        self.shared.cut.send_replace(Cut::Off);
+    }
+
+    /// Ends every open watch as a server does when its time is over.
+    pub fn end_watches(&self) {
+        self.shared.cut.send_replace(Cut::Ended);
     }
 
     /// Forgets the history: a watch from an earlier version is answered 410.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Shared,
+    Cut, Shared,
     address::Kind,
     locked,
     objects::{event, typed},
@@ -35,7 +35,7 @@ struct Watching {
     order: Order,
     ready: VecDeque<Value>,
     version: watch::Receiver<u64>,
-    cut: watch::Receiver<u64>,
+    cut: watch::Receiver<Cut>,
     deadline: Instant,
     over: bool,
 }
@@ -87,17 +87,26 @@ impl Watching {
             tokio::select! {
                 changed = self.version.changed() => self.over |= changed.is_err(),
                 _ = self.cut.changed() => {
+                    let how = *self.cut.borrow_and_update();
                     self.over = true;
-                    return Some(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the watch was cut off")));
-                }
-                () = tokio::time::sleep_until(self.deadline) => {
-                    self.over = true;
-                    if self.order.bookmarks {
-                        let bookmark = self.bookmark(&json!({}));
-                        self.ready.push_back(bookmark);
+                    match how {
+                        Cut::Ended => self.end(),
+                        Cut::Off => {
+                            let kind = io::ErrorKind::ConnectionReset;
+                            return Some(Err(io::Error::new(kind, "the watch was cut off")));
+                        }
                     }
                 }
+                () = tokio::time::sleep_until(self.deadline) => self.end(),
             }
+        }
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        if self.order.bookmarks {
+            let bookmark = self.bookmark(&json!({}));
+            self.ready.push_back(bookmark);
         }
     }
 

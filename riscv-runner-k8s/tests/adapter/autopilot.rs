@@ -1,10 +1,8 @@
 //! The played kubelet on its own: pods go their course while the adapter watches.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Fixture, eventually, jit, proof, request};
+use crate::common::{Fixture, eventually, jit, proof, request};
 use riscv_runner_core::{
     pod::{Pod, PodPhase},
     ports::{Cluster, Grace},

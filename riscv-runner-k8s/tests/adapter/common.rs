@@ -1,5 +1,4 @@
 //! A cluster adapter in front of a double, for the tests of this crate.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +22,7 @@ use riscv_runner_k8s::{
 use riscv_runner_sim::doubles::kube::{KubeDouble, Kubelet};
 
 /// The time of this machine.
-pub struct RealTime;
+pub(crate) struct RealTime;
 
 impl Platform for RealTime {
     #[expect(clippy::disallowed_methods, reason = "the edge of a test")]
@@ -40,20 +39,20 @@ impl Platform for RealTime {
     }
 }
 
-pub fn proof() -> LeaderProof {
+pub(crate) fn proof() -> LeaderProof {
     LeaderProof::issued_by_lease_store(Epoch::new(1).unwrap(), Timestamp::MAX)
 }
 
-pub fn pool() -> PoolName {
+pub(crate) fn pool() -> PoolName {
     PoolName::new("k1").unwrap()
 }
 
-pub fn templates() -> PoolTemplates {
+pub(crate) fn templates() -> PoolTemplates {
     let node_selector = BTreeMap::from([("riseproject.dev/board".to_owned(), "spacemit-k1".to_owned())]);
     BTreeMap::from([(pool(), PoolTemplate { node_selector, template: PodTemplate::default() })])
 }
 
-pub fn request(name: &str) -> PodRequest {
+pub(crate) fn request(name: &str) -> PodRequest {
     PodRequest {
         name: WorkerName::new(name).unwrap(),
         pool: pool(),
@@ -69,31 +68,31 @@ pub fn request(name: &str) -> PodRequest {
     }
 }
 
-pub fn jit() -> JitConfig {
+pub(crate) fn jit() -> JitConfig {
     JitConfig::from("the-jit-configuration".to_owned())
 }
 
-pub async fn connection(kubeconfig: &str, namespace: &str) -> Connection {
+pub(crate) async fn connection(kubeconfig: &str, namespace: &str) -> Connection {
     let source = KubeconfigSource::Text(kubeconfig.to_owned().into());
     connect(&source, None, Some(namespace)).await.unwrap()
 }
 
 /// The adapter, the double behind it, and the kubelet beside it.
-pub struct Fixture {
-    pub double: KubeDouble,
-    pub kubelet: Kubelet,
-    pub cluster: Arc<KubeCluster>,
-    pub wake: Wake,
+pub(crate) struct Fixture {
+    pub(crate) double: KubeDouble,
+    pub(crate) kubelet: Kubelet,
+    pub(crate) cluster: Arc<KubeCluster>,
+    pub(crate) wake: Wake,
 }
 
 impl Fixture {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let options =
             ClusterOptions { call_timeout: Duration::from_secs(5), stale_after: Duration::from_millis(300) };
         Self::with(options).await
     }
 
-    pub async fn with(options: ClusterOptions) -> Self {
+    pub(crate) async fn with(options: ClusterOptions) -> Self {
         let double = KubeDouble::start().await.unwrap();
         let kubelet = Kubelet::connect(&double.kubeconfig(), "default").await.unwrap();
         let wake = Wake::default();
@@ -102,17 +101,17 @@ impl Fixture {
         Self { double, kubelet, cluster: Arc::new(cluster), wake }
     }
 
-    pub async fn pods(&self) -> PodMap {
+    pub(crate) async fn pods(&self) -> PodMap {
         self.cluster.pods().await.unwrap()
     }
 
-    pub fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         assert_eq!(self.double.violations(), Vec::<String>::new());
     }
 }
 
 /// Looks until it holds, within a bound.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "it was not seen in time that {what}");

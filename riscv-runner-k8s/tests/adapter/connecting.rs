@@ -1,7 +1,5 @@
 //! How a cluster is reached, and what is said when it is not.
 
-mod common;
-
 use riscv_runner_k8s::{ConnectError, KubeconfigSource, connect};
 use riscv_runner_sim::doubles::kube::KubeDouble;
 
@@ -61,8 +59,8 @@ async fn wrong_credentials_are_refused_with_what_to_mend() {
     use riscv_runner_k8s::{ClusterOptions, KubeCluster};
     let double = KubeDouble::start().await.unwrap();
     let wrong = double.kubeconfig().replace("double-token", "another-token");
-    let connection = common::connection(&wrong, "default").await;
-    let cluster = KubeCluster::start(&connection, common::templates(), ClusterOptions::default(), &[]);
+    let connection = crate::common::connection(&wrong, "default").await;
+    let cluster = KubeCluster::start(&connection, crate::common::templates(), ClusterOptions::default(), &[]);
     let error = cluster.secrets().await.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Denied);
     assert!(error.to_string().contains("renew the kubeconfig"), "{error}");

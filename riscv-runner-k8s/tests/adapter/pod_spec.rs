@@ -1,8 +1,6 @@
 //! The whole pod, secret included, as the API server gets it.
 
-mod common;
-
-use common::{jit, pool, request, templates};
+use crate::common::{jit, pool, request, templates};
 use riscv_runner_core::ids::NodeName;
 use riscv_runner_k8s::{PodTemplate, PoolTemplate, runner_pod, runner_secret};
 use serde_json::{Value, json};

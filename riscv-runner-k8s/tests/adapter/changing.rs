@@ -1,10 +1,8 @@
 //! What the adapter sends when it changes something, and what it does when that goes wrong.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Fixture, jit, proof, request};
+use crate::common::{Fixture, jit, proof, request};
 use riscv_runner_core::{
     ids::PoolName,
     ports::{Cluster, Grace, PortErrorKind, PortResult},
@@ -79,7 +77,7 @@ async fn overload_and_silence_are_transient() {
 #[tokio::test]
 async fn somebody_elses_secret_is_not_overwritten() {
     let fixture = Fixture::new().await;
-    let client = common::connection(&fixture.double.kubeconfig(), "default").await;
+    let client = crate::common::connection(&fixture.double.kubeconfig(), "default").await;
     let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> =
         kube::Api::namespaced(client.client().clone(), "default");
     let theirs =
@@ -106,7 +104,7 @@ async fn a_pool_without_a_template_creates_nothing() {
 async fn new_templates_hold_from_the_next_pod_on() {
     let fixture = Fixture::new().await;
     fixture.create("w1").await.unwrap();
-    let mut templates = common::templates();
+    let mut templates = crate::common::templates();
     templates.values_mut().for_each(|pool| pool.template.active_deadline_seconds = 60);
     fixture.cluster.replace_templates(templates);
     fixture.create("w2").await.unwrap();

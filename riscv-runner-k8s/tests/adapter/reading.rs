@@ -1,7 +1,5 @@
 //! Pods and nodes as Kubernetes stores them, in the domain's words.
 
-mod common;
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use riscv_runner_core::pod::PodPhase;
@@ -101,8 +99,8 @@ fn deletion_kill_node_and_pool_are_told() {
 
 #[test]
 fn what_we_write_on_a_pod_is_read_back() {
-    let request = common::request("w1");
-    let mut written = runner_pod(&request, &common::templates()[&common::pool()]);
+    let request = crate::common::request("w1");
+    let mut written = runner_pod(&request, &crate::common::templates()[&crate::common::pool()]);
     written.metadata.uid = Some("u1".to_owned());
     written.metadata.creation_timestamp = Some(Timestamp::UNIX_EPOCH.into());
     let identity = read_pod(&written).unwrap().identity.unwrap();

@@ -1,11 +1,9 @@
 //! The cluster contract, on the adapter in front of the double, and in front of a real API server when
 //! `RRCTL_TEST_KUBECONFIG` names one (bare: no kubelet, no scheduler, no controllers).
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Fixture, RealTime, connection, pool, proof, templates};
+use crate::common::{Fixture, RealTime, connection, pool, proof, templates};
 use riscv_runner_k8s::{ClusterOptions, KubeCluster};
 use riscv_runner_sim::{
     contract::cluster::{CHECKS, Subject, check_all},

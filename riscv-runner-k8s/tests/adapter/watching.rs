@@ -1,10 +1,8 @@
 //! What the adapter knows through its watches, when they work and when they do not.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Fixture, eventually, jit, proof, request};
+use crate::common::{Fixture, eventually, jit, proof, request};
 use riscv_runner_core::{
     ids::NodeName,
     ports::{Cluster, PortErrorKind},
@@ -42,8 +40,8 @@ async fn before_the_first_listing_nothing_is_known() {
         ClusterOptions { call_timeout: Duration::from_millis(50), stale_after: Duration::from_secs(5) };
     let double = KubeDouble::start().await.unwrap();
     double.outage(true);
-    let connection = common::connection(&double.kubeconfig(), "default").await;
-    let cluster = KubeCluster::start(&connection, common::templates(), options, &[]);
+    let connection = crate::common::connection(&double.kubeconfig(), "default").await;
+    let cluster = KubeCluster::start(&connection, crate::common::templates(), options, &[]);
     for error in [cluster.pods().await.unwrap_err(), cluster.nodes().await.unwrap_err()] {
         assert_eq!(error.kind(), PortErrorKind::Transient);
         assert!(error.to_string().contains("the first listing is not complete"), "{error}");
@@ -124,4 +122,31 @@ async fn a_node_with_one_of_our_pods_never_looks_gone() {
         fixture.cluster.nodes().await.is_ok_and(|nodes| nodes[&name].cordoned)
     })
     .await;
+}
+
+fn listings(fixture: &Fixture) -> usize {
+    let requests = fixture.double.requests();
+    requests.iter().filter(|r| r.verb == Verb::List && r.resource == "pods").count()
+}
+
+#[tokio::test]
+async fn a_watch_whose_time_is_over_resumes_where_it_ended() {
+    let fixture = Fixture::new().await;
+    fixture.cluster.create(&proof(), &request("w1"), &jit()).await.unwrap();
+    let before = listings(&fixture);
+    fixture.double.end_watches();
+    fixture.kubelet.start("w1").await.unwrap();
+    eventually("the change is seen", || is_running(&fixture, "w1")).await;
+    assert_eq!(listings(&fixture), before, "nothing had to be listed again");
+}
+
+#[tokio::test]
+async fn a_watch_that_cannot_be_resumed_starts_again() {
+    let fixture = Fixture::new().await;
+    fixture.cluster.create(&proof(), &request("w1"), &jit()).await.unwrap();
+    let before = listings(&fixture);
+    fixture.double.compact();
+    fixture.kubelet.start("w1").await.unwrap();
+    eventually("the change is seen", || is_running(&fixture, "w1")).await;
+    assert!(listings(&fixture) > before, "the history was forgotten (410), so all is listed");
 }

@@ -1,8 +1,6 @@
 //! What can be had about a pod that failed.
 
-mod common;
-
-use common::{Fixture, jit, proof, request};
+use crate::common::{Fixture, jit, proof, request};
 use riscv_runner_core::{failure::MAX_LOG_BYTES, ports::Cluster};
 use riscv_runner_sim::doubles::kube::{Fault, FaultKind, NodeSpec, Verb};
 
