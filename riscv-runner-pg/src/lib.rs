@@ -1,1 +1,27 @@
-//! The PostgreSQL store of riscv-runner.
+//! The store of riscv-runner on PostgreSQL 13 or later.
+//!
+//! It holds what the ports hand it and decides nothing: which events move a job, and which statuses a
+//! worker may come from, is said by the domain; what one statement can compare, it compares.
+
+mod config;
+mod db;
+mod deliveries;
+mod demand;
+mod error;
+mod jobs;
+mod lease;
+mod listen;
+mod migrate;
+mod pool_key;
+mod reports;
+mod reserve;
+mod rows;
+mod standing;
+mod store;
+pub mod testing;
+mod workers;
+
+pub use config::{PgConfig, SchemaName, SchemaNameError};
+pub use listen::listen;
+pub use migrate::{MigrationReport, MigrationStep, migrate, pending_migrations};
+pub use store::PgStore;

@@ -1,0 +1,73 @@
+//! The pool, and the count of what is asked of it.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use riscv_runner_core::ports::PortResult;
+use sqlx::{
+    Connection, PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgArguments, PgPoolOptions},
+    query::Query,
+};
+
+use crate::{
+    config::{PgConfig, SchemaName, place, unreachable},
+    error::port_error,
+};
+
+/// A webhook must be answered within 10 s (GitHub's limit), so waiting for a connection ends well before.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection unused for longer is tried before it is trusted: the server may have restarted. One
+/// that was just used is not, for that would cost every statement a round-trip.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// The database, as the modules of this crate see it.
+#[derive(Debug)]
+pub(crate) struct Db {
+    pub(crate) pool: PgPool,
+    pub(crate) schema: SchemaName,
+    /// The channel to notify; `None` when nobody listens.
+    pub(crate) channel: Option<String>,
+    statements: AtomicU64,
+}
+
+impl Db {
+    /// Connects once, so that a fault shows at once and with its cause, and opens the pool.
+    pub(crate) async fn connect(config: &PgConfig) -> PortResult<Self> {
+        let options = config.connect_options()?.options([("statement_timeout", "30s")]);
+        let place = place(&options);
+        let first = PgConnection::connect_with(&options).await.map_err(|error| unreachable(&place, error))?;
+        let _ = first.close().await;
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections.max(1))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move { Ok(meta.idle_for <= TRUSTED_IDLE || connection.ping().await.is_ok()) })
+            })
+            .connect_lazy_with(options);
+        Ok(Self {
+            pool,
+            schema: config.schema.clone(),
+            channel: config.notify.then(|| config.schema.channel()),
+            statements: AtomicU64::new(0),
+        })
+    }
+
+    /// A statement, counted.
+    pub(crate) fn query(&self, sql: &'static str) -> Query<'static, Postgres, PgArguments> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        sqlx::query(sql)
+    }
+
+    /// A transaction. Beginning and committing are not counted as statements.
+    pub(crate) async fn begin(&self, operation: &'static str) -> PortResult<Transaction<'static, Postgres>> {
+        self.pool.begin().await.map_err(|error| port_error(operation, error))
+    }
+
+    pub(crate) fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,85 @@
+//! Errors of PostgreSQL in the words of the ports: what the caller can do about them.
+
+use riscv_runner_core::ports::{PortError, PortErrorKind};
+use sqlx::error::DatabaseError;
+
+/// The failure of `operation` for a port.
+pub(crate) fn port_error(operation: &'static str, error: sqlx::Error) -> PortError {
+    PortError::new(kind(&error), operation, "").with_source(error)
+}
+
+/// The refusal of a write whose proof is of an earlier epoch.
+pub(crate) fn not_leader(operation: &'static str) -> PortError {
+    PortError::new(PortErrorKind::NotLeader, operation, "another replica has taken the lease over")
+}
+
+/// Whether a value of the statement was refused, so that the rest of a batch may do without it.
+pub(crate) fn blames_a_value(error: &PortError) -> bool {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
+    let code = cause.and_then(sqlx::Error::as_database_error).and_then(DatabaseError::code);
+    // 22: data exception; 23: integrity; 54: a limit of the server, such as a text too long for an index.
+    code.is_some_and(|code| ["22", "23", "54"].contains(&code.get(..2).unwrap_or_default()))
+        || matches!(cause, Some(sqlx::Error::Encode(_)))
+}
+
+/// What the caller can do about it.
+pub(crate) fn kind(error: &sqlx::Error) -> PortErrorKind {
+    if let Some(database) = error.as_database_error() {
+        return database.code().map_or(PortErrorKind::Bug, |code| kind_of_code(&code));
+    }
+    let connection_failed = matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::Tls(_)
+            // What remains of an answer when the connection breaks in its middle.
+            | sqlx::Error::Protocol(_)
+    );
+    if connection_failed { PortErrorKind::Transient } else { PortErrorKind::Bug }
+}
+
+/// By the tables of PostgreSQL's appendix "Error Codes".
+fn kind_of_code(code: &str) -> PortErrorKind {
+    match code {
+        "23505" | "23P01" => PortErrorKind::Conflict,
+        // A standby that is not promoted yet.
+        "25006" => PortErrorKind::Transient,
+        // Insufficient privilege; unknown database, schema or table: somebody must mend it.
+        "42501" | "3D000" | "3F000" | "42P01" => PortErrorKind::Denied,
+        _ => match code.get(..2).unwrap_or_default() {
+            "28" => PortErrorKind::Denied,
+            // Connection, rollback (deadlock, serialization), resources, lock not available, intervention
+            // (restart, time-out), system, and a transaction that was idle for too long.
+            "08" | "40" | "53" | "55" | "57" | "58" | "25" => PortErrorKind::Transient,
+            _ => PortErrorKind::Bug,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_say_what_can_be_done() {
+        for (code, kind) in [
+            ("23505", PortErrorKind::Conflict),
+            ("40P01", PortErrorKind::Transient),
+            ("57P01", PortErrorKind::Transient),
+            ("53300", PortErrorKind::Transient),
+            ("08006", PortErrorKind::Transient),
+            ("25P03", PortErrorKind::Transient),
+            ("28P01", PortErrorKind::Denied),
+            ("42501", PortErrorKind::Denied),
+            ("42P01", PortErrorKind::Denied),
+            ("22P05", PortErrorKind::Bug),
+            ("42601", PortErrorKind::Bug),
+        ] {
+            assert_eq!(kind_of_code(code), kind, "{code}");
+        }
+        assert_eq!(kind(&sqlx::Error::PoolTimedOut), PortErrorKind::Transient);
+    }
+}

@@ -1,0 +1,187 @@
+//! Rows of jobs beyond deliveries: evidence from asking GitHub, and the jobs worth asking about.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use riscv_runner_core::{
+    delivery::JobWrite,
+    entity::{Entity, EntityKind},
+    ids::{EntityId, InstallationId, JobId, Login, RepoId, RepoName},
+    job::{Job, JobEvent, JobFacts, JobState, Placement, Step},
+    ports::{DoubtfulJob, JobRow, KnownRepo, LeaderProof, PortResult},
+};
+use sqlx::{FromRow, Row};
+
+use crate::{
+    db::Db,
+    deliveries::{NewJob, insert_job, lock_states, update_states},
+    error::port_error,
+    lease::pass_fence,
+    rows::{BadRow, JobRecord, job_columns, readable},
+};
+
+/// Joins evidence into a job's row.
+pub(crate) async fn join(db: &Db, proof: &LeaderProof, job: JobId, event: &JobEvent) -> PortResult<JobWrite> {
+    const OPERATION: &str = "join evidence into a job";
+    let mut transaction = db.begin(OPERATION).await?;
+    pass_fence(db, &mut transaction, proof, OPERATION).await?;
+    let states = lock_states(db, &mut transaction, vec![job.get()]).await?;
+    let Some(state) = states.get(&job.get()) else { return Ok(JobWrite::NoRow) };
+    let Step::Move(next) = state.on(event) else { return Ok(JobWrite::Unchanged) };
+    update_states(db, &mut transaction, &[(job.get(), &next)]).await?;
+    transaction.commit().await.map_err(|error| port_error(OPERATION, error))?;
+    Ok(JobWrite::Moved { from: state.phase, to: next.phase })
+}
+
+/// Joins what a listing says of a job, inserting the row if there is none.
+pub(crate) async fn join_listed(
+    db: &Db,
+    proof: &LeaderProof,
+    facts: &JobFacts,
+    placement: &Placement,
+    event: &JobEvent,
+) -> PortResult<JobWrite> {
+    const OPERATION: &str = "join a listed job";
+    let failed = |error| port_error(OPERATION, error);
+    let id = facts.id.get();
+    let mut transaction = db.begin(OPERATION).await?;
+    pass_fence(db, &mut transaction, proof, OPERATION).await?;
+    if let Some(state) = JobState::from_event(event)
+        && insert_job(db, &mut transaction, NewJob { facts, placement, state: &state }).await?
+    {
+        transaction.commit().await.map_err(failed)?;
+        return Ok(JobWrite::Inserted(state.phase));
+    }
+    let states = lock_states(db, &mut transaction, vec![id]).await?;
+    let Some(state) = states.get(&id) else { return Ok(JobWrite::NoRow) };
+    db.query("UPDATE jobs SET installation_id = $2 WHERE job_id = $1 AND installation_id <> $2")
+        .bind(id)
+        .bind(facts.installation.get())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    let write = match state.on(event) {
+        Step::Move(next) => {
+            update_states(db, &mut transaction, &[(id, &next)]).await?;
+            JobWrite::Moved { from: state.phase, to: next.phase }
+        }
+        Step::Stay | Step::Late => JobWrite::Unchanged,
+    };
+    transaction.commit().await.map_err(failed)?;
+    Ok(write)
+}
+
+#[derive(FromRow)]
+struct RepoRecord {
+    entity_id: i64,
+    entity_name: String,
+    entity_type: String,
+    installation_id: i64,
+    repo_id: i64,
+    repo_full_name: String,
+    repo_private: bool,
+}
+
+impl RepoRecord {
+    fn read(self) -> Result<KnownRepo, BadRow> {
+        let name = self.repo_full_name.clone();
+        self.parse().map_err(|problem| BadRow::new(format!("jobs row of {name}"), problem))
+    }
+
+    fn parse(self) -> Result<KnownRepo, Box<dyn std::error::Error>> {
+        Ok(KnownRepo {
+            entity: Entity {
+                id: EntityId::new(self.entity_id)?,
+                kind: EntityKind::parse(&self.entity_type).ok_or("an unknown entity_type")?,
+                login: Login::new(self.entity_name)?,
+            },
+            installation: InstallationId::new(self.installation_id)?,
+            repo_id: RepoId::new(self.repo_id)?,
+            repo: RepoName::new(self.repo_full_name)?,
+            private: self.repo_private,
+        })
+    }
+}
+
+/// Repositories with a job created since then, each as its newest row tells.
+pub(crate) async fn known_repos(db: &Db, since: Timestamp) -> PortResult<Vec<KnownRepo>> {
+    const OPERATION: &str = "read the repositories of jobs";
+    let rows = db
+        .query(
+            "SELECT DISTINCT ON (repo_id) entity_id, entity_name, entity_type::text, installation_id, repo_id, \
+                    repo_full_name, repo_private \
+             FROM jobs WHERE job_created_at >= $1 ORDER BY repo_id, job_created_at DESC, job_id DESC",
+        )
+        .bind(since.to_sqlx())
+        .fetch_all(&db.pool)
+        .await
+        .map_err(|error| port_error(OPERATION, error))?;
+    let records = rows.iter().map(RepoRecord::from_row).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| port_error(OPERATION, error))?;
+    Ok(readable(records.into_iter().map(RepoRecord::read)))
+}
+
+/// Jobs with these ids, in any phase.
+pub(crate) async fn with_ids(db: &Db, ids: &[JobId]) -> PortResult<Vec<Job>> {
+    const OPERATION: &str = "read jobs";
+    let rows = db
+        .query(concat!("SELECT ", job_columns!(), " FROM jobs j WHERE j.job_id = ANY ($1) ORDER BY j.job_id"))
+        .bind(ids.iter().copied().map(i64::from).collect::<Vec<_>>())
+        .fetch_all(&db.pool)
+        .await
+        .map_err(|error| port_error(OPERATION, error))?;
+    let records = rows.iter().map(JobRecord::from_row).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| port_error(OPERATION, error))?;
+    Ok(readable(records.into_iter().map(|record| Ok(record.read()?.job))))
+}
+
+/// Jobs that are demand and whose rows have not changed since `before`.
+pub(crate) async fn doubtful(db: &Db, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
+    const OPERATION: &str = "read doubtful jobs";
+    let rows = db
+        .query(concat!(
+            "SELECT ",
+            job_columns!(),
+            ", EXISTS (SELECT FROM workers w WHERE w.pod_name = j.runner_name \
+                       AND w.status IN ('completed', 'failed')) AS worker_ended \
+             FROM jobs j WHERE j.status IN ('pending', 'running') AND j.updated_at < $1 \
+             ORDER BY j.updated_at, j.job_id LIMIT $2"
+        ))
+        .bind(before.to_sqlx())
+        .bind(i64::from(limit))
+        .fetch_all(&db.pool)
+        .await
+        .map_err(|error| port_error(OPERATION, error))?;
+    let records = rows
+        .iter()
+        .map(|row| Ok((JobRecord::from_row(row)?, row.try_get::<bool, _>("worker_ended")?)))
+        .collect::<Result<Vec<_>, sqlx::Error>>()
+        .map_err(|error| port_error(OPERATION, error))?;
+    Ok(readable(records.into_iter().map(|(record, worker_ended)| {
+        let JobRow { job, updated_at, .. } = record.read()?;
+        Ok(DoubtfulJob { job, updated_at, worker_ended })
+    })))
+}
+
+/// Jobs of an installation that are demand.
+pub(crate) async fn of_installation(
+    db: &Db,
+    installation: InstallationId,
+    limit: u32,
+) -> PortResult<Vec<Job>> {
+    const OPERATION: &str = "read the jobs of an installation";
+    let rows = db
+        .query(concat!(
+            "SELECT ",
+            job_columns!(),
+            " FROM jobs j WHERE j.installation_id = $1 AND j.status IN ('pending', 'running') \
+             ORDER BY j.job_id LIMIT $2"
+        ))
+        .bind(installation.get())
+        .bind(i64::from(limit))
+        .fetch_all(&db.pool)
+        .await
+        .map_err(|error| port_error(OPERATION, error))?;
+    let records = rows.iter().map(JobRecord::from_row).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| port_error(OPERATION, error))?;
+    Ok(readable(records.into_iter().map(|record| Ok(record.read()?.job))))
+}

@@ -1,0 +1,188 @@
+//! Reading for pages and the command line.
+
+use std::collections::BTreeMap;
+
+use jiff_sqlx::ToSqlx;
+use riscv_runner_core::{
+    entity::EntityKind,
+    ids::{EntityId, JobId, Login, PoolName},
+    job::JobPhase,
+    labels::LabelSet,
+    ports::{JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportWindow, UsageRow},
+    worker::WorkerStatus,
+};
+use sqlx::{FromRow, Row, types::Json};
+
+use crate::{
+    db::Db,
+    demand::{count, counted},
+    error::port_error,
+    rows::{BadRow, JobRecord, WorkerRecord, job_columns, readable, worker_columns, workers_with_jobs},
+};
+
+/// Whether the server answers.
+pub(crate) async fn ping(db: &Db) -> PortResult<()> {
+    db.query("SELECT 1").execute(&db.pool).await.map_err(|error| port_error("ask the store", error))?;
+    Ok(())
+}
+
+async fn total(db: &Db, sql: &'static str, window: ReportWindow) -> PortResult<u64> {
+    let n: i64 = db
+        .query(sql)
+        .bind(window.start.to_sqlx())
+        .bind(window.end.to_sqlx())
+        .fetch_one(&db.pool)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| port_error("count rows", error))?;
+    Ok(n.unsigned_abs())
+}
+
+fn offset(page: Page) -> i64 {
+    i64::from(page.page) * i64::from(page.per_page)
+}
+
+/// Jobs created in the window, newest first.
+pub(crate) async fn jobs(db: &Db, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
+    const OPERATION: &str = "read a page of jobs";
+    let n = total(db, "SELECT count(*) FROM jobs WHERE created_at >= $1 AND created_at < $2", window).await?;
+    let rows = db
+        .query(concat!(
+            "SELECT ",
+            job_columns!(),
+            " FROM jobs j WHERE j.created_at >= $1 AND j.created_at < $2 \
+             ORDER BY j.created_at DESC, j.job_id DESC LIMIT $3 OFFSET $4"
+        ))
+        .bind(window.start.to_sqlx())
+        .bind(window.end.to_sqlx())
+        .bind(i64::from(page.per_page))
+        .bind(offset(page))
+        .fetch_all(&db.pool)
+        .await
+        .map_err(|error| port_error(OPERATION, error))?;
+    let records = rows.iter().map(JobRecord::from_row).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| port_error(OPERATION, error))?;
+    Ok((readable(records.into_iter().map(JobRecord::read)), n))
+}
+
+/// Workers created in the window, newest first.
+pub(crate) async fn workers(db: &Db, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
+    const OPERATION: &str = "read a page of workers";
+    let n =
+        total(db, "SELECT count(*) FROM workers WHERE created_at >= $1 AND created_at < $2", window).await?;
+    let rows = db
+        .query(concat!(
+            "SELECT ",
+            worker_columns!(),
+            " FROM ",
+            workers_with_jobs!(),
+            " WHERE w.created_at >= $1 AND w.created_at < $2 \
+             ORDER BY w.created_at DESC, w.pod_name DESC LIMIT $3 OFFSET $4"
+        ))
+        .bind(window.start.to_sqlx())
+        .bind(window.end.to_sqlx())
+        .bind(i64::from(page.per_page))
+        .bind(offset(page))
+        .fetch_all(&db.pool)
+        .await
+        .map_err(|error| port_error(OPERATION, error))?;
+    let records = rows.iter().map(WorkerRecord::from_row).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| port_error(OPERATION, error))?;
+    Ok((readable(records.into_iter().map(WorkerRecord::read)), n))
+}
+
+/// One job.
+pub(crate) async fn job(db: &Db, job: JobId) -> PortResult<Option<JobRow>> {
+    const OPERATION: &str = "read a job";
+    let record = db
+        .query(concat!("SELECT ", job_columns!(), " FROM jobs j WHERE j.job_id = $1"))
+        .bind(job.get())
+        .fetch_optional(&db.pool)
+        .await
+        .and_then(|row| row.map(|row| JobRecord::from_row(&row)).transpose())
+        .map_err(|error| port_error(OPERATION, error))?;
+    record.map(|record| record.read().map_err(|bad| bad.into_port_error(OPERATION))).transpose()
+}
+
+/// Demand from the counters, each named by one of its jobs, and live workers.
+const USAGE: &str = concat!(
+    "SELECT c.k8s_pool, c.pending AS jobs_pending, c.running AS jobs_running, \
+            0::bigint AS workers_pending, 0::bigint AS workers_running, \
+            one.entity_id, one.entity_name, one.entity_type, one.job_labels \
+     FROM (",
+    counted!(""),
+    ") c CROSS JOIN LATERAL ( \
+         (SELECT entity_id, entity_name, entity_type::text, job_labels FROM jobs j \
+          WHERE j.pool_key = c.pool_key AND j.status = 'pending' \
+          ORDER BY j.job_created_at, j.job_id LIMIT 1) \
+         UNION ALL \
+         (SELECT entity_id, entity_name, entity_type::text, job_labels FROM jobs j \
+          WHERE j.pool_key = c.pool_key AND j.status = 'running' LIMIT 1) \
+         LIMIT 1 \
+     ) one \
+     WHERE c.pending <> 0 OR c.running <> 0 \
+     UNION ALL \
+     SELECT coalesce(k8s_pool, ''), 0, 0, \
+            count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'running'), \
+            entity_id, max(entity_name), entity_type::text, job_labels \
+     FROM workers WHERE status IN ('pending', 'running') \
+     GROUP BY k8s_pool, entity_id, entity_type::text, job_labels"
+);
+
+#[derive(FromRow)]
+struct UsageRecord {
+    k8s_pool: String,
+    jobs_pending: i64,
+    jobs_running: i64,
+    workers_pending: i64,
+    workers_running: i64,
+    entity_id: i64,
+    entity_name: String,
+    entity_type: String,
+    job_labels: Json<Vec<String>>,
+}
+
+impl UsageRecord {
+    fn row(&self) -> Result<UsageRow, Box<dyn std::error::Error>> {
+        Ok(UsageRow {
+            entity_id: EntityId::new(self.entity_id)?,
+            entity_name: Login::new(&self.entity_name)?,
+            entity_type: EntityKind::parse(&self.entity_type).ok_or("an unknown entity_type")?,
+            k8s_pool: PoolName::new(&self.k8s_pool)?,
+            job_labels: LabelSet::new(&self.job_labels.0)?,
+            jobs: BTreeMap::new(),
+            workers: BTreeMap::new(),
+        })
+    }
+}
+
+/// Active demand and supply by account, pool and labels.
+pub(crate) async fn usage(db: &Db) -> PortResult<Vec<UsageRow>> {
+    const OPERATION: &str = "read the usage";
+    let rows = db.query(USAGE).fetch_all(&db.pool).await.map_err(|error| port_error(OPERATION, error))?;
+    let records = rows.iter().map(UsageRecord::from_row).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| port_error(OPERATION, error))?;
+    let mut usage: BTreeMap<(EntityId, PoolName, LabelSet), UsageRow> = BTreeMap::new();
+    let readable = readable(records.into_iter().map(|record| {
+        let row = record.row().map_err(|error| BadRow::new("usage", error))?;
+        Ok((row, record))
+    }));
+    for (row, record) in readable {
+        let key = (row.entity_id, row.k8s_pool.clone(), row.job_labels.clone());
+        let row = usage.entry(key).or_insert(row);
+        for (phase, n) in [(JobPhase::Pending, record.jobs_pending), (JobPhase::Running, record.jobs_running)]
+        {
+            if n > 0 {
+                *row.jobs.entry(phase).or_default() += u64::from(count(n));
+            }
+        }
+        for (status, n) in
+            [(WorkerStatus::Pending, record.workers_pending), (WorkerStatus::Running, record.workers_running)]
+        {
+            if n > 0 {
+                *row.workers.entry(status).or_default() += u64::from(count(n));
+            }
+        }
+    }
+    Ok(usage.into_values().collect())
+}

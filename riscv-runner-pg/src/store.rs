@@ -1,0 +1,228 @@
+//! The store as the ports see it; each method is one call into the room of its subject.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use riscv_runner_core::{
+    delivery::{DeliveryRecord, JobWrite, Recorded},
+    ids::{
+        DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PoolName, ReplicaName, RepoName,
+        WorkerName,
+    },
+    job::{Job, JobEvent, JobFacts, Placement},
+    ports::{
+        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page,
+        PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved,
+        SchedulingStore, Standing, UsageRow, WorkerChange,
+    },
+    quarantine::Quarantine,
+    scope::{PoolKey, ScopeRef},
+    snapshot::{Demand, PendingJob},
+    worker::{Worker, WorkerStatus},
+};
+use sqlx::PgPool;
+
+use crate::{config::PgConfig, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, workers};
+
+/// A store on PostgreSQL, in one schema that was migrated.
+#[derive(Debug)]
+pub struct PgStore {
+    db: Db,
+}
+
+impl PgStore {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses; the message says where and what to check, and
+    /// never holds the password.
+    pub async fn connect(config: &PgConfig) -> PortResult<Self> {
+        Ok(Self { db: Db::connect(config).await? })
+    }
+
+    /// How many statements were sent so far, transaction control apart.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.db.statements()
+    }
+
+    /// The connections, for what no port asks for: diagnosis and tests.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.db.pool
+    }
+
+    /// Folds the changes of demand into its totals now; readers do so by themselves when many wait.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn fold_demand(&self) -> PortResult<()> {
+        demand::fold(&self.db).await
+    }
+
+    /// Closes the connections after the statements in flight.
+    pub async fn close(&self) {
+        self.db.pool.close().await;
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for PgStore {
+    async fn record_deliveries(&self, batch: &[DeliveryRecord]) -> PortResult<Vec<PortResult<Recorded>>> {
+        deliveries::record(&self.db, batch).await
+    }
+
+    async fn known_deliveries(&self, guids: &[DeliveryGuid]) -> PortResult<Vec<DeliveryGuid>> {
+        deliveries::known(&self.db, guids).await
+    }
+
+    async fn last_delivery_at(&self) -> PortResult<Option<Timestamp>> {
+        deliveries::last_at(&self.db).await
+    }
+}
+
+#[async_trait]
+impl SchedulingStore for PgStore {
+    async fn demand(&self) -> PortResult<BTreeMap<PoolKey, Demand>> {
+        demand::demand(&self.db).await
+    }
+
+    async fn waiting(
+        &self,
+        heads: &[HeadRequest],
+        except: &[RepoName],
+        slots: &BTreeMap<PoolName, u32>,
+    ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
+        demand::waiting(&self.db, heads, except, slots).await
+    }
+
+    async fn live_workers(&self) -> PortResult<BTreeMap<WorkerName, Worker>> {
+        workers::live(&self.db).await
+    }
+
+    async fn workers_named(&self, names: &[WorkerName]) -> PortResult<BTreeMap<WorkerName, Worker>> {
+        workers::named(&self.db, names).await
+    }
+
+    async fn scopes_of_workers(&self, since: Timestamp) -> PortResult<Vec<ScopeRef>> {
+        workers::scopes(&self.db, since).await
+    }
+
+    async fn standing(&self) -> PortResult<Standing> {
+        standing::standing(&self.db).await
+    }
+
+    async fn reserve(&self, proof: &LeaderProof, reservations: &[Reservation]) -> PortResult<Vec<Reserved>> {
+        reserve::reserve(&self.db, proof, reservations).await
+    }
+
+    async fn change_worker(
+        &self,
+        proof: &LeaderProof,
+        name: &WorkerName,
+        from: WorkerStatus,
+        change: &WorkerChange,
+    ) -> PortResult<Cas> {
+        workers::change(&self.db, proof, name, from, change).await
+    }
+
+    async fn adopt_worker(&self, proof: &LeaderProof, worker: &Worker) -> PortResult<Cas> {
+        workers::adopt(&self.db, proof, worker).await
+    }
+
+    async fn join_job(&self, proof: &LeaderProof, job: JobId, event: &JobEvent) -> PortResult<JobWrite> {
+        jobs::join(&self.db, proof, job, event).await
+    }
+
+    async fn join_listed_job(
+        &self,
+        proof: &LeaderProof,
+        facts: &JobFacts,
+        placement: &Placement,
+        event: &JobEvent,
+    ) -> PortResult<JobWrite> {
+        jobs::join_listed(&self.db, proof, facts, placement, event).await
+    }
+
+    async fn known_repos(&self, since: Timestamp) -> PortResult<Vec<KnownRepo>> {
+        jobs::known_repos(&self.db, since).await
+    }
+
+    async fn jobs_with_ids(&self, ids: &[JobId]) -> PortResult<Vec<Job>> {
+        jobs::with_ids(&self.db, ids).await
+    }
+
+    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
+        jobs::doubtful(&self.db, before, limit).await
+    }
+
+    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
+        jobs::of_installation(&self.db, installation, limit).await
+    }
+
+    async fn refuse_image(
+        &self,
+        proof: &LeaderProof,
+        image: &ImageRef,
+        since: Option<Timestamp>,
+    ) -> PortResult<()> {
+        standing::refuse_image(&self.db, proof, image, since).await
+    }
+
+    async fn clear_backoff(&self, proof: &LeaderProof, key: &PoolKey) -> PortResult<()> {
+        standing::clear_backoff(&self.db, proof, key).await
+    }
+
+    async fn set_quarantine(
+        &self,
+        proof: &LeaderProof,
+        node: &NodeName,
+        quarantine: Option<&Quarantine>,
+    ) -> PortResult<()> {
+        standing::set_quarantine(&self.db, proof, node, quarantine).await
+    }
+}
+
+#[async_trait]
+impl LeaseStore for PgStore {
+    async fn acquire_lease(
+        &self,
+        holder: &ReplicaName,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> PortResult<Option<LeaderProof>> {
+        lease::acquire(&self.db, holder, ttl, now).await
+    }
+
+    async fn release_lease(&self, proof: &LeaderProof) -> PortResult<()> {
+        lease::release(&self.db, proof).await
+    }
+
+    async fn leader(&self) -> PortResult<Option<(ReplicaName, Epoch, Timestamp)>> {
+        lease::leader(&self.db).await
+    }
+}
+
+#[async_trait]
+impl ReportStore for PgStore {
+    async fn ping(&self) -> PortResult<()> {
+        reports::ping(&self.db).await
+    }
+
+    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
+        reports::jobs(&self.db, window, page).await
+    }
+
+    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
+        reports::workers(&self.db, window, page).await
+    }
+
+    async fn usage(&self) -> PortResult<Vec<UsageRow>> {
+        reports::usage(&self.db).await
+    }
+
+    async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
+        reports::job(&self.db, job).await
+    }
+}
