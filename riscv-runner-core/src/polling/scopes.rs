@@ -81,8 +81,11 @@ pub fn scopes_due(
         recent.iter().chain(live).map(|scope| (scope.scope(), scope)).collect();
     scopes.retain(|scope, _| {
         let Some(last) = looked.get(scope) else { return true };
-        let mut workers = snapshot.workers.values().filter(|worker| worker.scope.scope() == *scope);
-        let quiet = timeouts.runners_poll * QUIET_POLLS;
+        let mut workers =
+            snapshot.workers.values().filter(|worker| worker.scope.scope() == *scope).peekable();
+        // One listing may be wrong: before a scope without workers is forgotten it is looked at again.
+        let forsaken = workers.peek().is_none();
+        let quiet = if forsaken { timeouts.orphan_grace * 2 } else { timeouts.runners_poll * QUIET_POLLS };
         last.left_overs
             || age(snapshot.now, last.at) >= quiet
             || workers.any(|worker| is_doubtful(snapshot, worker))
