@@ -9,6 +9,7 @@ use crate::{
         MANAGED_BY_LABEL, POOL_LABEL, PROVIDER_LABEL, RUNNER_RESOURCE, is_label_key, is_label_value,
     },
     pod_template::{PodTemplate, VolumeSource},
+    read_pod::KILL_DEADLINE_SECONDS,
 };
 
 /// Labels and annotations that we set ourselves.
@@ -41,8 +42,8 @@ impl PodTemplate {
         self.check_quantities(&mut found);
         self.check_volumes(&mut found);
         self.check_labels(&mut found);
-        if self.active_deadline_seconds < 1 {
-            found.add("active_deadline_seconds", "must be a positive number of seconds");
+        if self.active_deadline_seconds <= KILL_DEADLINE_SECONDS {
+            found.add("active_deadline_seconds", "must be at least 2: a deadline of 1 marks a pod as killed");
         }
         if self.termination_grace_seconds.is_some_and(|seconds| seconds < 0) {
             found.add("termination_grace_seconds", "must not be negative");
@@ -188,7 +189,7 @@ mod tests {
                 limits: pairs(&[("riseproject.com/runner", "2"), ("memory", "8Gi")]),
             },
             ephemeral_storage: Some("ninety".into()),
-            active_deadline_seconds: 0,
+            active_deadline_seconds: 1,
             termination_grace_seconds: Some(-1),
             mount_service_account_token: true,
             labels: pairs(&[("app", "mine"), ("team", "not a value")]),
