@@ -183,6 +183,12 @@ impl SchedulingStore for Script {
     async fn jobs_of_installation(&self, _: InstallationId, _: u32) -> PortResult<Vec<Job>> {
         Ok(Vec::new())
     }
+    async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {
+        Ok(None)
+    }
+    async fn note_deliveries_swept(&self, _: &LeaderProof, _: Timestamp) -> PortResult<()> {
+        Ok(())
+    }
     async fn refuse_image(&self, _: &LeaderProof, _: &ImageRef, _: Option<Timestamp>) -> PortResult<()> {
         Ok(())
     }

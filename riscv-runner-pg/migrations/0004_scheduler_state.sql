@@ -38,3 +38,9 @@ CREATE TABLE refused_images (
     image text PRIMARY KEY,
     since timestamptz NOT NULL
 );
+
+-- How far sweeps over outside logs have come.
+CREATE TABLE sweeps (
+    name text PRIMARY KEY,
+    swept_until timestamptz NOT NULL
+);

@@ -18,6 +18,7 @@ mod reserve;
 mod rows;
 mod standing;
 mod store;
+mod sweeps;
 pub mod testing;
 mod workers;
 

@@ -153,7 +153,7 @@ fn keyed<R, K: Ord, V>(records: Vec<R>, read: fn(R) -> Result<(K, V), BadRow>) -
 }
 
 /// Runs a statement whose one column says whether it passed the fence; `$1` is the epoch.
-async fn fenced(
+pub(crate) async fn fenced(
     db: &Db,
     operation: &'static str,
     statement: Query<'static, Postgres, PgArguments>,

@@ -23,7 +23,9 @@ use riscv_runner_core::{
 };
 use sqlx::PgPool;
 
-use crate::{config::PgConfig, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, workers};
+use crate::{
+    config::PgConfig, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, sweeps, workers,
+};
 
 /// A store on PostgreSQL, in one schema that was migrated.
 #[derive(Debug)]
@@ -159,6 +161,14 @@ impl SchedulingStore for PgStore {
 
     async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
         jobs::of_installation(&self.db, installation, limit).await
+    }
+
+    async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {
+        sweeps::deliveries_swept(&self.db).await
+    }
+
+    async fn note_deliveries_swept(&self, proof: &LeaderProof, until: Timestamp) -> PortResult<()> {
+        sweeps::note_deliveries_swept(&self.db, proof, until).await
     }
 
     async fn refuse_image(

@@ -121,7 +121,6 @@ impl ThrowAwayPostgres {
     #[must_use]
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ThrowAwayPostgres> = OnceLock::new();
-        #[expect(clippy::panic, reason = "tests without a server must fail with the reason")]
         SHARED.get_or_init(|| Self::start().unwrap_or_else(|error| panic!("{error}")))
     }
 
@@ -137,7 +136,6 @@ impl ThrowAwayPostgres {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         // Digits, letters and `_` only, and short.
         let schema = SchemaName::new(format!("t{}_{n}", std::process::id()));
-        #[expect(clippy::expect_used, reason = "the name is made of allowed characters two lines above")]
         PgConfig::new(self.url.clone().into(), schema.expect("a valid schema name"))
     }
 

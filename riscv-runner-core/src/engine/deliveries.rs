@@ -27,29 +27,29 @@ impl Engine {
         async move {
             let now = self.now();
             let since = self.sweep_since(now).await?;
-            let mut complete = true;
+            let mut nothing_missing = true;
             for app in [EntityKind::Organization, EntityKind::User] {
                 match self.parts.forge.hook_deliveries(app, since).await {
-                    Ok(attempts) => self.ask_again(&proof, app, &attempts, now).await?,
+                    Ok(attempts) => nothing_missing &= self.ask_again(&proof, app, &attempts, now).await?,
                     Err(error) => {
-                        complete = false;
+                        nothing_missing = false;
                         tracing::warn!(%app, error = error.chain(), "GitHub's log of deliveries could not be read");
                     }
                 }
             }
-            if complete {
-                self.memory.lock().deliveries_read = Some(now);
+            if nothing_missing {
+                self.parts.store.note_deliveries_swept(&proof, now).await?;
             }
             self.list_runs(&proof).await
         }
         .boxed()
     }
 
-    /// From where to look: over the outage at first, then a little more than since the last sweep.
+    /// From where to look: a little before the last sweep that found nothing missing, by whichever
+    /// leader; without one, before the last delivery that arrived.
     async fn sweep_since(&self, now: Timestamp) -> PortResult<Timestamp> {
-        let read = self.memory.lock().deliveries_read;
-        let from = match read {
-            Some(read) => Some(read),
+        let from = match self.parts.store.deliveries_swept().await? {
+            Some(swept) => Some(swept),
             None => self.parts.store.last_delivery_at().await?,
         };
         let oldest = now.checked_sub(LONGEST_OUTAGE).unwrap_or(now);
@@ -57,20 +57,22 @@ impl Engine {
         Ok(from.map_or(usual, |from| from.checked_sub(LOOK_BACK).unwrap_or(from)).clamp(oldest, usual))
     }
 
+    /// Whether nothing was missing.
     async fn ask_again(
         &self,
         proof: &LeaderProof,
         app: EntityKind,
         attempts: &[HookDelivery],
         now: Timestamp,
-    ) -> PortResult<()> {
+    ) -> PortResult<bool> {
         let candidates = lost_deliveries(attempts, now);
         if candidates.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let guids: Vec<DeliveryGuid> = candidates.keys().cloned().collect();
         let known: BTreeSet<_> = self.parts.store.known_deliveries(&guids).await?.into_iter().collect();
         let lost: BTreeMap<_, _> = candidates.into_iter().filter(|(guid, _)| !known.contains(guid)).collect();
+        let nothing_missing = lost.is_empty();
         for (guid, attempt) in lost {
             match self.parts.forge.redeliver(proof, app, attempt).await {
                 Ok(()) => {
@@ -82,6 +84,6 @@ impl Engine {
                 }
             }
         }
-        Ok(())
+        Ok(nothing_missing)
     }
 }

@@ -27,8 +27,6 @@ pub(super) struct Remembered {
     pub(super) asked: BTreeMap<JobId, Asked>,
     /// When each repository's runs were last listed, and by which installation.
     pub(super) runs_listed: BTreeMap<RepoId, (Timestamp, InstallationId)>,
-    /// Up to when GitHub's delivery log was read.
-    pub(super) deliveries_read: Option<Timestamp>,
     /// When something that holds a job back ends by itself.
     pub(super) next_look: Option<Timestamp>,
     /// The free slots when the cluster was last looked at.

@@ -370,6 +370,18 @@ pub trait SchedulingStore: Send + Sync {
     /// When the store cannot be read.
     async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>>;
 
+    /// Up to when GitHub's log of deliveries has been compared with ours, by any leader.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>>;
+
+    /// Notes that nothing delivered before `until` is missing from the log.
+    ///
+    /// # Errors
+    /// `NotLeader`, or when nothing is known about the effect.
+    async fn note_deliveries_swept(&self, proof: &LeaderProof, until: Timestamp) -> PortResult<()>;
+
     /// Marks an image as refused by GitHub, or as accepted again.
     ///
     /// # Errors

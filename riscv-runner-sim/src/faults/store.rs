@@ -12,9 +12,9 @@ use riscv_runner_core::{
     },
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page, PagedJobs,
-        PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved, SchedulingStore,
-        Standing, Store, UsageRow, WorkerChange,
+        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page,
+        PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved,
+        SchedulingStore, Standing, Store, UsageRow, WorkerChange,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -116,6 +116,14 @@ impl<T: Store + ?Sized> SchedulingStore for Faulty<T> {
 
     async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
         self.call("read jobs", self.inner.jobs_of_installation(installation, limit)).await
+    }
+
+    async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {
+        self.call("find the last sweep", self.inner.deliveries_swept()).await
+    }
+
+    async fn note_deliveries_swept(&self, proof: &LeaderProof, until: Timestamp) -> PortResult<()> {
+        self.call("note a sweep", self.inner.note_deliveries_swept(proof, until)).await
     }
 
     async fn refuse_image(

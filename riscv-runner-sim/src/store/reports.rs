@@ -49,7 +49,12 @@ impl ReportStore for MemoryStore {
             for job in demand.map(|row| &row.job) {
                 let entity = &job.facts.entity;
                 let key = (entity.id, job.placement.pool.clone(), job.facts.labels.clone());
-                usage.row(key, &entity.login, entity.kind).0.entry(job.state.phase).and_modify(add).or_insert(1);
+                usage
+                    .row(key, &entity.login, entity.kind)
+                    .0
+                    .entry(job.state.phase)
+                    .and_modify(add)
+                    .or_insert(1);
             }
             for worker in rows.live.iter().filter_map(|name| rows.workers.get(name)).map(|row| &row.worker) {
                 let scope = &worker.scope;

@@ -54,6 +54,7 @@ pub(super) struct Rows {
     pub(super) log: Vec<LogRow>,
     pub(super) guids: BTreeSet<DeliveryGuid>,
     pub(super) standing: Standing,
+    pub(super) deliveries_swept: Option<Timestamp>,
     pub(super) lease: Lease,
     pub(super) changes: Option<Vec<Change>>,
 }

@@ -11,8 +11,8 @@ use riscv_runner_core::{
     ids::{ImageRef, InstallationId, JobId, NodeName, PoolName, RepoId, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DoubtfulJob, HeadRequest, KnownRepo, LeaderProof, PortResult, Reservation, Reserved, SchedulingStore,
-        Standing, WorkerChange, WorkerRow,
+        Cas, DoubtfulJob, HeadRequest, KnownRepo, LeaderProof, PortResult, Reservation, Reserved,
+        SchedulingStore, Standing, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -165,7 +165,8 @@ impl SchedulingStore for MemoryStore {
     }
 
     async fn jobs_with_ids(&self, ids: &[JobId]) -> PortResult<Vec<Job>> {
-        Ok(self.read(|rows| ids.iter().filter_map(|id| rows.jobs.get(id)).map(|row| row.job.clone()).collect()))
+        Ok(self
+            .read(|rows| ids.iter().filter_map(|id| rows.jobs.get(id)).map(|row| row.job.clone()).collect()))
     }
 
     async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
@@ -181,6 +182,16 @@ impl SchedulingStore for MemoryStore {
             let theirs = demand.filter(|row| row.job.facts.installation == installation);
             theirs.take(limit as usize).map(|row| row.job.clone()).collect()
         }))
+    }
+
+    async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {
+        Ok(self.read(|rows| rows.deliveries_swept))
+    }
+
+    async fn note_deliveries_swept(&self, proof: &LeaderProof, until: Timestamp) -> PortResult<()> {
+        self.fenced(proof, "note a sweep", |rows, _| {
+            rows.deliveries_swept = rows.deliveries_swept.max(Some(until));
+        })
     }
 
     async fn refuse_image(
