@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     entity::EntityKind,
-    ids::{InstallationId, RunnerId},
+    ids::{InstallationId, RunId, RunnerId},
     ports::{
         Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
-        Minted, Platform, PortError, PortErrorKind, PortResult, RunRef,
+        Minted, Platform, PortError, PortErrorKind, PortResult, RepoRef, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -125,6 +125,10 @@ impl Forge for GithubForge {
         jobs::run_conclusion(&self.api, run).await.map_err(|error| error.into_port("look up a run"))
     }
 
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>> {
+        jobs::active_runs(&self.api, repo).await.map_err(|error| error.into_port("list runs"))
+    }
+
     async fn hook_deliveries(&self, app: EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>> {
         let listed = deliveries::list(&self.api, app, since).await;
         listed.map_err(|error| error.into_port("list webhook deliveries"))
@@ -139,10 +143,13 @@ impl Forge for GithubForge {
     fn health(&self, installation: InstallationId) -> InstallationHealth {
         let now = self.api.client.now();
         let failing = self.api.tokens.failing(installation);
+        let limits = self.api.client.limits();
         InstallationHealth {
-            rate_limited_until: self.api.client.limits().limited_until(installation, now),
-            auth_failing_since: failing.map(|(since, _)| since),
-            auth_retry_at: failing.and_then(|(_, retry_at)| retry_at),
+            rate_limited_until: limits.limited_until(installation, now),
+            auth_failing_since: failing.map(|failing| failing.since),
+            auth_retry_at: failing.and_then(|failing| failing.retry_at),
+            gone_since: failing.and_then(|failing| failing.gone_since),
+            mints_left: Some(limits.mints_left(installation, now)),
             minting_refused: self.runners.refusal_of(installation, now),
         }
     }

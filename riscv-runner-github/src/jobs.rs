@@ -1,10 +1,12 @@
 //! Jobs and runs, as GitHub describes them when it is asked.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use riscv_runner_core::{
     ids::{JobId, RepoName, RunId, RunnerName},
     job::{End, Start},
-    ports::{JobRef, JobReport, JobSighting, ReportedState, RunRef},
+    ports::{JobDetails, JobRef, JobReport, JobSighting, RepoRef, ReportedState, RunRef},
 };
 use serde::Deserialize;
 
@@ -17,6 +19,10 @@ use crate::{
 struct Job {
     id: JobId,
     run_id: RunId,
+    #[serde(default)]
+    labels: Vec<String>,
+    name: Option<String>,
+    html_url: Option<String>,
     status: String,
     conclusion: Option<String>,
     runner_name: Option<String>,
@@ -28,6 +34,16 @@ struct Job {
 #[derive(Deserialize)]
 struct Page {
     jobs: Vec<Job>,
+}
+
+#[derive(Deserialize)]
+struct Runs {
+    workflow_runs: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: RunId,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +94,23 @@ pub(crate) async fn run_conclusion(api: &Api, run: &RunRef) -> Result<Option<Str
     Ok(run.conclusion.or_else(|| completed.then(|| "unknown".to_owned())))
 }
 
+/// The runs of a repository that are queued or in progress.
+pub(crate) async fn active_runs(api: &Api, repo: &RepoRef) -> Result<Vec<RunId>, ApiError> {
+    let segments = path(&repo.repo, &["runs"]);
+    let name = Name::Installation(repo.app, repo.installation);
+    // A run that starts between the two listings is in the second, and one in both is kept once.
+    let mut found = BTreeSet::new();
+    for query in [[("status", "queued")], [("status", "in_progress")]] {
+        let ask = Ask { query: &query, ..Ask::get(name, Priority::Reconcile, Endpoint::Runs, &segments) };
+        api.list(&ask, |page: Runs| {
+            found.extend(page.workflow_runs.into_iter().map(|run| run.id));
+            Reading::On
+        })
+        .await?;
+    }
+    Ok(found.into_iter().collect())
+}
+
 impl Job {
     /// A conclusion counts as the end whatever the status says; times that are missing are `now`.
     fn report(self, now: Timestamp) -> JobReport {
@@ -93,7 +126,13 @@ impl Job {
         } else {
             ReportedState::Queued
         };
-        JobReport { job: self.id, run: self.run_id, state }
+        let details = JobDetails {
+            labels: self.labels,
+            name: self.name,
+            html_url: self.html_url,
+            created_at: self.created_at.or(self.started_at).unwrap_or(now),
+        };
+        JobReport { job: self.id, run: self.run_id, state, details }
     }
 }
 

@@ -53,9 +53,21 @@ struct Known {
     failure: Option<Failure>,
 }
 
+/// How asking for a token fails.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failing {
+    /// Since the first failure without a token in between.
+    pub(crate) since: Timestamp,
+    /// Since the first 404 without another definite answer in between.
+    pub(crate) gone_since: Option<Timestamp>,
+    /// Not asked for again until then.
+    pub(crate) retry_at: Option<Timestamp>,
+}
+
 #[derive(Debug, Clone)]
 struct Failure {
     since: Timestamp,
+    gone_since: Option<Timestamp>,
     refusals: u32,
     retry_at: Option<Timestamp>,
     error: ApiError,
@@ -143,11 +155,15 @@ impl Tokens {
         }
     }
 
-    /// Since when the installation's tokens are refused, and when the next may be asked for.
-    pub(crate) fn failing(&self, installation: InstallationId) -> Option<(Timestamp, Option<Timestamp>)> {
+    /// How asking for the installation's token fails; `None` when the last answer was a token.
+    pub(crate) fn failing(&self, installation: InstallationId) -> Option<Failing> {
         let slot = Arc::clone(lock(&self.slots).get(&installation)?);
         let known = lock(&slot.known);
-        known.failure.as_ref().map(|failure| (failure.since, failure.retry_at))
+        known.failure.as_ref().map(|failure| Failing {
+            since: failure.since,
+            gone_since: failure.gone_since,
+            retry_at: failure.retry_at,
+        })
     }
 
     fn of(&self, kind: EntityKind) -> Result<&(AppId, AppSigner), ApiError> {
@@ -229,10 +245,12 @@ impl Failure {
     fn after(previous: Option<&Self>, error: ApiError, now: Timestamp) -> Self {
         let since = previous.map_or(now, |failure| failure.since);
         let before = previous.map_or(0, |failure| failure.refusals);
+        let gone_before = previous.and_then(|failure| failure.gone_since);
         if error.is_passing() {
             let error = ApiError::Auth { retry_at: None, source: Arc::new(error) };
-            return Self { since, refusals: before, retry_at: None, error };
+            return Self { since, gone_since: gone_before, refusals: before, retry_at: None, error };
         }
+        let gone_since = error.is_status(404).then(|| gone_before.unwrap_or(now));
         let refusals = before.saturating_add(1);
         let retry_at = backoff::add(now, backoff::doubling(FIRST_WAIT, LONGEST_WAIT, refusals));
         let error = if error.is_status(404) {
@@ -240,7 +258,7 @@ impl Failure {
         } else {
             ApiError::Auth { retry_at: Some(retry_at), source: Arc::new(error) }
         };
-        Self { since, refusals, retry_at: Some(retry_at), error }
+        Self { since, gone_since, refusals, retry_at: Some(retry_at), error }
     }
 }
 

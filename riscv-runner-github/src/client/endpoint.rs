@@ -33,6 +33,8 @@ pub enum Endpoint {
     RunJobs,
     /// One run.
     Run,
+    /// The runs of a repository.
+    Runs,
     /// The log of deliveries to an App.
     HookDeliveries,
     /// Another attempt to deliver.
@@ -41,7 +43,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every operation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::App,
         Self::Installation,
         Self::AccessToken,
@@ -56,6 +58,7 @@ impl Endpoint {
         Self::Job,
         Self::RunJobs,
         Self::Run,
+        Self::Runs,
         Self::HookDeliveries,
         Self::HookAttempt,
     ];
@@ -78,6 +81,7 @@ impl Endpoint {
             Self::Job => "GET /repos/{owner}/{repo}/actions/jobs/{job_id}",
             Self::RunJobs => "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs",
             Self::Run => "GET /repos/{owner}/{repo}/actions/runs/{run_id}",
+            Self::Runs => "GET /repos/{owner}/{repo}/actions/runs",
             Self::HookDeliveries => "GET /app/hook/deliveries",
             Self::HookAttempt => "POST /app/hook/deliveries/{delivery_id}/attempts",
         }

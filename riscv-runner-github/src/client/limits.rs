@@ -148,9 +148,21 @@ impl Limits {
 
     /// Until when an installation can register nothing because of limits.
     pub(crate) fn limited_until(&self, installation: InstallationId, now: Timestamp) -> Option<Timestamp> {
+        let standings = self.lock();
+        let standing = standings.get(&Payer::Installation(installation))?;
+        standing.limited(now).max(standing.registrations_until.filter(|until| now < *until))
+    }
+
+    /// How many registrations the minute still allows, and when it allows one more.
+    pub(crate) fn mints_left(&self, installation: InstallationId, now: Timestamp) -> (u32, Timestamp) {
         let mut standings = self.lock();
-        let standing = standings.get_mut(&Payer::Installation(installation))?;
-        standing.limited(now).max(standing.mint_limited(now))
+        let Some(standing) = standings.get_mut(&Payer::Installation(installation)) else {
+            return (u32::try_from(MINTS_PER_WINDOW).unwrap_or(u32::MAX), backoff::add(now, MINT_WINDOW));
+        };
+        standing.forget_mints(now);
+        let left = MINTS_PER_WINDOW.saturating_sub(standing.mints.len());
+        let first = standing.mints.front().copied().unwrap_or(now);
+        (u32::try_from(left).unwrap_or(u32::MAX), backoff::add(first, MINT_WINDOW))
     }
 
     /// The least that any payer has left of its hour.
@@ -171,10 +183,14 @@ impl Standing {
         self.cooling_until.max(empty).filter(|until| now < *until)
     }
 
-    fn mint_limited(&mut self, now: Timestamp) -> Option<Timestamp> {
+    fn forget_mints(&mut self, now: Timestamp) {
         while self.mints.front().is_some_and(|first| backoff::add(*first, MINT_WINDOW) <= now) {
             self.mints.pop_front();
         }
+    }
+
+    fn mint_limited(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.forget_mints(now);
         let full = (self.mints.len() >= MINTS_PER_WINDOW)
             .then(|| self.mints.front().map(|first| backoff::add(*first, MINT_WINDOW)))
             .flatten();
@@ -324,7 +340,8 @@ mod tests {
             assert_eq!(limits.admit_mint(one, at(n / 10)), Ok(()));
         }
         assert_eq!(limits.admit_mint(one, at(20)), Err(Refusal::Limited(at(60))));
-        assert_eq!(limits.limited_until(one, at(20)), Some(at(60)));
+        assert_eq!(limits.mints_left(one, at(20)), (0, at(60)));
+        assert_eq!(limits.mints_left(two, at(20)), (150, at(80)));
         assert_eq!(limits.admit_mint(two, at(20)), Ok(()));
         assert_eq!(limits.admit_mint(one, at(60)), Ok(()));
     }

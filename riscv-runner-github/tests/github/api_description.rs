@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use riscv_runner_core::{
     entity::EntityKind,
     ids::{JobId, RepoName, RunId},
-    ports::{Forge as _, JobRef, Platform as _, RunRef},
+    ports::{Forge as _, JobRef, Platform as _, RepoRef, RunRef},
 };
 use riscv_runner_github::Endpoint;
 use riscv_runner_sim::doubles::github::{NewJob, Recorded};
@@ -40,6 +40,8 @@ async fn use_everything(t: &Setting) {
     }
     let job_ref = JobRef { installation, app, repo: repo.clone(), job: JobId::new(job).unwrap() };
     t.forge.job(&job_ref).await.unwrap();
+    let repo_ref = RepoRef { installation, app, repo: repo.clone() };
+    t.forge.active_runs(&repo_ref).await.unwrap();
     let run_ref = RunRef { installation, app, repo, run: RunId::new(run).unwrap() };
     t.forge.run_jobs(&run_ref).await.unwrap();
     t.forge.run_conclusion(&run_ref).await.unwrap();

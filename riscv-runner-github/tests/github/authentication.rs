@@ -71,7 +71,8 @@ async fn a_gone_installation_is_told_and_left_alone_longer_each_time() {
         let health = t.forge.health(t.org.installation);
         let retry_at = t.clock.now() + i64::from(wait).seconds();
         assert_eq!(health.auth_retry_at, Some(retry_at));
-        assert!(health.auth_failing_since.is_some());
+        assert!(health.gone_since.is_some());
+        assert_eq!(health.gone_since, health.auth_failing_since);
         t.clock.advance(Duration::from_secs(wait as u64 - 1));
         t.mint(&t.org, "rise-riscv-runner-a").await.unwrap_err();
         t.clock.advance(Duration::from_secs(1));
@@ -93,6 +94,7 @@ async fn a_suspended_installation_is_an_authentication_failure_that_heals() {
     assert_eq!(t.failures()[0].event(), "auth_attempt.other_error");
     let since = t.forge.health(t.org.installation).auth_failing_since.unwrap();
     assert_eq!(since, t.clock.now());
+    assert_eq!(t.forge.health(t.org.installation).gone_since, None, "suspended is not gone");
     t.double.set_suspended(t.org.installation.get(), false);
     t.clock.advance(Duration::from_secs(30));
     t.mint(&t.org, "rise-riscv-runner-a").await.unwrap();

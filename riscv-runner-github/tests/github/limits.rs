@@ -91,7 +91,8 @@ async fn a_minute_has_150_registrations_per_installation() {
     let error = t.mint(&t.person, "rise-riscv-runner-x").await.unwrap_err();
     let MintError::RateLimited { until } = error else { panic!("{error:?}") };
     assert_eq!(until, t.clock.now() + 1.minute());
-    assert_eq!(t.forge.health(t.person.installation).rate_limited_until, Some(until));
+    let health = t.forge.health(t.person.installation);
+    assert_eq!((health.mints_left, health.rate_limited_until), (Some((0, until)), None));
     assert_eq!(t.double.count(REPO_JIT), 150);
     t.mint(&t.org, "rise-riscv-runner-x").await.unwrap();
     t.clock.advance(Duration::from_secs(60));

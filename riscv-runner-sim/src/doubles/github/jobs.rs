@@ -63,6 +63,28 @@ pub(super) fn run(shared: &Shared, repo: &str, id: i64) -> Reply {
     }
 }
 
+/// `GET …/actions/runs`.
+pub(super) fn runs(shared: &Shared, repo: &str, question: &Question) -> Reply {
+    let world = locked(&shared.world);
+    if world.repo(repo).is_none() {
+        return Reply::not_found();
+    }
+    let status = question.query("status");
+    let fits = |run: &Run| {
+        let wanted = |status: &str| run.status == status || run.conclusion.as_deref() == Some(status);
+        run.repo.eq_ignore_ascii_case(repo) && status.is_none_or(wanted)
+    };
+    // Newest first, as GitHub lists them.
+    let runs: Vec<_> = world.runs.iter().rev().filter(|(_, run)| fits(run)).collect();
+    let all: Vec<_> = (0..runs.len()).collect();
+    let page = paging::by_number(shared, question, &all);
+    let listed: Vec<_> = page.items.iter().map(|n| run_json(*runs[*n].0, runs[*n].1)).collect();
+    runners::linked(
+        Reply::json(200, json!({ "total_count": runs.len(), "workflow_runs": listed })),
+        page.link,
+    )
+}
+
 fn has_run(world: &World, repo: &str, id: i64) -> bool {
     world.runs.get(&id).is_some_and(|run| run.repo.eq_ignore_ascii_case(repo))
 }

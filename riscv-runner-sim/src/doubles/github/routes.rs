@@ -42,6 +42,7 @@ pub(super) enum Operation {
     Job(String, i64),
     RunJobs(String, i64),
     Run(String, i64),
+    Runs(String),
     Deliveries,
     Attempt(i64),
 }
@@ -75,6 +76,7 @@ impl Operation {
                 Some(Self::RunJobs(format!("{o}/{r}"), id(i)?))
             }
             ("GET", ["repos", o, r, "actions", "runs", i]) => Some(Self::Run(format!("{o}/{r}"), id(i)?)),
+            ("GET", ["repos", o, r, "actions", "runs"]) => Some(Self::Runs(format!("{o}/{r}"))),
             _ => None,
         }
     }
@@ -99,6 +101,7 @@ impl Operation {
             Self::Job(..) => "GET /repos/{owner}/{repo}/actions/jobs/{job_id}",
             Self::RunJobs(..) => "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs",
             Self::Run(..) => "GET /repos/{owner}/{repo}/actions/runs/{run_id}",
+            Self::Runs(_) => "GET /repos/{owner}/{repo}/actions/runs",
             Self::Deliveries => "GET /app/hook/deliveries",
             Self::Attempt(_) => "POST /app/hook/deliveries/{delivery_id}/attempts",
         }
@@ -116,7 +119,7 @@ impl Operation {
             }
             Self::Groups(login) | Self::CreateGroup(login) => login,
             Self::Jit(scope) | Self::Runners(scope) | Self::DeleteRunner(scope, _) => scope.name(),
-            Self::Job(repo, _) | Self::RunJobs(repo, _) | Self::Run(repo, _) => repo,
+            Self::Job(repo, _) | Self::RunJobs(repo, _) | Self::Run(repo, _) | Self::Runs(repo) => repo,
         };
         name.split('/').next().map(str::to_lowercase)
     }
@@ -157,6 +160,7 @@ pub(super) fn answer(
         Operation::Job(repo, id) => jobs::job(shared, repo, *id),
         Operation::RunJobs(repo, id) => jobs::run_jobs(shared, repo, *id, question),
         Operation::Run(repo, id) => jobs::run(shared, repo, *id),
+        Operation::Runs(repo) => jobs::runs(shared, repo, question),
         Operation::App
         | Operation::Installation(_)
         | Operation::AccessToken(_)
@@ -179,6 +183,7 @@ fn of_app(shared: &std::sync::Arc<Shared>, app: i64, operation: &Operation, ques
         | Operation::DeleteRunner(..)
         | Operation::Job(..)
         | Operation::RunJobs(..)
-        | Operation::Run(..) => Reply::not_found(),
+        | Operation::Run(..)
+        | Operation::Runs(_) => Reply::not_found(),
     }
 }
