@@ -200,6 +200,17 @@ impl NamePrefix {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a name is one that we give. The prefix of another environment may begin with ours
+    /// (`runner-` and `runner-staging-`), so what follows must have our form.
+    #[must_use]
+    pub fn owns(&self, name: &str) -> bool {
+        let ours = |suffix: &str| {
+            suffix.len() == NAME_SUFFIX_CHARS
+                && suffix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        name.strip_prefix(self.as_str()).is_some_and(ours)
+    }
 }
 
 impl TryFrom<String> for NamePrefix {

@@ -122,6 +122,27 @@ fn unknown_pods_of_ours_are_adopted_or_ended() {
 }
 
 #[test]
+fn what_another_environment_has_in_the_same_place_is_left_alone() {
+    let theirs = "rr-staging-abcdefghi";
+    let world = World::new("a:1").listing("1", "x").edit(|w| {
+        let name: riscv_runner_core::ids::WorkerName = theirs.parse().unwrap();
+        w.snapshot.secrets = Observed::Present([(name, at(9999))].into());
+    });
+    world.reconciles("");
+    assert!(!world.policy.name_prefix.owns(theirs));
+    assert!(world.policy.name_prefix.owns("rr-abcdefghi"));
+}
+
+#[test]
+fn a_pod_that_no_kubelet_has_is_deleted_and_not_killed() {
+    let pending = PodPhase::Pending { reason: Some("Unschedulable".into()) };
+    World::new("a:1")
+        .worker("w", "1", "a", 600)
+        .pod("w", None, pending, 600)
+        .reconciles("end w pod_stuck_pending force_delete");
+}
+
+#[test]
 fn registrations_without_a_live_worker_are_deleted_after_a_grace() {
     let world = World::new("a:1").listing("1", "x");
     let seen = |ago| Sightings { first_seen: Some(at(ago)), ..Sightings::default() };

@@ -108,9 +108,9 @@ impl Engine {
                 }
                 Ok(())
             }
-            Action::KillPod { worker, uid, registration } => {
+            Action::KillPod { worker, pod, registration } => {
                 if self.may_end(proof, &worker, registration.as_ref()).await? {
-                    parts.cluster.kill(proof, &worker, &uid).await?;
+                    self.end_pod(proof, &worker, &pod).await?;
                     parts.observer.observe(EngineEvent::Recovered { kind: "left_over_pod" });
                 }
                 Ok(())
@@ -172,18 +172,19 @@ impl Engine {
         if let Some(image) = &end.refused_image {
             self.refuse(proof, image).await?;
         }
-        match &end.pod {
-            PodEnd::Kill { uid } => self.parts.cluster.kill(proof, &end.worker, uid).await?,
-            PodEnd::ForceDelete { uid } => {
-                self.parts.cluster.delete(proof, &end.worker, uid, Grace::Zero).await?;
-            }
-            PodEnd::Nothing => {
-                // Nothing runs any more, so this is tidiness: what is left is found by the clean-up.
-                self.may_end(proof, &end.worker, end.registration.as_ref()).await?;
-                self.parts.cluster.delete_secret(proof, &end.worker).await?;
-            }
+        if !end.is_destructive() {
+            // Nothing runs any more, so this is tidiness: what is left is found by the clean-up.
+            self.may_end(proof, &end.worker, end.registration.as_ref()).await?;
         }
-        Ok(())
+        self.end_pod(proof, &end.worker, &end.pod).await
+    }
+
+    async fn end_pod(&self, proof: &LeaderProof, worker: &WorkerName, pod: &PodEnd) -> PortResult<()> {
+        match pod {
+            PodEnd::Kill { uid } => self.parts.cluster.kill(proof, worker, uid).await,
+            PodEnd::ForceDelete { uid } => self.parts.cluster.delete(proof, worker, uid, Grace::Zero).await,
+            PodEnd::Nothing => self.parts.cluster.delete_secret(proof, worker).await,
+        }
     }
 
     async fn refuse(&self, proof: &LeaderProof, image: &ImageRef) -> PortResult<()> {

@@ -102,6 +102,6 @@ impl Engine {
 /// Names of ours on registrations and secrets.
 fn names(snapshot: &Snapshot, policy: &Policy) -> BTreeSet<WorkerName> {
     let listed = snapshot.runners.values().filter_map(Observed::present).flat_map(|listing| listing.keys());
-    let ours = listed.filter(|name| name.as_str().starts_with(policy.name_prefix.as_str()));
+    let ours = listed.filter(|name| policy.name_prefix.owns(name.as_str()));
     ours.filter_map(|name| WorkerName::new(name.as_str()).ok()).collect()
 }

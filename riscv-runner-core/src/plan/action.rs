@@ -8,7 +8,7 @@ use crate::{
     failure::FailureReason,
     ids::{ImageRef, JobId, NodeName, PodUid, PoolName, RunnerId, WorkerName},
     labels::LabelSet,
-    pod::PodIdentity,
+    pod::{Pod, PodIdentity},
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
     worker::WorkerStatus,
@@ -79,8 +79,8 @@ pub enum Action {
     KillPod {
         /// The pod.
         worker: WorkerName,
-        /// Which one.
-        uid: PodUid,
+        /// How it is ended.
+        pod: PodEnd,
         /// Its registration, if one is known; a refusal to delete it stops the step.
         registration: Option<Registration>,
     },
@@ -166,6 +166,15 @@ pub enum PodEnd {
         /// Which one.
         uid: PodUid,
     },
+}
+
+impl PodEnd {
+    /// How a live pod is ended: only a kubelet can end it gently, and only a bound pod has one.
+    #[must_use]
+    pub fn of(pod: &Pod) -> Self {
+        let uid = pod.uid.clone();
+        if pod.node.is_some() { Self::Kill { uid } } else { Self::ForceDelete { uid } }
+    }
 }
 
 /// A worker to be ended.

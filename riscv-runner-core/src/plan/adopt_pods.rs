@@ -1,6 +1,6 @@
 //! Adoption: pods of ours that no live row stands for.
 
-use super::{Action, Because, Draft, action::Registration};
+use super::{Action, Because, Draft, PodEnd, action::Registration};
 use crate::{backoff::age, pod::Pod, worker::Worker};
 
 /// Adopts live pods that have no row, and ends live pods whose worker has ended.
@@ -8,7 +8,8 @@ pub fn adopt_pods(draft: &mut Draft<'_>) {
     let snapshot = draft.snapshot;
     let Some(pods) = snapshot.pods.present() else { return };
     for (name, pod) in pods.iter().filter(|(_, pod)| pod.holds_slot() && !pod.deleting && !pod.killed) {
-        if snapshot.workers.contains_key(name) {
+        // Another environment may share the namespace.
+        if snapshot.workers.contains_key(name) || !draft.policy.name_prefix.owns(name.as_str()) {
             continue;
         }
         match snapshot.ended.get(name) {
@@ -29,7 +30,7 @@ fn end_left_over(draft: &mut Draft<'_>, worker: &Worker, pod: &Pod) {
     let listed = draft.snapshot.runner(worker).present().map(|runner| runner.id);
     let registration =
         listed.or(worker.runner).map(|runner| Registration { scope: worker.scope.clone(), runner });
-    let action = Action::KillPod { worker: pod.name.clone(), uid: pod.uid.clone(), registration };
+    let action = Action::KillPod { worker: pod.name.clone(), pod: PodEnd::of(pod), registration };
     draft.decide(action, Because::WorkerEnded);
 }
 
@@ -47,7 +48,7 @@ fn adopt(draft: &mut Draft<'_>, pod: &Pod) {
             node: pod.node.clone(),
             created_at: pod.created_at,
         },
-        None => Action::KillPod { worker: pod.name.clone(), uid: pod.uid.clone(), registration: None },
+        None => Action::KillPod { worker: pod.name.clone(), pod: PodEnd::of(pod), registration: None },
     };
     draft.decide(action, Because::NoRow);
 }

@@ -17,7 +17,7 @@ pub fn clean_registrations(draft: &mut Draft<'_>) {
 
 fn clean(draft: &mut Draft<'_>, scope: &ScopeRef, runner: &Runner) {
     let snapshot = draft.snapshot;
-    if runner.busy || !runner.name.as_str().starts_with(draft.policy.name_prefix.as_str()) {
+    if runner.busy || !draft.policy.name_prefix.owns(runner.name.as_str()) {
         return;
     }
     let Ok(name) = WorkerName::new(runner.name.as_str()) else { return };

@@ -9,6 +9,9 @@ pub fn expire_pods(draft: &mut Draft<'_>) {
     let Some(pods) = snapshot.pods.present() else { return };
     for (name, pod) in pods.iter().filter(|(_, pod)| !pod.deleting) {
         let Some(ended_at) = pod.phase.ended_at() else { continue };
+        if !draft.policy.name_prefix.owns(name.as_str()) {
+            continue;
+        }
         let live = snapshot.workers.get(name).is_some_and(|worker| !worker.status.is_terminal());
         if live || age(snapshot.now, ended_at) < draft.policy.timeouts.pod_grace {
             continue;

@@ -16,10 +16,9 @@ pub fn heal_workers(draft: &mut Draft<'_>) {
         }
         let view = view(draft, worker);
         let Some(illness) = health::examine(&view) else { continue };
-        let pod = snapshot.pod(&worker.name).present().map(|pod| pod.uid.clone());
-        let end = match (illness.remedy(), pod) {
-            (Remedy::Kill, Some(uid)) => PodEnd::Kill { uid },
-            (Remedy::ForceDelete, Some(uid)) => PodEnd::ForceDelete { uid },
+        let end = match (illness.remedy(), snapshot.pod(&worker.name).present()) {
+            (Remedy::Kill, Some(pod)) => PodEnd::of(pod),
+            (Remedy::ForceDelete, Some(pod)) => PodEnd::ForceDelete { uid: pod.uid.clone() },
             (Remedy::Kill | Remedy::ForceDelete, None) => PodEnd::Nothing,
         };
         let end = end_worker(draft, worker, illness.reason, end);

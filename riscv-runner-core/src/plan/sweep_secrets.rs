@@ -18,6 +18,8 @@ pub fn sweep_secrets(draft: &mut Draft<'_>) {
                 Because::RunnerStarted
             }
             // A reservation of the other replica may be younger than our look at the rows.
+            // Another environment may share the namespace.
+            None if !draft.policy.name_prefix.owns(name.as_str()) => continue,
             None if age(snapshot.now, *created_at) < draft.policy.timeouts.orphan_grace => continue,
             None => Because::NoLiveWorker,
         };

@@ -55,7 +55,7 @@ pub fn look(
 ) -> Looked {
     let live =
         snapshot.workers.values().filter(|worker| worker.scope.scope() == scope).map(|worker| &worker.name);
-    let ours = listing.keys().filter(|name| name.as_str().starts_with(prefix.as_str()));
+    let ours = listing.keys().filter(|name| prefix.owns(name.as_str()));
     let listed: BTreeSet<WorkerName> = ours.filter_map(|name| WorkerName::new(name.as_str()).ok()).collect();
     let left_overs = listed.iter().any(|name| !snapshot.workers.contains_key(name));
     let names: BTreeSet<&WorkerName> = live.chain(&listed).collect();

@@ -56,7 +56,7 @@ pub fn key(scope_text: &str, label_text: &str) -> PoolKey {
 }
 
 pub fn worker_name(text: &str) -> WorkerName {
-    WorkerName::new(format!("rr-{text}")).unwrap()
+    WorkerName::new(format!("rr-{text:z<9}")).unwrap()
 }
 
 pub fn note() -> Note {
@@ -321,7 +321,7 @@ fn compare(lines: &[String], expected: &str) {
 }
 
 fn line(action: &Action) -> String {
-    let name = action.worker().as_str().trim_start_matches("rr-").to_owned();
+    let name = action.worker().as_str().trim_start_matches("rr-").trim_end_matches('z').to_owned();
     match action {
         Action::Provision(new) => {
             let job = new.job.map_or_else(|| "warm".to_owned(), |job| job.to_string());
