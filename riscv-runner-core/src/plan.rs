@@ -12,12 +12,14 @@ pub mod capacity;
 pub mod clean_registrations;
 pub mod draft;
 pub mod expire_pods;
+mod flow;
 pub mod heads;
 pub mod heal_workers;
 pub mod hold;
 pub mod match_demand;
 pub mod mint_failure;
 pub mod names;
+mod side_by_side;
 pub mod sweep_orphans;
 pub mod sweep_secrets;
 pub mod sync_pods;
@@ -72,7 +74,12 @@ pub enum Finding {
 
 /// The fast path: match demand with supply. Reads demand, workers, pods, nodes and what holds beside
 /// them; knows nothing of registrations.
+///
+/// Where no job that was read waits and no idle runners are kept, nothing is counted at all.
 pub fn schedule(snapshot: &Snapshot, policy: &Policy) -> Plan {
+    if snapshot.warm.is_empty() && snapshot.demand.values().all(|demand| demand.waiting.is_empty()) {
+        return Plan::default();
+    }
     let mut draft = Draft::new(snapshot, policy);
     match_demand::match_demand(&mut draft);
     draft.finish()

@@ -4,20 +4,25 @@
 //! lease has; observing takes none. Ports decide nothing and do not retry.
 
 mod cluster;
+mod delivery_log;
 mod error;
 mod forge;
+mod lease;
 mod platform;
+mod reports;
 mod store;
 
 pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodRequest, SecretObject};
+pub use delivery_log::DeliveryStore;
 pub use error::{PortError, PortErrorKind, PortResult};
 pub use forge::{
     Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, MintError, MintRequest,
     Minted, RepoRef, ReportedState, RunRef,
 };
+pub use lease::{LeaderProof, LeaseStore};
 pub use platform::{EngineEvent, LoopName, Observer, Platform, ProvisionStep, Silent};
+pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};
 pub use store::{
-    Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page,
-    PagedJobs, PagedWorkers, ReportStore, ReportWindow, Reservation, Reserved, SchedulingStore, Standing,
-    Store, UsageRow, WorkerChange, WorkerRow,
+    Cas, DoubtfulJob, HeadRequest, KnownRepo, Reservation, Reserved, SchedulingStore, Standing, Store,
+    WorkerChange,
 };

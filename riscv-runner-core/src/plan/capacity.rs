@@ -1,28 +1,24 @@
 //! Free slots: what the boards offer, less what is taken, for pools that may share boards.
 //!
-//! Nodes that the same pools select form a class. Pods that are not bound yet could land on any class
-//! of their pool, so a slot is free for a pool if the waiting pods can be arranged to leave one: a
-//! small flow problem, solved exactly by augmenting paths.
+//! Pods that are not bound yet could land on any board of their pool; [`super::flow`] finds out whether
+//! they leave one free.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+pub use super::flow::Slot;
+use super::{
+    flow::{Flow, PoolIx},
+    side_by_side::side_by_side,
+};
 use crate::{
-    ids::{NodeName, PoolName},
+    ids::{NodeName, PoolName, WorkerName},
+    pod::{Node, Pod},
     policy::Policy,
     quarantine::Admission,
     snapshot::Snapshot,
 };
-
-type PoolIx = usize;
-
-#[derive(Debug, Clone, Default)]
-struct Class {
-    free: u32,
-    /// Slots of unbound pods that are counted here, by pool.
-    placed: BTreeMap<PoolIx, u32>,
-}
 
 /// What one pool has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +35,7 @@ pub struct PoolSlots {
 #[derive(Debug, Clone)]
 pub struct Capacity {
     pools: Vec<PoolName>,
-    classes: BTreeMap<BTreeSet<PoolIx>, Class>,
+    flow: Flow,
     slots: Vec<PoolSlots>,
     avoid: Vec<NodeName>,
 }
@@ -53,85 +49,89 @@ impl Capacity {
         let pools: Vec<_> = policy.pools.keys().cloned().collect();
         let mut capacity = Self {
             slots: vec![PoolSlots::default(); pools.len()],
+            flow: Flow::new(pools.len()),
             pools,
-            classes: BTreeMap::new(),
             avoid: Vec::new(),
         };
-        let mut bound: BTreeMap<&NodeName, u32> = BTreeMap::new();
+        let mut bound: HashMap<&NodeName, u32> = HashMap::with_capacity(nodes.len());
         for node in pods.values().filter(|pod| pod.holds_slot()).filter_map(|pod| pod.node.as_ref()) {
             *bound.entry(node).or_default() += 1;
         }
+        let mut selection = Selection::of(policy);
         for node in nodes.values() {
-            let selected: BTreeSet<PoolIx> = policy
-                .pools
-                .values()
-                .enumerate()
-                .filter(|(_, p)| node.matches(&p.node_selector))
-                .map(|(ix, _)| ix)
-                .collect();
-            if selected.is_empty() {
-                continue;
+            if let Some(class) = selection.class_of(node, &mut capacity.flow) {
+                let taken = bound.get(&node.name).copied().unwrap_or(0);
+                capacity.add_node(snapshot, node, class, taken);
             }
-            let taken = bound.get(&node.name).copied().unwrap_or(0);
-            let admission =
-                snapshot.quarantines.get(&node.name).map_or(Admission::Open, |q| q.admission(snapshot.now));
-            let drained = snapshot.controls.drained_nodes.contains_key(&node.name);
-            if let Admission::Closed(until) = admission {
-                capacity.set_aside(&selected, until);
-            }
-            let offered = match admission {
-                _ if drained || !node.accepts_pods() => 0,
-                Admission::Closed(_) => 0,
-                Admission::Canary => node.slots.min(1),
-                Admission::Open => node.slots,
-            };
-            // Kubernetes keeps pods off nodes that it knows to be unfit; what only we know, it must be told.
-            if node.accepts_pods() && (drained || taken >= offered && offered < node.slots) {
-                capacity.avoid.push(node.name.clone());
-            }
-            capacity.add_board(selected, offered, taken);
         }
-        capacity.take_unbound(snapshot);
+        capacity.take_unbound(snapshot, pods);
         Some(capacity)
     }
 
-    fn set_aside(&mut self, selected: &BTreeSet<PoolIx>, until: Timestamp) {
-        for ix in selected {
+    fn add_node(&mut self, snapshot: &Snapshot, node: &Node, class: usize, taken: u32) {
+        let admission =
+            snapshot.quarantines.get(&node.name).map_or(Admission::Open, |q| q.admission(snapshot.now));
+        let drained = snapshot.controls.drained_nodes.contains_key(&node.name);
+        if let Admission::Closed(until) = admission {
+            self.set_aside(class, until);
+        }
+        let offered = match admission {
+            _ if drained || !node.accepts_pods() => 0,
+            Admission::Closed(_) => 0,
+            Admission::Canary => node.slots.min(1),
+            Admission::Open => node.slots,
+        };
+        // Kubernetes keeps pods off nodes that it knows to be unfit; what only we know, it must be told.
+        if node.accepts_pods() && (drained || taken >= offered && offered < node.slots) {
+            self.avoid.push(node.name.clone());
+        }
+        for ix in &self.flow.class(class).pools {
+            self.slots[*ix].total += offered;
+            self.slots[*ix].active += taken.min(offered);
+        }
+        self.flow.add(class, offered.saturating_sub(taken));
+    }
+
+    fn set_aside(&mut self, class: usize, until: Timestamp) {
+        for ix in &self.flow.class(class).pools {
             let entry = self.slots[*ix].quarantined.get_or_insert((0, until));
             entry.0 += 1;
             entry.1 = entry.1.min(until);
         }
     }
 
-    fn add_board(&mut self, selected: BTreeSet<PoolIx>, offered: u32, taken: u32) {
-        for ix in &selected {
-            self.slots[*ix].total += offered;
-            self.slots[*ix].active += taken.min(offered);
-        }
-        self.classes.entry(selected).or_default().free += offered.saturating_sub(taken);
-    }
-
-    fn take_unbound(&mut self, snapshot: &Snapshot) {
-        let pods = snapshot.pods.present();
-        let unbound = pods.into_iter().flatten().filter(|(_, pod)| pod.holds_slot() && pod.node.is_none());
+    fn take_unbound(&mut self, snapshot: &Snapshot, pods: &BTreeMap<WorkerName, Pod>) {
+        let unbound = pods.iter().filter(|(_, pod)| pod.holds_slot() && pod.node.is_none());
         let pool_of = |name| snapshot.workers.get(name).map(|worker| &worker.pool);
         let waiting = unbound.filter_map(|(name, pod)| pod.pool.as_ref().or_else(|| pool_of(name)));
-        let reserved = snapshot
-            .workers
-            .values()
-            .filter(|worker| !worker.status.is_terminal() && snapshot.pod(&worker.name).is_absent())
-            .map(|worker| &worker.pool);
+        let reserved = side_by_side(&snapshot.workers, pods)
+            .filter(|(worker, pod)| pod.is_none() && !worker.status.is_terminal())
+            .map(|(worker, _)| &worker.pool);
         for pool in waiting.chain(reserved) {
-            if let Ok(ix) = self.pools.binary_search(pool) {
-                // Without a free slot the pod waits in the cluster; it takes nothing that is not there.
-                let _ = self.place(ix);
-            }
+            // Without a free slot the pod waits in the cluster; it takes nothing that is not there.
+            let _ = self.take_up_to(pool, 1);
         }
     }
 
-    /// Takes a slot of the pool; whether there was one.
-    pub fn take(&mut self, pool: &PoolName) -> bool {
-        self.pools.binary_search(pool).is_ok_and(|ix| self.place(ix))
+    /// Looks for a free slot of the pool.
+    pub fn find(&mut self, pool: &PoolName) -> Option<Slot> {
+        self.pools.binary_search(pool).ok().and_then(|ix| self.flow.find(ix))
+    }
+
+    /// Takes a slot of the pool that [`Self::find`] found.
+    pub fn take(&mut self, pool: &PoolName, slot: &Slot) {
+        self.flow.take(slot);
+        if let Ok(ix) = self.pools.binary_search(pool) {
+            self.slots[ix].active += 1;
+        }
+    }
+
+    /// Takes as many slots of the pool as there are, up to `wanted`; how many were taken.
+    pub fn take_up_to(&mut self, pool: &PoolName, wanted: u32) -> u32 {
+        let Ok(ix) = self.pools.binary_search(pool) else { return 0 };
+        let taken = self.flow.take_up_to(ix, wanted);
+        self.slots[ix].active += taken;
+        taken
     }
 
     /// What the pool has; `None` for a pool that the configuration does not have.
@@ -143,14 +143,7 @@ impl Capacity {
     /// The free slots of every pool, each as if it alone took them.
     #[must_use]
     pub fn free(&self) -> BTreeMap<PoolName, u32> {
-        let free = |ix: PoolIx| {
-            let mut trial = self.clone();
-            let mut n = 0;
-            while trial.place(ix) {
-                n += 1;
-            }
-            n
-        };
+        let free = |ix: PoolIx| self.flow.clone().take_up_to(ix, u32::MAX);
         self.pools.iter().enumerate().map(|(ix, pool)| (pool.clone(), free(ix))).collect()
     }
 
@@ -159,54 +152,32 @@ impl Capacity {
     pub fn avoid(&self) -> &[NodeName] {
         &self.avoid
     }
+}
 
-    /// Finds the shortest path from the pool to a class with a free slot, along which pods that are
-    /// not bound yet are counted elsewhere.
-    fn place(&mut self, pool: PoolIx) -> bool {
-        let classes: Vec<BTreeSet<PoolIx>> = self.classes.keys().cloned().collect();
-        let mut came_from: Vec<Option<(PoolIx, Option<usize>)>> = vec![None; classes.len()];
-        let mut queue = VecDeque::from([(pool, None)]);
-        let mut seen = BTreeSet::from([pool]);
-        let mut end = None;
-        'search: while let Some((at, via)) = queue.pop_front() {
-            for (n, class) in classes.iter().enumerate() {
-                if !class.contains(&at) || came_from[n].is_some() {
-                    continue;
-                }
-                came_from[n] = Some((at, via));
-                let state = &self.classes[class];
-                if state.free > 0 {
-                    end = Some(n);
-                    break 'search;
-                }
-                for (other, count) in &state.placed {
-                    if *count > 0 && seen.insert(*other) {
-                        queue.push_back((*other, Some(n)));
-                    }
-                }
-            }
-        }
-        let Some(end) = end else { return false };
-        if let Some(state) = self.classes.get_mut(&classes[end]) {
-            state.free -= 1;
-        }
-        let mut step = Some(end);
-        while let Some(n) = step {
-            let Some((mover, via)) = came_from[n] else { break };
-            self.shift(&classes[n], mover, true);
-            if let Some(old) = via {
-                self.shift(&classes[old], mover, false);
-            }
-            step = via;
-        }
-        self.slots[pool].active += 1;
-        true
+/// Which pools select a node. Only the labels that some pool selects by are looked at, and nodes that
+/// agree in them are asked about once.
+struct Selection<'a> {
+    policy: &'a Policy,
+    selected_by: Vec<&'a str>,
+    /// The class of the nodes with these values of those labels; `None` if no pool selects them.
+    known: HashMap<Vec<Option<&'a str>>, Option<usize>>,
+}
+
+impl<'a> Selection<'a> {
+    fn of(policy: &'a Policy) -> Self {
+        let labels: BTreeSet<&str> =
+            policy.pools.values().flat_map(|pool| pool.node_selector.keys()).map(String::as_str).collect();
+        Self { policy, selected_by: labels.into_iter().collect(), known: HashMap::new() }
     }
 
-    fn shift(&mut self, class: &BTreeSet<PoolIx>, pool: PoolIx, add: bool) {
-        if let Some(state) = self.classes.get_mut(class) {
-            let count = state.placed.entry(pool).or_default();
-            *count = if add { *count + 1 } else { count.saturating_sub(1) };
-        }
+    fn class_of(&mut self, node: &'a Node, flow: &mut Flow) -> Option<usize> {
+        let values: Vec<_> =
+            self.selected_by.iter().map(|label| node.labels.get(*label).map(String::as_str)).collect();
+        *self.known.entry(values).or_insert_with(|| {
+            let pools = self.policy.pools.values().enumerate();
+            let pools: Vec<PoolIx> =
+                pools.filter(|(_, pool)| node.matches(&pool.node_selector)).map(|(ix, _)| ix).collect();
+            (!pools.is_empty()).then(|| flow.class_of(pools))
+        })
     }
 }

@@ -1,16 +1,19 @@
 //! The working copy of one planning: facts, wishes, and the ledger of what is planned already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Action, Because, Finding, Holds, Plan, Step,
     capacity::Capacity,
     names::{Chance, worker_name},
+    side_by_side::side_by_side,
 };
 use crate::{
     ids::{EntityId, InstallationId, PoolName, WorkerName},
+    labels::LabelSet,
     policy::{Cap, Policy},
-    scope::PoolKey,
+    runner::Sightings,
+    scope::{PoolKey, Scope},
     snapshot::Snapshot,
     worker::Worker,
 };
@@ -38,9 +41,10 @@ pub struct Draft<'a> {
     steps: Vec<Step>,
     findings: BTreeSet<Finding>,
     chance: Chance,
-    supply: BTreeMap<PoolKey, Supply>,
-    entity_live: BTreeMap<EntityId, u32>,
-    pool_live: BTreeMap<PoolName, u32>,
+    // These are only ever asked for single entries, so their order never shows.
+    supply: HashMap<(Scope, &'a LabelSet), Supply>,
+    entity_live: HashMap<EntityId, u32>,
+    pool_live: HashMap<&'a PoolName, u32>,
     planned: BTreeMap<InstallationId, u32>,
     names: BTreeSet<WorkerName>,
 }
@@ -57,25 +61,27 @@ impl<'a> Draft<'a> {
             steps: Vec::new(),
             findings: BTreeSet::new(),
             chance: Chance::new(snapshot.seed),
-            supply: BTreeMap::new(),
-            entity_live: BTreeMap::new(),
-            pool_live: BTreeMap::new(),
+            supply: HashMap::new(),
+            entity_live: HashMap::new(),
+            pool_live: HashMap::new(),
             planned: BTreeMap::new(),
             names: BTreeSet::new(),
         };
-        for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
-            draft.count(worker);
+        for (worker, seen) in side_by_side(&snapshot.workers, &snapshot.sightings) {
+            draft.count(worker, seen);
         }
         draft
     }
 
-    fn count(&mut self, worker: &Worker) {
+    fn count(&mut self, worker: &'a Worker, seen: Option<&Sightings>) {
+        if worker.status.is_terminal() {
+            return;
+        }
         *self.entity_live.entry(worker.scope.entity).or_default() += 1;
-        *self.pool_live.entry(worker.pool.clone()).or_default() += 1;
+        *self.pool_live.entry(&worker.pool).or_default() += 1;
         if worker.is_supply() {
-            let was_busy = self.snapshot.sightings.get(&worker.name).is_some_and(|seen| seen.was_busy);
-            let has_job = was_busy || worker.runs_known_job();
-            let supply = self.supply.entry(worker.key()).or_default();
+            let has_job = worker.runs_known_job() || seen.is_some_and(|seen| seen.was_busy);
+            let supply = self.supply.entry((worker.scope.scope(), &worker.labels)).or_default();
             supply.workers += 1;
             supply.taken += u32::from(has_job);
         }
@@ -90,7 +96,7 @@ impl<'a> Draft<'a> {
     /// What can serve the key's demand, this plan included.
     #[must_use]
     pub fn supply(&self, key: &PoolKey) -> Supply {
-        self.supply.get(key).copied().unwrap_or_default()
+        self.supply.get(&(key.scope, &key.labels)).copied().unwrap_or_default()
     }
 
     /// The account's live workers, this plan included.
@@ -133,17 +139,18 @@ impl<'a> Draft<'a> {
     }
 
     /// Debits one more worker.
-    pub(super) fn debit(&mut self, key: &PoolKey, pool: &PoolName, installation: InstallationId) {
+    pub(super) fn debit(&mut self, key: &'a PoolKey, pool: &'a PoolName, installation: InstallationId) {
         *self.planned.entry(installation).or_default() += 1;
-        self.supply.entry(key.clone()).or_default().workers += 1;
+        self.supply.entry((key.scope, &key.labels)).or_default().workers += 1;
         *self.entity_live.entry(key.scope.entity()).or_default() += 1;
-        *self.pool_live.entry(pool.clone()).or_default() += 1;
+        *self.pool_live.entry(pool).or_default() += 1;
     }
 
     /// Debits a worker that this plan ends: it is no supply any more. Nothing is credited to caps or
     /// capacity before its end is seen.
-    pub(super) fn debit_supply(&mut self, worker: &Worker) {
-        if let Some(supply) = self.supply.get_mut(&worker.key()).filter(|_| worker.is_supply()) {
+    pub(super) fn debit_supply(&mut self, worker: &'a Worker) {
+        let key = (worker.scope.scope(), &worker.labels);
+        if let Some(supply) = self.supply.get_mut(&key).filter(|_| worker.is_supply()) {
             supply.workers = supply.workers.saturating_sub(1);
         }
     }

@@ -4,63 +4,30 @@
 //! write that takes a [`LeaderProof`] is refused ([`super::PortErrorKind::NotLeader`]) once a later
 //! epoch exists.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::PortResult;
+use super::{DeliveryStore, LeaderProof, LeaseStore, PortResult, ReportStore};
 use crate::{
     backoff::Backoff,
     controls::Controls,
-    delivery::{DeliveryRecord, JobWrite, Recorded},
+    delivery::JobWrite,
     entity::Entity,
     failure::{FailureInfo, FailureReason},
     ids::{
-        DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, ReplicaName,
-        RepoId, RepoName, RunnerId, WorkerName,
+        ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, ReplicaName, RepoId, RepoName, RunnerId,
+        WorkerName,
     },
-    job::{Job, JobEvent, JobFacts, JobPhase, Placement},
+    job::{Job, JobEvent, JobFacts, Placement},
     labels::LabelSet,
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, PendingJob},
     worker::{Worker, WorkerStatus},
 };
-
-/// Proof that its holder leads. Only a [`LeaseStore`] makes one; every mutating call demands it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaderProof {
-    epoch: Epoch,
-    until: Timestamp,
-}
-
-impl LeaderProof {
-    /// For lease stores alone: the lease of `epoch` was given or renewed until then.
-    #[must_use]
-    pub const fn issued_by_lease_store(epoch: Epoch, until: Timestamp) -> Self {
-        Self { epoch, until }
-    }
-
-    /// The term that it is for; writes of an earlier term are refused.
-    #[must_use]
-    pub const fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// When the lease ends unless it is renewed; nothing outside may be changed after that.
-    #[must_use]
-    pub const fn until(&self) -> Timestamp {
-        self.until
-    }
-
-    /// Whether it still holds at `now`.
-    #[must_use]
-    pub fn holds(&self, now: Timestamp) -> bool {
-        now < self.until
-    }
-}
 
 /// Waiting jobs to be read: of one key, after the first `skip`, at most `limit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,29 +197,6 @@ pub struct KnownRepo {
     pub private: bool,
 }
 
-/// Writing deliveries.
-#[async_trait]
-pub trait DeliveryStore: Send + Sync {
-    /// Records a batch: each job's change and its row of the log in one transaction, shared by the
-    /// batch. The results are in the order of the batch; one that cannot be written fails alone.
-    ///
-    /// # Errors
-    /// When nothing of the batch was committed for certain, or nothing is known about it.
-    async fn record_deliveries(&self, batch: &[DeliveryRecord]) -> PortResult<Vec<PortResult<Recorded>>>;
-
-    /// Which of these GUIDs are in the log.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn known_deliveries(&self, guids: &[DeliveryGuid]) -> PortResult<Vec<DeliveryGuid>>;
-
-    /// When the newest delivery of a webhook was recorded.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn last_delivery_at(&self) -> PortResult<Option<Timestamp>>;
-}
-
 /// Reading what a cycle needs, and writing what it decided.
 #[async_trait]
 pub trait SchedulingStore: Send + Sync {
@@ -409,131 +353,6 @@ pub trait SchedulingStore: Send + Sync {
         node: &NodeName,
         quarantine: Option<&Quarantine>,
     ) -> PortResult<()>;
-}
-
-/// The lease of leadership.
-#[async_trait]
-pub trait LeaseStore: Send + Sync {
-    /// Takes the lease if nobody holds it or the holder's time is over, in a new epoch; renews it, in
-    /// the same epoch, if `holder` has it. `None` while somebody else has it. Whether a lease is over
-    /// is judged by the store's own clock; `now` is the caller's, read before asking, and dates the proof.
-    ///
-    /// # Errors
-    /// When the store cannot be asked: the caller then leads only until its proof runs out.
-    async fn acquire_lease(
-        &self,
-        holder: &ReplicaName,
-        ttl: Duration,
-        now: Timestamp,
-    ) -> PortResult<Option<LeaderProof>>;
-
-    /// Gives the lease back, so that another replica need not wait for its end.
-    ///
-    /// # Errors
-    /// When the store cannot be asked.
-    async fn release_lease(&self, proof: &LeaderProof) -> PortResult<()>;
-
-    /// Who leads, in which epoch, and until when.
-    ///
-    /// # Errors
-    /// When the store cannot be asked.
-    async fn leader(&self) -> PortResult<Option<(ReplicaName, Epoch, Timestamp)>>;
-}
-
-/// Which rows a page shows, newest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReportWindow {
-    /// Created at or after.
-    pub start: Timestamp,
-    /// Created before.
-    pub end: Timestamp,
-}
-
-/// Which page, from 0, of how many rows each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// From 0.
-    pub page: u32,
-    /// 1..=1000.
-    pub per_page: u32,
-}
-
-/// A page of jobs and how many there are in all.
-pub type PagedJobs = (Vec<JobRow>, u64);
-/// A page of workers and how many there are in all.
-pub type PagedWorkers = (Vec<WorkerRow>, u64);
-
-/// A job on a page.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JobRow {
-    /// The job.
-    pub job: Job,
-    /// When its row was written.
-    pub stored_at: Timestamp,
-    /// When its row last changed.
-    pub updated_at: Timestamp,
-}
-
-/// A worker on a page.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkerRow {
-    /// The worker.
-    pub worker: Worker,
-    /// When its row last changed.
-    pub updated_at: Timestamp,
-}
-
-/// How much one account used of one pool.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct UsageRow {
-    /// The account.
-    pub entity_id: crate::ids::EntityId,
-    /// Its login.
-    pub entity_name: crate::ids::Login,
-    /// Its kind.
-    pub entity_type: crate::entity::EntityKind,
-    /// The pool.
-    pub k8s_pool: PoolName,
-    /// The labels.
-    pub job_labels: LabelSet,
-    /// Jobs by phase, as they stand now.
-    pub jobs: BTreeMap<JobPhase, u64>,
-    /// Live workers by status.
-    pub workers: BTreeMap<WorkerStatus, u64>,
-}
-
-/// Reading for pages and command line.
-#[async_trait]
-pub trait ReportStore: Send + Sync {
-    /// Whether the store answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    async fn ping(&self) -> PortResult<()>;
-
-    /// Jobs created in the window, newest first, and how many there are in all.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs>;
-
-    /// Workers created in the window, newest first, and how many there are in all.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers>;
-
-    /// Active demand and supply by account, pool and labels.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn usage(&self) -> PortResult<Vec<UsageRow>>;
-
-    /// One job.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn job(&self, job: JobId) -> PortResult<Option<JobRow>>;
 }
 
 /// A whole store.

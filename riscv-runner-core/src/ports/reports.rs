@@ -1,0 +1,112 @@
+//! What pages and the command line read of a store.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::PortResult;
+use crate::{
+    entity::EntityKind,
+    ids::{EntityId, JobId, Login, PoolName},
+    job::{Job, JobPhase},
+    labels::LabelSet,
+    worker::{Worker, WorkerStatus},
+};
+
+/// Which rows a page shows, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportWindow {
+    /// Created at or after.
+    pub start: Timestamp,
+    /// Created before.
+    pub end: Timestamp,
+}
+
+/// Which page, from 0, of how many rows each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// From 0.
+    pub page: u32,
+    /// 1..=1000.
+    pub per_page: u32,
+}
+
+/// A page of jobs and how many there are in all.
+pub type PagedJobs = (Vec<JobRow>, u64);
+/// A page of workers and how many there are in all.
+pub type PagedWorkers = (Vec<WorkerRow>, u64);
+
+/// A job on a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRow {
+    /// The job.
+    pub job: Job,
+    /// When its row was written.
+    pub stored_at: Timestamp,
+    /// When its row last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A worker on a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerRow {
+    /// The worker.
+    pub worker: Worker,
+    /// When its row last changed.
+    pub updated_at: Timestamp,
+}
+
+/// How much one account used of one pool.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsageRow {
+    /// The account.
+    pub entity_id: EntityId,
+    /// Its login.
+    pub entity_name: Login,
+    /// Its kind.
+    pub entity_type: EntityKind,
+    /// The pool.
+    pub k8s_pool: PoolName,
+    /// The labels.
+    pub job_labels: LabelSet,
+    /// Jobs by phase, as they stand now.
+    pub jobs: BTreeMap<JobPhase, u64>,
+    /// Live workers by status.
+    pub workers: BTreeMap<WorkerStatus, u64>,
+}
+
+/// Reading for pages and command line.
+#[async_trait]
+pub trait ReportStore: Send + Sync {
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    async fn ping(&self) -> PortResult<()>;
+
+    /// Jobs created in the window, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs>;
+
+    /// Workers created in the window, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers>;
+
+    /// Active demand and supply by account, pool and labels.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn usage(&self) -> PortResult<Vec<UsageRow>>;
+
+    /// One job.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn job(&self, job: JobId) -> PortResult<Option<JobRow>>;
+}
