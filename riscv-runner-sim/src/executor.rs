@@ -111,8 +111,7 @@ impl Executor {
     pub fn spawn(&mut self, group: Group, future: BoxFuture<'static, ()>) {
         self.next_id += 1;
         let id = self.next_id;
-        let wake =
-            Arc::new(TaskWake { id, queued: AtomicBool::new(true), ready: Arc::clone(&self.ready) });
+        let wake = Arc::new(TaskWake { id, queued: AtomicBool::new(true), ready: Arc::clone(&self.ready) });
         self.tasks.insert(id, Task { group, future, wake });
         lock(&self.ready).push(id);
     }
@@ -180,10 +179,7 @@ impl Executor {
 ///
 /// # Panics
 /// When the future panics, or waits for something that can never happen.
-pub fn run_alone<T: Send + 'static>(
-    clock: &SimClock,
-    future: impl Future<Output = T> + Send + 'static,
-) -> T {
+pub fn run_alone<T: Send + 'static>(clock: &SimClock, future: impl Future<Output = T> + Send + 'static) -> T {
     let mut executor = Executor::new(Stream::new(0, "alone"));
     let result = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&result);

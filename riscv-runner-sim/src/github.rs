@@ -20,9 +20,9 @@ use riscv_runner_core::{
 pub use accounts::{Account, Repository, Standing};
 pub(crate) use forge::JIT_PREFIX;
 pub use forge::SimForge;
-pub use lies::Lie;
 pub(crate) use jobs::chosen;
 pub use jobs::{GithubJob, GithubState};
+pub use lies::Lie;
 pub use runners::Registration;
 pub(crate) use webhooks::Attempt;
 

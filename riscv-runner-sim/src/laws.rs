@@ -42,6 +42,8 @@ pub enum Law {
     TimeGoesOn,
     /// At rest: the world comes to rest at all.
     ComesToRest,
+    /// At rest: nothing is planned.
+    PlanIsEmpty,
     /// At rest: every job is over on GitHub, and the store knows.
     EveryJobServed,
     /// At rest: no job was begun again after it had been completed.
@@ -58,7 +60,7 @@ pub enum Law {
 
 impl Law {
     /// Every law.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SlotsHold,
         Self::CapacityHolds,
         Self::EntityCapHolds,
@@ -72,6 +74,7 @@ impl Law {
         Self::NobodyPanics,
         Self::TimeGoesOn,
         Self::ComesToRest,
+        Self::PlanIsEmpty,
         Self::EveryJobServed,
         Self::ServedOnce,
         Self::NoPodLeft,

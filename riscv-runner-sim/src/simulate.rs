@@ -1,10 +1,20 @@
 //! Simulation: a small world for each seed, run to rest under a fault profile and judged by the laws.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    ops::ControlFlow,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use serde::Serialize;
 
 use crate::{
+    clock::lock,
     faults::FaultProfile,
     laws::Law,
     world::{Summary, World, WorldConfig},
@@ -89,4 +99,28 @@ fn finished(config: &WorldConfig, lines: TraceLines) -> World {
     }
     world.run_to_rest(PATIENCE);
     world
+}
+
+/// Simulates every case on this many threads, and shows each report as it is ready; `seen` says
+/// whether to go on. The reports come in no order, but each case's report is always the same.
+pub fn sweep(
+    cases: impl Iterator<Item = (u64, FaultProfile)> + Send,
+    threads: usize,
+    seen: impl FnMut(Report) -> ControlFlow<()> + Send,
+) {
+    let (cases, seen) = (Mutex::new(cases), Mutex::new(seen));
+    let stopped = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                while !stopped.load(Ordering::Relaxed) {
+                    let Some((seed, profile)) = lock(&cases).next() else { return };
+                    let report = simulate(seed, &profile);
+                    if lock(&seen)(report).is_break() {
+                        stopped.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
 }

@@ -3,12 +3,14 @@
 
 mod config;
 mod replicas;
+mod rest;
 mod script;
 mod summary;
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    future::Future,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -29,10 +31,12 @@ pub use summary::Summary;
 
 use crate::{
     chance::Stream,
-    clock::{SimClock, SimPlatform},
+    clock::{SimClock, SimPlatform, lock},
+    cluster::SimCluster,
     executor::{Executor, Group, KillSwitch, Turn},
     faults::{FaultControl, FaultKind, PortName},
-    laws::{self, Law, Ledger, Violation},
+    github::SimForge,
+    laws::{Law, Ledger, Violation},
     store::MemoryStore,
     truth::{SharedTruth, Truth},
 };
@@ -43,6 +47,9 @@ const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// More polls than this without any time passing are a loop that never waits.
 const POLLS_PER_INSTANT: u64 = 200_000;
+
+/// The group of those who are no replicas; replicas are numbered from 1.
+const VISITORS: Group = Group(0);
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +150,45 @@ impl World {
         Arc::clone(&self.store)
     }
 
+    /// GitHub as somebody sees it to whom no faults happen.
+    #[must_use]
+    pub fn forge(&self) -> SimForge {
+        let luck = Stream::new(self.config.seed, "visitor's forge");
+        SimForge::new(self.truth.clone(), self.clock.clone(), self.config.github_latency, luck)
+    }
+
+    /// The cluster as somebody sees it to whom no faults happen.
+    #[must_use]
+    pub fn cluster(&self) -> SimCluster {
+        let luck = Stream::new(self.config.seed, "visitor's cluster");
+        SimCluster::new(self.truth.clone(), self.clock.clone(), self.config.cluster_latency, luck)
+    }
+
+    /// Time and chance of somebody who visits the world.
+    #[must_use]
+    pub fn platform(&self) -> SimPlatform {
+        SimPlatform::new(self.clock.clone(), Stream::new(self.config.seed, "visitor's seeds"))
+    }
+
+    /// Lets a visitor act in the world; steps as far as that takes, at most `patience`. `None` when
+    /// the visitor has not finished by then.
+    pub fn visit<T: Send + 'static>(
+        &mut self,
+        patience: Duration,
+        visitor: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let answer = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&answer);
+        let acting = async move {
+            let value = visitor.await;
+            *lock(&slot) = Some(value);
+        };
+        self.executor.spawn(VISITORS, Box::pin(acting));
+        self.settle();
+        self.run_until(patience, |_| lock(&answer).is_some());
+        lock(&answer).take()
+    }
+
     /// The clock of the world.
     #[must_use]
     pub fn clock(&self) -> SimClock {
@@ -202,26 +248,6 @@ impl World {
             }
         }
         done(self)
-    }
-
-    /// Steps until every job is over and everything is cleaned up, or `patience` after the last fault
-    /// has passed; then applies the laws at rest.
-    pub fn run_to_rest(&mut self, patience: Duration) {
-        let mut looked_at = self.clock.now();
-        let mut at_rest = false;
-        self.run_until(self.config.faults_for.saturating_add(patience), |world| {
-            let now = world.clock.now();
-            if world.arriving > 0 || world.faults.is_active() || age(now, looked_at) < LOOK_EVERY {
-                return false;
-            }
-            looked_at = now;
-            at_rest = world.rest_state().is_rest();
-            at_rest
-        });
-        if !at_rest && !self.is_broken() {
-            let broken = laws::at_rest(&self.rest_state(), self.clock.now());
-            self.truth.with(|truth| broken.into_iter().for_each(|violation| truth.violated(violation)));
-        }
     }
 
     /// Ends all faults now: what is broken stays broken until it is mended.
@@ -393,9 +419,6 @@ impl World {
         }
     }
 }
-
-/// How often it is looked whether the world is at rest.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 fn furnish(config: &WorldConfig, truth: &mut Truth) -> (Vec<EntityId>, Vec<RepoId>) {
     for spec in &config.boards {

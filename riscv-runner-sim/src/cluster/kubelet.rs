@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(10);
 const TOO_OLD: i32 = 7;
 
 /// How a pod's container ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodEnd {
     /// With exit code 0.
     Succeeded,

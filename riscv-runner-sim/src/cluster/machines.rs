@@ -22,14 +22,8 @@ const BLIP: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 impl Truth {
     /// Adds a machine.
     pub(crate) fn add_node(&mut self, name: NodeName, labels: BTreeMap<String, String>, slots: u32) {
-        let node = Node {
-            name: name.clone(),
-            labels,
-            ready: true,
-            cordoned: false,
-            unreachable_since: None,
-            slots,
-        };
+        let node =
+            Node { name: name.clone(), labels, ready: true, cordoned: false, unreachable_since: None, slots };
         self.boards.nodes.insert(name, Machine { node, alive: true });
         self.bind_soon();
         self.wake_cluster_watchers();

@@ -43,9 +43,10 @@ impl Truth {
             }),
         };
         self.trace.line(format_args!("pod {} created in {}", request.name, request.pool));
-        self.boards
-            .pods
-            .insert(request.name.clone(), SimPod { number, pod, request: request.clone(), runner: None, events: Vec::new() });
+        self.boards.pods.insert(
+            request.name.clone(),
+            SimPod { number, pod, request: request.clone(), runner: None, events: Vec::new() },
+        );
         if let Some(violation) = laws::capacity_holds(&self.boards, &request.pool, self.now()) {
             self.violated(violation);
         }
@@ -71,7 +72,7 @@ impl Truth {
         for (number, name) in waiting {
             let fitting = self.fitting_nodes(&name);
             match self.nature.pick(&fitting).cloned() {
-                Some(node) => self.bind_to(number, node),
+                Some(node) => self.bind_to(number, &node),
                 None => {
                     if let Some(pod) = self.boards.numbered(number) {
                         pod.pod.phase = PodPhase::Pending { reason: Some("Unschedulable".to_owned()) };
@@ -92,7 +93,7 @@ impl Truth {
         nodes.filter(|node| fits(node)).map(|node| node.name.clone()).collect()
     }
 
-    fn bind_to(&mut self, number: u64, node: NodeName) {
+    fn bind_to(&mut self, number: u64, node: &NodeName) {
         let stuck = self.mischief(self.profile.boards.image_stuck, FaultKind::ImageStuck);
         let Some(pod) = self.boards.numbered(number) else { return };
         let reason = if stuck { "ImagePullBackOff" } else { "ContainerCreating" };
@@ -101,7 +102,7 @@ impl Truth {
         let (name, killed) = (pod.pod.name.clone(), pod.pod.killed);
         self.record(&name, "Normal", "Scheduled", &format!("assigned to {node}"));
         self.trace.line(format_args!("pod {name} bound to {node}"));
-        if let Some(violation) = laws::slots_hold(&self.boards, &node, self.now()) {
+        if let Some(violation) = laws::slots_hold(&self.boards, node, self.now()) {
             self.violated(violation);
         }
         if killed {

@@ -76,6 +76,39 @@ pub enum FaultKind {
     JobCancelled,
 }
 
+impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 27] = [
+        Self::CallFailed,
+        Self::CallUnreported,
+        Self::CallDelayed,
+        Self::CallHung,
+        Self::KilledBefore,
+        Self::KilledAfter,
+        Self::Paused,
+        Self::StoreOutage,
+        Self::GithubOutage,
+        Self::ClusterOutage,
+        Self::WebhookLost,
+        Self::WebhookDoubled,
+        Self::WebhookDelayed,
+        Self::EmptyListing,
+        Self::IdleWhileBusy,
+        Self::OfflineWhileBusy,
+        Self::JobRequeued,
+        Self::RateLimited,
+        Self::Uninstalled,
+        Self::NodeLost,
+        Self::NodeBlip,
+        Self::NodeCordoned,
+        Self::ImageStuck,
+        Self::NeverRegistered,
+        Self::BootFailed,
+        Self::RunnerDied,
+        Self::JobCancelled,
+    ];
+}
+
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

@@ -72,7 +72,8 @@ impl Truth {
         };
         let login = Login::new(format!("{kind_name}-{id}")).expect("a login of letters and digits");
         let installation = assigned(self.github.next_id());
-        let account = Account { entity: Entity { id, kind, login }, installation, standing: Standing::Active };
+        let account =
+            Account { entity: Entity { id, kind, login }, installation, standing: Standing::Active };
         self.github.accounts.insert(id, account);
         id
     }
@@ -80,7 +81,8 @@ impl Truth {
     /// Adds a repository to an account.
     pub(crate) fn add_repository(&mut self, entity: EntityId) -> RepoId {
         let id = assigned(self.github.next_id());
-        let owner = self.github.accounts.get(&entity).map_or("nobody", |account| account.entity.login.as_str());
+        let owner =
+            self.github.accounts.get(&entity).map_or("nobody", |account| account.entity.login.as_str());
         let name = RepoName::new(format!("{owner}/repo-{id}")).expect("a name of letters and digits");
         self.github.repositories.insert(id, Repository { id, name, entity, private: false });
         id
@@ -123,18 +125,6 @@ impl Truth {
         } else {
             self.requeue_dispatch(entity);
         }
-    }
-
-    /// Suspends or restores an installation.
-    pub(crate) fn set_suspended(&mut self, entity: EntityId, suspended: bool) {
-        let Some(account) = self.github.accounts.get_mut(&entity) else { return };
-        let (standing, change) = if suspended {
-            (Standing::Suspended, InstallationChange::Suspended)
-        } else {
-            (Standing::Active, InstallationChange::Returned)
-        };
-        account.standing = standing;
-        self.announce(entity, None, "installation", DeliveryContent::Installation(change));
     }
 
     /// GitHub refuses an account's requests until then.

@@ -1,11 +1,7 @@
 //! The `Forge` port on the simulated GitHub, as one process sees it: every answer takes time, and what
 //! an answer showed about an installation is remembered by the process alone.
 
-use std::{
-    collections::BTreeMap,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -14,8 +10,8 @@ use riscv_runner_core::{
     entity::EntityKind,
     ids::{InstallationId, JobId, RunId, RunnerId, RunnerName},
     ports::{
-        Deletion, Forge, HookDelivery, JobRef, JobDetails, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
-        Minted, PortError, PortErrorKind, PortResult, RepoRef, ReportedState, RunRef,
+        Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, LeaderProof, MintError,
+        MintRequest, Minted, PortError, PortErrorKind, PortResult, RepoRef, ReportedState, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -49,6 +45,7 @@ struct Remembered {
 }
 
 /// Why GitHub did not act for an installation.
+#[derive(Debug, Clone, Copy)]
 enum Refusal {
     Gone,
     Suspended,
@@ -127,7 +124,9 @@ fn error(operation: &'static str, refusal: Refusal) -> PortError {
     let (kind, detail) = match refusal {
         Refusal::Gone => (PortErrorKind::NotFound, "the installation is gone"),
         Refusal::Suspended => (PortErrorKind::Denied, "the installation is suspended"),
-        Refusal::Limited(until) => (PortErrorKind::RateLimited { until }, "the installation's budget is used up"),
+        Refusal::Limited(until) => {
+            (PortErrorKind::RateLimited { until }, "the installation's budget is used up")
+        }
     };
     PortError::new(kind, operation, detail)
 }

@@ -117,7 +117,10 @@ impl Truth {
             private: repository.private,
             labels: job.labels.clone(),
             name: Some(format!("job-{}", job.id)),
-            html_url: Some(format!("https://github.example/{}/actions/runs/{}/job/{}", repository.name, job.run, job.id)),
+            html_url: Some(format!(
+                "https://github.example/{}/actions/runs/{}/job/{}",
+                repository.name, job.run, job.id
+            )),
             created_at: job.created_at,
         })
     }
@@ -144,10 +147,14 @@ impl Truth {
     /// Hands the oldest fitting job to each idle runner of the scope.
     pub(crate) fn dispatch(&mut self, scope: Scope) {
         for runner in self.idle_runners(scope) {
-            let Some(labels) = self.github.runners.get(&runner).map(|found| found.labels.clone()) else { continue };
+            let Some(labels) = self.github.runners.get(&runner).map(|found| found.labels.clone()) else {
+                continue;
+            };
             let Some(queue) = self.github.queued.get(&scope) else { return };
             let mut jobs = queue.iter().filter_map(|(_, id)| self.github.jobs.get(id));
-            let Some(job) = jobs.find(|job| job.labels.is_subset(&labels)).map(|job| job.id) else { continue };
+            let Some(job) = jobs.find(|job| job.labels.is_subset(&labels)).map(|job| job.id) else {
+                continue;
+            };
             self.start_job(job, runner, scope);
         }
     }
@@ -169,11 +176,11 @@ impl Truth {
         }
         self.trace.line(format_args!("job {id} starts on runner {runner}"));
         self.announce_job(id, "in_progress", JobEvent::InProgress(start));
-        if self.mischief(self.profile.boards.runner_dies, FaultKind::RunnerDied) {
-            if let Some(pod) = pod {
-                let wait = self.nature.between(Duration::ZERO, work);
-                self.after(wait, Event::ContainerEnd(pod, PodEnd::Failed { exit_code: Some(137), reason: None }));
-            }
+        let dies = self.mischief(self.profile.boards.runner_dies, FaultKind::RunnerDied);
+        if let Some(pod) = pod.filter(|_| dies) {
+            let wait = self.nature.between(Duration::ZERO, work);
+            let end = PodEnd::Failed { exit_code: Some(137), reason: None };
+            self.after(wait, Event::ContainerEnd(pod, end));
         }
         self.after(work, Event::JobDone { job: id, runner });
     }
@@ -188,7 +195,11 @@ impl Truth {
         self.complete(job, "success");
         self.github.runners.remove(&runner);
         if let Some(pod) = pod {
-            self.within(Duration::from_millis(200), Duration::from_secs(3), Event::ContainerEnd(pod, PodEnd::Succeeded));
+            self.within(
+                Duration::from_millis(200),
+                Duration::from_secs(3),
+                Event::ContainerEnd(pod, PodEnd::Succeeded),
+            );
         }
     }
 

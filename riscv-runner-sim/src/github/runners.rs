@@ -46,7 +46,8 @@ impl Truth {
         }
         let id = assigned(self.github.next_id());
         self.trace.line(format_args!("runner {id} registered {scope} {name}"));
-        let registration = Registration { id, name, scope, labels, online: false, busy: None, pod: None, lie: None };
+        let registration =
+            Registration { id, name, scope, labels, online: false, busy: None, pod: None, lie: None };
         self.github.runners.insert(id, registration);
         Some(id)
     }

@@ -83,6 +83,7 @@ impl Truth {
     /// Delivers once more what was delivered, or not, before; false when there is no such attempt.
     pub(crate) fn repeat(&mut self, attempt: usize) -> bool {
         let Some(earlier) = self.github.attempts.get(attempt) else { return false };
+        self.trace.line(format_args!("webhook {attempt} sent again: {} {}", earlier.guid, earlier.event));
         let again = Attempt { at: self.now(), delivered: false, ..earlier.clone() };
         self.github.attempts.push(again);
         self.send(self.github.attempts.len() - 1);
@@ -113,8 +114,8 @@ impl Truth {
 
     /// We answered an attempt with 2xx.
     pub(crate) fn acknowledged(&mut self, attempt: usize) {
-        if let Some(attempt) = self.github.attempts.get_mut(attempt) {
-            attempt.delivered = true;
+        if let Some(acknowledged) = self.github.attempts.get_mut(attempt) {
+            acknowledged.delivered = true;
         }
     }
 
@@ -141,7 +142,9 @@ impl Truth {
 fn payload(event: &str, content: &DeliveryContent) -> Box<RawValue> {
     let action = event.rsplit('.').next().unwrap_or(event);
     let job = match content {
-        DeliveryContent::Job { facts, .. } => Some(serde_json::json!({ "id": facts.id, "labels": facts.labels })),
+        DeliveryContent::Job { facts, .. } => {
+            Some(serde_json::json!({ "id": facts.id, "labels": facts.labels }))
+        }
         DeliveryContent::Ping | DeliveryContent::Installation(_) | DeliveryContent::Other => None,
     };
     let text = serde_json::json!({ "action": action, "workflow_job": job }).to_string();

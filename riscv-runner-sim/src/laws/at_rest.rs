@@ -61,3 +61,31 @@ pub fn at_rest(state: &RestState, at: Timestamp) -> Vec<Violation> {
         .map(|(law, detail)| Violation::new(law, at, detail))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::github::assigned;
+
+    fn broken(left: &RestState) -> Vec<Law> {
+        assert!(!left.is_rest());
+        at_rest(left, Timestamp::UNIX_EPOCH).into_iter().map(|violation| violation.law).collect()
+    }
+
+    #[test]
+    fn everything_that_is_left_breaks_its_law() {
+        let rest = RestState::default;
+        let names = || vec![WorkerName::new("one").unwrap()];
+        let job: JobId = assigned(1);
+        assert!(rest().is_rest() && at_rest(&rest(), Timestamp::UNIX_EPOCH).is_empty());
+        assert_eq!(broken(&RestState { unserved: vec![job], ..rest() }), [Law::EveryJobServed]);
+        let unnoticed = vec![(job, None), (job, Some(JobPhase::Running))];
+        assert_eq!(broken(&RestState { unnoticed, ..rest() }), [Law::EveryJobServed; 2]);
+        assert_eq!(broken(&RestState { served_again: vec![(job, 2)], ..rest() }), [Law::ServedOnce]);
+        assert_eq!(broken(&RestState { pods: names(), ..rest() }), [Law::NoPodLeft]);
+        assert_eq!(broken(&RestState { secrets: names(), ..rest() }), [Law::NoSecretLeft]);
+        assert_eq!(broken(&RestState { workers: names(), ..rest() }), [Law::NoWorkerLeft]);
+        let registrations = vec![assigned(1)];
+        assert_eq!(broken(&RestState { registrations, ..rest() }), [Law::NoRegistrationLeft]);
+    }
+}

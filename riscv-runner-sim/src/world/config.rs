@@ -155,11 +155,7 @@ impl WorldConfig {
     #[must_use]
     pub fn policy(&self) -> Policy {
         let pools = self.boards.iter().map(|spec| {
-            let pool = PoolPolicy {
-                node_selector: selector(&spec.kind),
-                image: image(),
-                max_workers: None,
-            };
+            let pool = PoolPolicy { node_selector: selector(&spec.kind), image: image(), max_workers: None };
             (spec.kind.clone(), pool)
         });
         let routes = self.boards.iter().map(|spec| Route {

@@ -60,12 +60,12 @@ impl World {
             replica: replica_name(index, group),
             wakes: wakes.clone(),
         };
-        let (door, writer) =
-            intake(INTAKE_QUEUE, store, Arc::clone(&self.observer), wakes.schedule.clone());
+        let (door, writer) = intake(INTAKE_QUEUE, store, Arc::clone(&self.observer), wakes.schedule.clone());
         let engine = Engine::new(parts);
         self.executor.spawn(group, Box::pin(writer.run()));
         self.executor.spawn(group, Box::pin(Arc::clone(&engine).run(pending())));
-        self.truth.with(|truth| truth.trace.line(format_args!("replica {index} starts as process {}", group.0)));
+        self.truth
+            .with(|truth| truth.trace.line(format_args!("replica {index} starts as process {}", group.0)));
         self.replicas.push(Replica { index, group, engine, intake: door, wakes, paused: false });
         self.rewire();
     }

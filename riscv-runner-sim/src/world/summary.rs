@@ -92,8 +92,7 @@ impl World {
     #[must_use]
     pub fn rest_state(&self) -> RestState {
         let jobs = self.store.all_jobs();
-        let held: BTreeMap<_, _> =
-            jobs.iter().map(|row| (row.job.facts.id, row.job.state.phase)).collect();
+        let held: BTreeMap<_, _> = jobs.iter().map(|row| (row.job.facts.id, row.job.state.phase)).collect();
         let live = self.store.all_workers().into_iter().map(|row| row.worker);
         let workers = live.filter(|worker| !worker.status.is_terminal()).map(|worker| worker.name).collect();
         self.truth.with(|truth| {

@@ -1,0 +1,37 @@
+//! The store in memory keeps the contract that PostgreSQL keeps.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use riscv_runner_core::ports::Platform;
+use riscv_runner_sim::{clock::SimClock, contract::store::CHECKS, executor::run_alone, store::MemoryStore};
+
+/// A platform on which every look at the clock takes a microsecond, as statements of a real store
+/// never share a moment.
+struct Ticking(SimClock);
+
+impl Platform for Ticking {
+    fn now(&self) -> Timestamp {
+        self.0.advance_to(self.0.at(Duration::from_micros(1)));
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(self.0.sleep(duration))
+    }
+
+    fn seed(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn the_store_in_memory_keeps_the_contract() {
+    for (name, check) in CHECKS {
+        println!("{name}");
+        let clock = SimClock::default();
+        let store = MemoryStore::new(Arc::new(Ticking(clock.clone())));
+        run_alone(&clock, async move { check(&store).await });
+    }
+}
