@@ -18,7 +18,7 @@ use crate::{
     entity::Entity,
     failure::{FailureInfo, FailureReason},
     ids::{
-        ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, ReplicaName, RepoId, RepoName, RunnerId,
+        ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, RepoId, RepoName, RunnerId,
         WorkerName,
     },
     job::{Job, JobEvent, JobFacts, Placement},
