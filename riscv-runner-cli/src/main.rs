@@ -1,6 +1,72 @@
 //! `rrctl`: the command line and the server of riscv-runner. It reads a configuration, puts the parts
 //! together and prints; everything else is in the libraries.
 
+mod args;
+mod commands;
 mod config;
+mod failure;
+mod logging;
+mod moment;
+mod platform;
+mod printer;
+mod reload;
+mod signals;
+mod standby;
+mod wire;
+mod witness;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::{
+    args::{Arguments, Command},
+    config::Sources,
+    failure::Failure,
+    printer::Printer,
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let printer = Printer::new(arguments.color);
+    match run(arguments, &printer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&printer),
+    }
+}
+
+fn run(arguments: Arguments, printer: &Printer) -> Result<(), Failure> {
+    let sources = Sources::of_process(arguments.config);
+    let command = match arguments.command {
+        // What needs no runtime does not start one.
+        Command::Config(command) => return commands::config::run(command, &sources, printer),
+        Command::Route(route) => return commands::route::run(&route, &sources, printer),
+        command => command,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("the runtime cannot be started", &error))?;
+    wire::install_crypto();
+    runtime.block_on(Box::pin(run_async(command, &sources, printer)))
+}
+
+async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => Box::pin(commands::serve::run(serve, sources, printer)).await,
+        Command::Schedule(schedule) => Box::pin(commands::schedule::run(&schedule, sources, printer)).await,
+        Command::Snapshot => Box::pin(commands::snapshot::run(sources, printer)).await,
+        Command::Migrate => Box::pin(commands::migrate::run(sources, printer)).await,
+        Command::Why(why) => Box::pin(commands::why::run(why, sources, printer)).await,
+        Command::Status(output) => Box::pin(commands::status::run(output, sources, printer)).await,
+        Command::Queue(output) => Box::pin(commands::queue::run(output, sources, printer)).await,
+        Command::Jobs(listing) => Box::pin(commands::jobs::run(listing, sources, printer)).await,
+        Command::Workers(listing) => Box::pin(commands::workers::run(listing, sources, printer)).await,
+        Command::Pools(output) => Box::pin(commands::pools::run(output, sources, printer)).await,
+        Command::Boards(output) => Box::pin(commands::boards::run(output, sources, printer)).await,
+        Command::Usage(output) => Box::pin(commands::usage::run(output, sources, printer)).await,
+        Command::Demo(demo) => Box::pin(commands::demo::run(demo, printer)).await,
+        Command::Config(command) => commands::config::run(command, sources, printer),
+        Command::Route(route) => commands::route::run(&route, sources, printer),
+    }
+}

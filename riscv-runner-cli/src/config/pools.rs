@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::{
     problem::Origin,
     reader::Section,
-    setting::Fault,
-    tree::{Node, Value},
+    setting::{Fault, Setting},
+    tree::Node,
 };
 
 /// The pools: what the planner needs of them, and what the cluster needs.
@@ -74,12 +74,7 @@ fn read_pod(pool: &Section<'_>) -> PodTemplate {
         alone.insert(key.clone(), node.to_toml());
         match serde_path_to_error::deserialize::<_, PodTemplate>(toml::Value::Table(alone.clone())) {
             Ok(_) => {
-                let shown = if matches!(node.value, Value::Table(_)) && key == "env" {
-                    "{ (set) }".to_owned()
-                } else {
-                    alone.values().map(ToString::to_string).collect()
-                };
-                pod.show(key, shown, node.origin.clone());
+                pod.show(key, shown(key, &alone), node.origin.clone());
                 good.extend(alone);
             }
             Err(error) => refuse(&pod, key, node, &error),
@@ -95,6 +90,18 @@ fn read_pod(pool: &Section<'_>) -> PodTemplate {
         pod.problems().error(&origin, &pod.path_of(&found.key), found.problem, None);
     }
     template
+}
+
+/// The value of a key; of environment variables the names alone, for people put tokens there.
+fn shown(key: &str, alone: &toml::Table) -> String {
+    match alone.get(key) {
+        Some(toml::Value::Table(env)) if key == "env" => {
+            let names = env.keys().map(|name| (name.clone(), "(set)".to_owned()));
+            names.collect::<BTreeMap<_, _>>().show()
+        }
+        Some(value) => value.to_string(),
+        None => String::new(),
+    }
 }
 
 fn refuse(pod: &Section<'_>, key: &str, node: &Node, error: &serde_path_to_error::Error<toml::de::Error>) {

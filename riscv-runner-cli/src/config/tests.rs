@@ -1,0 +1,333 @@
+//! The configuration as its reader sees it: what is found, what is shown, and what is not.
+
+use std::{fs, path::Path, time::Duration};
+
+use insta::assert_snapshot;
+use riscv_runner_core::policy::Cap;
+use tempfile::TempDir;
+
+use super::{Config, Need, Problem, Severity, Shown, Sources, load};
+
+const KEY: &str = "-----BEGIN RSA PRIVATE KEY-----\nplanted-private-key\n-----END RSA PRIVATE KEY-----\n";
+
+/// The smallest configuration that is complete.
+const SMALL: &str = r#"
+[store]
+url = "postgres://user:planted-password@localhost/db"
+[github]
+webhook_secrets = ["planted-webhook-secret"]
+[[github.apps]]
+kind = "organization"
+app_id = 7
+private_key_file = "org.pem"
+[[pools]]
+name = "k1"
+node_selector = { "riseproject.dev/board" = "spacemit-k1" }
+image = "runner:1"
+[[routes]]
+labels = ["riscv"]
+pool = "k1"
+"#;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(text: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("rrctl.toml"), text).unwrap();
+        fs::write(folder.path().join("org.pem"), KEY).unwrap();
+        Self(folder)
+    }
+
+    fn load(&self, variables: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        load(&Sources { flag: Some(self.0.path().join("rrctl.toml")), variables }, Need::All)
+    }
+
+    /// Problems as they are printed, without the name of the folder.
+    fn problems(&self, variables: &[(&str, &str)]) -> String {
+        let found = match self.load(variables) {
+            Ok(config) => config.warnings,
+            Err(problems) => problems,
+        };
+        let folder = format!("{}/", self.0.path().display());
+        let line = |problem: &Problem| {
+            let severity = if problem.severity == Severity::Warning { "warning: " } else { "" };
+            let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("\n    hint: {hint}"));
+            format!("{severity}{problem}{hint}").replace(&folder, "")
+        };
+        found.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn small() -> Config {
+    Folder::with(SMALL).load(&[]).unwrap()
+}
+
+#[test]
+fn a_small_configuration_is_complete() {
+    let config = small();
+    assert_eq!(config.warnings, []);
+    assert_eq!(config.policy.pools.len(), 1);
+    assert_eq!(config.policy.limits.default_max_workers, Cap::AtMost(20));
+    assert_eq!(config.policy.name_prefix.as_str(), "rise-riscv-runner-");
+}
+
+#[test]
+fn every_problem_is_found_in_one_run() {
+    let folder = Folder::with(
+        r#"
+[server]
+listen = "everywhere"
+body_limit = "much"
+colour = "blue"
+[store]
+url = "mysql://localhost"
+schema = "Prod"
+max_connection = 4
+[github]
+webhook_secrets_files = ["none.secret"]
+banned_senders = ["fine", ""]
+[[github.apps]]
+kind = "organisation"
+app_id = 0
+private_key_file = "rrctl.toml"
+[limits]
+policy = "random"
+provision_concurrency = 0
+[timeouts]
+tick = 15
+lease = "8 parsecs"
+runner_idle = "-5s"
+[[entities]]
+id = 5
+max_workers = "some"
+[[entities]]
+id = 5
+[[pools]]
+name = "k1"
+node_selector = {}
+image = "has space"
+[pools.pod]
+privileged = "yes"
+volumes = [{ name = "a", mount = "/a" }]
+env = { RUNNER_JITCONFIG = "mine" }
+coffee = true
+[[pools]]
+name = "k1"
+node_selector = { board = "x" }
+image = "runner:1"
+[[routes]]
+labels = []
+pool = "k1"
+[[routes]]
+labels = ["a"]
+pool = "k9"
+repositories = ["no-slash"]
+"#,
+    );
+    assert_snapshot!(folder.problems(&[]));
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_line_and_the_rest_is_read_all_the_same() {
+    let folder = Folder::with(&format!("{SMALL}\n[limits]\npolicy = \npolicy_ = 1\n"));
+    assert_snapshot!(folder.problems(&[]));
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let folder = Folder::with("");
+    assert_snapshot!(folder.problems(&[]));
+}
+
+#[test]
+fn rules_that_no_job_can_reach_are_refused() {
+    let folder = Folder::with(&format!(
+        r#"{SMALL}
+[[routes]]
+labels = ["RISCV"]
+entities = [5]
+pool = "k1"
+[[routes]]
+labels = ["a", "b"]
+match = "subset"
+pool = "k1"
+[[routes]]
+labels = ["b"]
+app = "user"
+pool = "k1"
+[[routes]]
+labels = ["c"]
+repositories = ["owner/*"]
+pool = "k1"
+[[routes]]
+labels = ["c"]
+repositories = ["Owner/name"]
+pool = "k1"
+[[routes]]
+labels = ["c"]
+pool = "k1"
+"#
+    ));
+    assert_snapshot!(folder.problems(&[]));
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let folder = Folder::with(SMALL);
+    let config = folder
+        .load(&[
+            ("TRACE_API_SECRET", "planted-trace-secret"),
+            ("K8S_KUBECONFIG", "apiVersion: v1 # planted-kubeconfig"),
+            ("RRCTL_NOTIFY__DISCORD_URL", "https://discord.example/planted-token"),
+            ("RRCTL_POOLS__0__POD__ENV", "{ TOKEN = \"planted-variable\" }"),
+        ])
+        .unwrap();
+    assert_eq!(config.github.webhook_secrets.len(), 1);
+    assert!(config.server.trace_secret.is_some() && config.notify.discord_url.is_some());
+    let shown = format!("{:?}", config.shown);
+    assert!(!shown.contains("planted"), "{shown}");
+    assert!(shown.contains("(set)"), "{shown}");
+    let (server, store, github) =
+        (format!("{:?}", config.server), format!("{:?}", config.store), format!("{:?}", config.github));
+    let (cluster, notify) = (format!("{:?}", config.cluster), format!("{:?}", config.notify));
+    for text in [server, store, github, cluster, notify] {
+        assert!(!text.contains("planted"), "{text}");
+    }
+}
+
+#[test]
+fn problems_do_not_repeat_secrets() {
+    let folder = Folder::with(&SMALL.replace("postgres://user", "mysql://user"));
+    let problems = folder.problems(&[("GHAPP_ORG_PRIVATE_KEY", "planted-but-no-key")]);
+    assert!(problems.contains("store.url") && problems.contains("PEM"), "{problems}");
+    assert!(!problems.contains("planted"), "{problems}");
+}
+
+#[test]
+fn variables_win_over_the_file_and_ours_over_those_of_the_reference_service() {
+    let folder = Folder::with(SMALL);
+    let config = folder
+        .load(&[
+            ("RRCTL_SERVER__LISTEN", "127.0.0.1:1"),
+            ("RRCTL_TIMEOUTS__TICK", "1500ms"),
+            ("RRCTL_LIMITS__DEFAULT_MAX_WORKERS", "unlimited"),
+            ("RRCTL_POOLS__0__IMAGE", "runner:2"),
+            ("RRCTL_ROUTES__0__LABELS", "riscv, fast"),
+            ("RRCTL_ENTITIES", "[{ id = 9, banned = true }]"),
+            ("RRCTL_ENTITIES__0__MAX_WORKERS", "3"),
+            ("POSTGRES_URL", "postgres://reference"),
+            ("RRCTL_STORE__URL", "postgres://ours"),
+            ("LOGLEVEL", "WARNING"),
+            ("GHAPP_WEBHOOK_SECRET", "one, with a comma"),
+        ])
+        .unwrap();
+    assert_eq!(config.server.listen.port(), 1);
+    assert_eq!(config.policy.timeouts.tick, Duration::from_millis(1500));
+    assert_eq!(config.policy.limits.default_max_workers, Cap::Unlimited);
+    assert_eq!(config.policy.pools.values().next().unwrap().image.as_str(), "runner:2");
+    assert_eq!(config.policy.routes[0].labels.key(), "fast,riscv");
+    let special = config.policy.entities.values().next().unwrap();
+    assert!(special.banned && special.max_workers == Some(Cap::AtMost(3)));
+    assert_eq!(config.server.log, "warn");
+    use secrecy::ExposeSecret;
+    assert_eq!(config.store.url.unwrap().expose_secret(), "postgres://ours");
+    let secrets: Vec<_> = config.github.webhook_secrets.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(secrets, ["one, with a comma"]);
+}
+
+#[test]
+fn the_variables_of_the_reference_service_suffice_for_its_secrets() {
+    let policy = SMALL.split("[[pools]]").nth(1).unwrap();
+    let folder = Folder::with(&format!(
+        "[[github.apps]]\nkind = \"organization\"\napp_id = 1\n\
+         [[github.apps]]\nkind = \"user\"\napp_id = 2\n[[pools]]{policy}"
+    ));
+    let config = folder
+        .load(&[
+            ("POSTGRES_URL", "postgres://reference"),
+            ("GHAPP_WEBHOOK_SECRET", "secret"),
+            ("GHAPP_ORG_PRIVATE_KEY", KEY),
+            ("GHAPP_PERSONAL_PRIVATE_KEY", KEY),
+            ("LOGLEVEL", "DEBUG"),
+        ])
+        .unwrap();
+    assert!(config.store.url.is_some());
+    assert!(config.github.apps.iter().all(|app| app.private_key.is_some()));
+    assert_eq!(config.server.log, "debug");
+}
+
+#[test]
+fn variables_with_mistakes_are_named() {
+    let folder = Folder::with(SMALL);
+    let problems = folder.problems(&[
+        ("RRCTL_SERVER__LISTENN", "x"),
+        ("RRCTL_POOLS__7__IMAGE", "x"),
+        ("RRCTL_TIMEOUTS__TICK", "soon"),
+        ("RRCTL_LIMITS__PROVISION_CONCURRENCY", "many"),
+        ("RRCTL_LOG", "info,=x=y"),
+        ("GHAPP_PERSONAL_PRIVATE_KEY", KEY),
+        ("RRCTL_CONFIGURATION", "is no key, for it has no section"),
+    ]);
+    assert_snapshot!(problems);
+}
+
+#[test]
+fn a_secret_file_that_is_not_here_is_a_warning_and_one_that_is_no_secret_an_error() {
+    let folder = Folder::with(&SMALL.replace("org.pem", "elsewhere.pem"));
+    let config = folder.load(&[]).unwrap();
+    assert!(config.github.apps[0].private_key.is_none());
+    assert!(folder.problems(&[]).starts_with("warning: rrctl.toml:9: github.apps[0].private_key_file"));
+    fs::write(folder.0.path().join("elsewhere.pem"), "\n").unwrap();
+    assert!(folder.problems(&[]).contains("is empty"));
+}
+
+#[test]
+fn the_effective_configuration_can_be_read_again() {
+    let config = small();
+    let mut text = String::new();
+    for shown in &config.shown {
+        match shown {
+            Shown::Header(header) => text.push_str(&format!("{header}\n")),
+            Shown::Key { key, value, .. } => text.push_str(&format!("{key} = {value}\n")),
+        }
+    }
+    let text = text
+        .replace("url = \"(set)\"", "url = \"postgres://again\"")
+        .replace("private_key_file = \"org.pem\"", "private_key_file = \"org.pem\"");
+    let again = Folder::with(&text).load(&[]).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+    assert_eq!(again.policy, config.policy);
+}
+
+#[test]
+fn the_example_is_accepted_and_routes_as_the_reference_service_does() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rrctl.example.toml");
+    let config = load(&Sources { flag: Some(example), ..Sources::default() }, Need::All)
+        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(config.warnings.iter().all(|warning| warning.problem.ends_with("is not there")), "{:?}", config.warnings);
+    assert_eq!(config.policy.pools.len(), 3);
+    assert_eq!(config.policy.routes.len(), 5);
+}
+
+#[test]
+fn the_example_names_every_key_with_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rrctl.example.toml");
+    let example = fs::read_to_string(path).unwrap();
+    let config = small();
+    let mut table = String::new();
+    for shown in &config.shown {
+        match shown {
+            Shown::Header(header) => table.clone_from(header),
+            Shown::Key { key, value, .. } => {
+                assert!(example.contains(&table), "the example has no {table}");
+                let default = table.contains("[timeouts]");
+                let wanted = if default { format!("# {key} = {value} ") } else { format!("{key} = ") };
+                let file = format!("{key}_file = ");
+                let files = format!("{key}_files = ");
+                let found = [&wanted, &file, &files].iter().any(|text| example.contains(text.as_str()));
+                assert!(found, "the example does not have `{wanted}` in {table}");
+            }
+        }
+    }
+}

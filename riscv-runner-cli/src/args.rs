@@ -1,0 +1,226 @@
+//! The command line: what may be asked of `rrctl`, as types.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use riscv_runner_core::ids::{JobId, RepoName};
+
+/// Control plane that gives GitHub Actions real RISC-V boards.
+#[derive(Debug, Parser)]
+#[command(name = "rrctl", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 done, 1 failed, 2 usage or configuration.")]
+pub(crate) struct Arguments {
+    /// The configuration file [default: ./rrctl.toml, then /etc/rrctl/rrctl.toml; env: RRCTL_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// When to use colours; `NO_COLOR` turns them off too
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// `--format`, of every command that reads.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Output {
+    /// How the data is written
+    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take webhooks, schedule jobs, show pages
+    Serve(Serve),
+    /// Run one cycle of the scheduler, or show what it would do
+    Schedule(Schedule),
+    /// Write what the planner sees as JSON, for `schedule --snapshot` and reports of defects
+    Snapshot,
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Explain, rule by rule, which pool a job would run in
+    Route(Route),
+    /// Say why a job waits
+    Why(Why),
+    /// Show leader, queue, workers and boards at a glance
+    Status(Output),
+    /// Show waiting jobs by labels, with the reason for which they wait
+    Queue(Output),
+    /// Show jobs, newest first
+    Jobs(Listing),
+    /// Show workers, newest first
+    Workers(Listing),
+    /// Show the pools and their slots
+    Pools(Output),
+    /// Show the boards and what runs on them
+    Boards(Output),
+    /// Show demand and supply by account, pool and labels
+    Usage(Output),
+    /// Run the real engine on simulated boards; nothing else is needed
+    Demo(Demo),
+}
+
+/// `rrctl config`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report everything that is wrong with the configuration
+    Check(ConfigCheck),
+    /// Show the configuration in force and where each value comes from; secrets are not shown
+    Show,
+}
+
+/// `rrctl config check`
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ConfigCheck {
+    /// Let warnings fail, such as secret files that are not on this machine
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Everything
+    All,
+    /// Take webhooks
+    Webhook,
+    /// Schedule jobs and show pages
+    Scheduler,
+}
+
+/// `rrctl serve`
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Serve {
+    /// What this process does
+    #[arg(long, value_enum, default_value_t = Role::All, value_name = "ROLE")]
+    pub(crate) role: Role,
+    /// Bring the database's schema up to date first
+    #[arg(long)]
+    pub(crate) migrate: bool,
+    /// Address and port to listen on, instead of [server] listen
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `rrctl schedule`
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub(crate) struct Schedule {
+    /// Run one cycle: needs the lease, so no other scheduler may run
+    #[arg(long, required_unless_present = "dry_run", conflicts_with_all = ["dry_run", "snapshot"])]
+    pub(crate) once: bool,
+    /// Show the plan and every waiting job's verdict; change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Plan from this file, as `rrctl snapshot` writes it, instead of looking; `-` is standard input
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// How the plan is written
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// `rrctl route`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Route {
+    /// The job's `runs-on` labels
+    #[arg(long, required = true, value_delimiter = ',', value_name = "LABEL")]
+    pub(crate) labels: Vec<String>,
+    /// The job's account, by id or login [default: the owner of --repo]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) entity: Option<String>,
+    /// The job's repository
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub(crate) repo: Option<RepoName>,
+    /// The kind of the account
+    #[arg(long, value_enum, default_value_t = AppKind::Organization, value_name = "KIND")]
+    pub(crate) app: AppKind,
+    /// How the explanation is written
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// The kind of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AppKind {
+    /// An organization
+    Organization,
+    /// A personal account
+    User,
+}
+
+/// `rrctl why`
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Why {
+    /// The job's id on GitHub
+    #[arg(value_name = "JOB")]
+    pub(crate) job: JobId,
+    /// How the answer is written
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// `rrctl jobs` and `rrctl workers`
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Listing {
+    /// How many days to look back
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    pub(crate) days: u16,
+    /// Which page, from 0
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) page: u32,
+    /// Rows on a page
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+    pub(crate) per_page: u32,
+    /// How the rows are written
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// `rrctl demo`
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Demo {
+    /// Decides everything that chance decides
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// How many jobs arrive
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    pub(crate) jobs: u32,
+    /// How many boards there are
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+    pub(crate) boards: u32,
+    /// Virtual seconds per real second; 0 is as fast as it goes
+    #[arg(long, value_name = "X")]
+    pub(crate) speed: Option<u32>,
+    /// Exit when every job is done: as fast as it goes, with status 1 if an invariant broke
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Address and port of the page
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+}

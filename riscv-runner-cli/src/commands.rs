@@ -1,0 +1,17 @@
+//! The commands, one file each.
+
+pub(crate) mod boards;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod jobs;
+pub(crate) mod migrate;
+pub(crate) mod pools;
+pub(crate) mod queue;
+pub(crate) mod route;
+pub(crate) mod schedule;
+pub(crate) mod serve;
+pub(crate) mod snapshot;
+pub(crate) mod status;
+pub(crate) mod usage;
+pub(crate) mod why;
+pub(crate) mod workers;

@@ -1,0 +1,33 @@
+//! `rrctl migrate`: the database's schema is brought up to date.
+
+use riscv_runner_pg::MigrationReport;
+
+use crate::{
+    config::{self, Config, Need, Sources},
+    failure::{Failure, count},
+    printer::Printer,
+    wire,
+};
+
+/// Runs `rrctl migrate`.
+pub(crate) async fn run(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
+    let report = migrate(&config).await?;
+    if report.created_schema {
+        printer.line(&format!("created schema {}", config.store.schema));
+    }
+    for step in &report.applied {
+        printer.line(&format!("applied {:04} {}", step.version, step.description));
+    }
+    if report.applied.is_empty() {
+        let steps = count(report.already_applied, "step");
+        printer.line(&format!("schema {} is up to date ({steps})", config.store.schema));
+    }
+    Ok(())
+}
+
+/// Brings the schema up to date.
+pub(crate) async fn migrate(config: &Config) -> Result<MigrationReport, Failure> {
+    let report = riscv_runner_pg::migrate(&wire::store_config(config, false)?).await?;
+    Ok(report)
+}

@@ -1,0 +1,185 @@
+//! `rrctl schedule`: one cycle of the scheduler, or what it would do.
+
+use std::{collections::BTreeMap, io::Read, path::Path};
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    ids::{JobId, WorkerName},
+    plan::{self, Action, Plan, audit::audit},
+    policy::Policy,
+    snapshot::Snapshot,
+};
+use serde::Serialize;
+
+use crate::{
+    args::Schedule,
+    config::{self, Need, Sources},
+    failure::{Failure, count},
+    printer::{Printer, Tone, Value},
+    wire,
+};
+
+/// What the planner thinks of one waiting job.
+#[derive(Debug, Serialize)]
+struct Verdict {
+    job: JobId,
+    labels: Vec<String>,
+    repo: Option<String>,
+    verdict: &'static str,
+    reason: String,
+    worker: Option<WorkerName>,
+}
+
+#[derive(Serialize)]
+struct DryRun<'a> {
+    now: Timestamp,
+    verdicts: Vec<Verdict>,
+    plan: &'a Plan,
+}
+
+/// Runs `rrctl schedule`.
+pub(crate) async fn run(schedule: &Schedule, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    if schedule.once {
+        return once(sources, printer).await;
+    }
+    let (snapshot, policy) = match &schedule.snapshot {
+        Some(path) => {
+            let config = config::load(sources, Need::Policy).map_err(Failure::Configuration)?;
+            (read_snapshot(path)?, config.policy)
+        }
+        None => {
+            let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
+            let engine = wire::observer(&config).await?;
+            (engine.snapshot().await?, config.policy)
+        }
+    };
+    dry_run(schedule, &snapshot, &policy, printer)
+}
+
+async fn once(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
+    crate::logging::start(&config.server, printer);
+    let engine = wire::observer(&config).await?;
+    engine.schedule_once().await.map_err(|error| {
+        Failure::from(error).hint("a scheduler that runs holds the lease; `rrctl status` names it")
+    })?;
+    printer.note("one cycle is done");
+    Ok(())
+}
+
+/// Reads a snapshot, from a file or from standard input.
+pub(crate) fn read_snapshot(path: &Path) -> Result<Snapshot, Failure> {
+    let name = path.display();
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(|_| ())
+    } else {
+        std::fs::read_to_string(path).map(|read| text = read)
+    };
+    read.map_err(|error| Failure::Usage {
+        what: format!("--snapshot {name}: cannot be read: {error}"),
+        hint: Some("`rrctl snapshot > FILE` writes one".to_owned()),
+    })?;
+    let mut json = serde_json::Deserializer::from_str(&text);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let place = error.path().to_string();
+        let inner = error.into_inner();
+        Failure::Usage {
+            what: format!("--snapshot {name}:{}: {place}: {inner}", inner.line()),
+            hint: Some("`rrctl snapshot` of the same version writes one".to_owned()),
+        }
+    })
+}
+
+fn dry_run(schedule: &Schedule, snapshot: &Snapshot, policy: &Policy, printer: &Printer) -> Result<(), Failure> {
+    let plan = plan::schedule(snapshot, policy);
+    let broken = audit(snapshot, policy, &plan);
+    let verdicts = verdicts(snapshot, &plan);
+    let answer = DryRun { now: snapshot.now, verdicts, plan: &plan };
+    printer.data(schedule.output.format, &answer, || print(&answer, printer))?;
+    match broken.is_empty() {
+        true => Ok(()),
+        false => {
+            let laws = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            Err(Failure::failed(format!("the plan breaks a law and would not be executed: {laws}"))
+                .hint("this is a defect; please report it with the output of `rrctl snapshot`"))
+        }
+    }
+}
+
+fn print(answer: &DryRun<'_>, printer: &Printer) {
+    if answer.verdicts.is_empty() {
+        printer.line("no job waits");
+    } else {
+        let rows = answer.verdicts.iter().map(|verdict| {
+            let tone = if verdict.verdict == "provision" { Tone::Good } else { Tone::Waiting };
+            vec![
+                Value::number(verdict.job),
+                Value::or_dash(verdict.repo.as_ref()),
+                verdict.labels.join(", ").into(),
+                Value::toned(verdict.verdict, tone),
+                verdict.reason.as_str().into(),
+            ]
+        });
+        printer.table(&["job", "repository", "labels", "verdict", "because"], rows);
+    }
+    let steps = &answer.plan.steps;
+    if !steps.is_empty() {
+        printer.line("");
+        let rows = steps.iter().map(|step| {
+            vec![
+                step.action.name().into(),
+                step.action.worker().as_str().into(),
+                pool(&step.action).into(),
+                step.because.to_string().into(),
+            ]
+        });
+        printer.table(&["step", "worker", "pool", "because"], rows);
+    }
+    for finding in &answer.plan.findings {
+        printer.warning(&describe(finding));
+    }
+    let held = answer.plan.held.len();
+    printer.note(&format!("{}, {} held", count(steps.len(), "step"), count(held, "job")));
+}
+
+fn pool(action: &Action) -> &str {
+    if let Action::Provision(provision) = action { provision.pool.as_str() } else { "-" }
+}
+
+fn describe(finding: &plan::Finding) -> String {
+    match finding {
+        plan::Finding::UnknownPool { pool } => {
+            format!("jobs wait for pool {pool}, which the configuration does not have")
+        }
+        plan::Finding::ImageRefused { image } => {
+            format!("GitHub refuses the runner of {image} as too old: nothing is minted for it")
+        }
+    }
+}
+
+/// One verdict for every waiting job that was read, oldest first.
+fn verdicts(snapshot: &Snapshot, plan: &Plan) -> Vec<Verdict> {
+    let mut served = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::Provision(provision) = &step.action
+            && let Some(job) = provision.job
+        {
+            served.insert(job, (provision.name.clone(), step.because.to_string()));
+        }
+    }
+    let held: BTreeMap<JobId, _> = plan.held.iter().collect();
+    let mut waiting: Vec<_> =
+        snapshot.demand.iter().flat_map(|(key, demand)| demand.waiting.iter().map(move |job| (key, job))).collect();
+    waiting.sort_by_key(|(_, job)| (job.created_at, job.id));
+    let verdict = |(key, job): (&riscv_runner_core::scope::PoolKey, &riscv_runner_core::snapshot::PendingJob)| {
+        let (verdict, reason, worker) = match (served.remove(&job.id), held.get(&job.id)) {
+            (Some((worker, reason)), _) => ("provision", reason, Some(worker)),
+            (None, Some(hold)) => (hold.name(), hold.to_string(), None),
+            (None, None) => ("unaccounted", "the plan does not speak of it".to_owned(), None),
+        };
+        let (labels, repo) = (key.labels.originals(), Some(job.repo.to_string()));
+        Verdict { job: job.id, labels, repo, verdict, reason, worker }
+    };
+    waiting.into_iter().map(verdict).collect()
+}

@@ -1,0 +1,249 @@
+//! `rrctl serve`: webhooks, loops and pages in one process, or each role in its own.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use riscv_runner_core::{
+    controls::Controls,
+    engine::{
+        Engine, EngineParts, Wakes,
+        intake::{Intake, IntakeWriter, intake},
+    },
+    policy::Policy,
+    ports::{Cluster, DeliveryStore, Observer, Platform, SchedulingStore},
+};
+use riscv_runner_github::{signature::WebhookSecrets, webhook::KnownApps};
+use riscv_runner_http::{
+    AppState, IntakeLimits, Role as Routes, Webhooks,
+    readiness::{Peer, Readiness},
+    router_for,
+    staging::HttpStaging,
+};
+use riscv_runner_k8s::KubeCluster;
+use riscv_runner_pg::{PgStore, pending_migrations};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use crate::{
+    args::{Role, Serve},
+    commands::migrate::migrate,
+    config::{self, Config, Need, Sources},
+    failure::{Failure, count},
+    logging,
+    platform::TokioPlatform,
+    printer::Printer,
+    reload::Reload,
+    signals::Signals,
+    standby::StandbyStore,
+    wire,
+    witness::{Witness, record_failures},
+};
+
+/// Deliveries that may wait for their commit; GitHub's bursts are smaller, and more would time out.
+const INTAKE_QUEUE: usize = 4096;
+/// How often bans and the cluster's health are looked at for intake and `/ready`.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A standby process records few deliveries at a time.
+const STANDBY_CONNECTIONS: u32 = 2;
+
+/// Everything that runs until the process ends.
+struct Running {
+    engine: Option<BoxFuture<'static, ()>>,
+    intake: Option<(Intake, IntakeWriter)>,
+    background: JoinSet<()>,
+}
+
+/// Runs `rrctl serve` until it is asked to stop.
+pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
+    logging::start(&config.server, printer);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    wire::install_crypto();
+    prepare_schema(&config, serve.migrate).await?;
+    let signals = Signals::listen()?;
+    let pg = wire::store_config(&config, serve.role == Role::Webhook)?;
+    let store = wire::store(&pg).await?;
+    let (witness, auth_failures) = Witness::new();
+    let policy = watch::Sender::new(Arc::new(config.policy.clone()));
+    let wakes = Wakes::default();
+    let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
+    let mut cluster = None;
+    let mut deliveries: Arc<dyn DeliveryStore> = Arc::<PgStore>::clone(&store);
+    if serve.role != Role::Webhook {
+        let found = wire::cluster(&config, &[wakes.workers.clone(), wakes.schedule.clone()]).await?;
+        let engine = engine(&config, &store, &found, &witness, &policy, &wakes)?;
+        if serve.role == Role::All {
+            let mut standby = pg.clone();
+            (standby.notify, standby.max_connections) = (true, STANDBY_CONNECTIONS);
+            let notifying = wire::store(&standby).await?;
+            let leading = engine.leading();
+            deliveries = Arc::new(StandbyStore { quiet: Arc::clone(&store), notifying, leading });
+        }
+        running.engine = Some(Box::pin(engine.run(signals.stopped())));
+        running.background.spawn(riscv_runner_pg::listen(pg.clone(), wakes.schedule.clone()));
+        cluster = Some(found);
+    }
+    let observer = Arc::<Witness>::clone(&witness) as Arc<dyn Observer>;
+    let (entrance, writer) = intake(INTAKE_QUEUE, deliveries, observer, wakes.schedule.clone());
+    running.background.spawn(record_failures(auth_failures, entrance.clone()));
+    running.intake = Some((entrance.clone(), writer));
+    let controls = watch::Sender::new(Arc::new(Controls::default()));
+    let state = state(&config, serve.role, &store, &witness, &policy, &controls, entrance)?;
+    let looking = look(Arc::clone(&store), cluster.clone(), controls, Arc::clone(&witness.readiness));
+    running.background.spawn(looking);
+    let reload = Reload { sources: sources.clone(), policy, cluster };
+    running.background.spawn(async move {
+        if let Err(error) = reload.run().await {
+            tracing::warn!(?error, "the configuration will not be read again");
+        }
+    });
+    let listen = serve.listen.unwrap_or(config.server.listen);
+    Box::pin(until_stopped(running, state, serve.role, listen, &signals, config.policy.timeouts.shutdown)).await
+}
+
+async fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), Failure> {
+    if may_migrate {
+        let report = Box::pin(migrate(config)).await?;
+        tracing::info!(applied = report.applied.len(), "the schema is up to date");
+        return Ok(());
+    }
+    let pending = pending_migrations(&wire::store_config(config, false)?).await?;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the database lacks {} of this version", count(pending.len(), "migration"));
+    Err(Failure::failed(what).hint("run `rrctl migrate`, or `rrctl serve --migrate`"))
+}
+
+fn engine(
+    config: &Config,
+    store: &Arc<PgStore>,
+    cluster: &Arc<KubeCluster>,
+    witness: &Arc<Witness>,
+    policy: &watch::Sender<Arc<Policy>>,
+    wakes: &Wakes,
+) -> Result<Arc<Engine>, Failure> {
+    Ok(Engine::new(EngineParts {
+        store: Arc::<PgStore>::clone(store),
+        forge: wire::forge(config, Arc::<Witness>::clone(witness))?,
+        cluster: Arc::<KubeCluster>::clone(cluster),
+        platform: Arc::new(TokioPlatform),
+        observer: Arc::<Witness>::clone(witness),
+        policy: policy.subscribe(),
+        replica: wire::replica_name()?,
+        wakes: wakes.clone(),
+    }))
+}
+
+fn state(
+    config: &Config,
+    role: Role,
+    store: &Arc<PgStore>,
+    witness: &Arc<Witness>,
+    policy: &watch::Sender<Arc<Policy>>,
+    controls: &watch::Sender<Arc<Controls>>,
+    intake: Intake,
+) -> Result<AppState, Failure> {
+    let mut state = AppState::builder(
+        Arc::<PgStore>::clone(store),
+        Arc::<PgStore>::clone(store),
+        Arc::new(TokioPlatform),
+        policy.subscribe(),
+        controls.subscribe(),
+    )
+    .metrics(Arc::clone(&witness.metrics))
+    .readiness(Arc::clone(&witness.readiness))
+    .public_pages(config.server.public_pages);
+    if let Some(token) = &config.server.trace_secret {
+        state = state.reader_token(token.clone());
+    }
+    if let Some(url) = &config.server.staging_url {
+        let staging = HttpStaging::new(url).map_err(|error| Failure::because("staging cannot be used", &error))?;
+        state = state.staging(Arc::new(staging));
+    }
+    if role != Role::Scheduler {
+        let secrets = WebhookSecrets::new(&config.github.webhook_secrets).map_err(|error| {
+            Failure::because("webhooks cannot be verified", &error)
+                .hint("mend the files that [github] webhook_secrets_files names, or set GHAPP_WEBHOOK_SECRET")
+        })?;
+        let apps: KnownApps = config.github.apps.iter().map(|app| (app.app_id, app.kind)).collect();
+        let body = usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX);
+        let limits = IntakeLimits { body, ..IntakeLimits::default() };
+        state = state.webhooks(Webhooks::new(intake, secrets, apps, limits));
+    }
+    Ok(state.build())
+}
+
+/// Keeps bans up to date for intake, and notes whether the cluster answers.
+async fn look(
+    store: Arc<PgStore>,
+    cluster: Option<Arc<KubeCluster>>,
+    controls: watch::Sender<Arc<Controls>>,
+    readiness: Arc<Readiness>,
+) {
+    loop {
+        // Intake works by the bans it knows while the store is away, and /ready says that it is.
+        if let Ok(standing) = store.standing().await {
+            controls.send_replace(Arc::new(standing.controls));
+        }
+        if let Some(cluster) = &cluster {
+            let seen = cluster.nodes().await;
+            let now = TokioPlatform.now();
+            match seen {
+                Ok(_) => readiness.seen(Peer::Cluster, now),
+                Err(_) => readiness.failed(Peer::Cluster, now),
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn until_stopped(
+    running: Running,
+    state: AppState,
+    role: Role,
+    listen: SocketAddr,
+    signals: &Signals,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::because(&format!("cannot listen on {listen}"), &error)
+            .hint("another process may use the port; set [server] listen or --listen")
+    })?;
+    let address = listener.local_addr().unwrap_or(listen);
+    let routes = match role {
+        Role::All => Routes::All,
+        Role::Webhook => Routes::Webhook,
+        Role::Scheduler => Routes::Scheduler,
+    };
+    tracing::info!(%address, ?role, "serving");
+    let server = axum::serve(listener, router_for(routes, state)).with_graceful_shutdown(signals.stopped());
+    let Running { engine, intake, mut background } = running;
+    let writer = intake.map(|(entrance, writer)| {
+        drop(entrance);
+        tokio::spawn(writer.run())
+    });
+    let engine = engine.map(tokio::spawn);
+    let served = tokio::spawn(server.into_future());
+    signals.stopped().await;
+    let ending = async {
+        let served = served.await;
+        background.shutdown().await;
+        // Every entrance is gone now, so the writer ends once it has committed what it holds.
+        if let Some(writer) = writer {
+            let _ = writer.await;
+        }
+        if let Some(engine) = engine {
+            let _ = engine.await;
+        }
+        served
+    };
+    match tokio::time::timeout(patience, ending).await {
+        Ok(Ok(Ok(()))) => tracing::info!("stopped"),
+        Ok(Ok(Err(error))) => return Err(Failure::because("the server failed", &error)),
+        Ok(Err(error)) => return Err(Failure::because("the server failed", &error)),
+        Err(_) => tracing::warn!("stopped with work in flight; the next leader recovers it"),
+    }
+    Ok(())
+}

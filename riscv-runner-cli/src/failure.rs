@@ -1,0 +1,100 @@
+//! How a command can fail, and the exit status that says so.
+
+use std::{error::Error, process::ExitCode};
+
+use riscv_runner_core::ports::PortError;
+
+use crate::{config::{Problem, Severity}, printer::Printer};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The configuration is wrong: all of it that is.
+    Configuration(Vec<Problem>),
+    /// The command was not used as it can be.
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What would do.
+        hint: Option<String>,
+    },
+    /// It was tried, and failed.
+    Failed {
+        /// What failed, with its causes.
+        what: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+}
+
+impl Failure {
+    /// Something failed.
+    pub(crate) fn failed(what: impl Into<String>) -> Self {
+        Self::Failed { what: what.into(), hint: None }
+    }
+
+    /// The same with what to do next.
+    pub(crate) fn hint(self, text: impl Into<String>) -> Self {
+        let text = Some(text.into());
+        match self {
+            Self::Configuration(problems) => Self::Configuration(problems),
+            Self::Usage { what, .. } => Self::Usage { what, hint: text },
+            Self::Failed { what, .. } => Self::Failed { what, hint: text },
+        }
+    }
+
+    /// Something failed because of an error, whose causes are told.
+    pub(crate) fn because(what: &str, error: &dyn Error) -> Self {
+        let mut text = format!("{what}: {error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self::failed(text)
+    }
+
+    /// Tells the operator.
+    pub(crate) fn report(&self, printer: &Printer) -> ExitCode {
+        match self {
+            Self::Configuration(problems) => {
+                report_problems(printer, problems);
+                let n = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+                printer.error(&format!("the configuration has {}", count(n, "problem")));
+                ExitCode::from(2)
+            }
+            Self::Usage { what, hint } => {
+                printer.error(what);
+                printer.hint(hint.as_deref());
+                ExitCode::from(2)
+            }
+            Self::Failed { what, hint } => {
+                printer.error(what);
+                printer.hint(hint.as_deref());
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Tells what is wrong with a configuration.
+pub(crate) fn report_problems(printer: &Printer, problems: &[Problem]) {
+    for problem in problems {
+        match problem.severity {
+            Severity::Error => printer.error(&problem.to_string()),
+            Severity::Warning => printer.warning(&problem.to_string()),
+        }
+        printer.hint(problem.hint.as_deref());
+    }
+}
+
+/// `1 problem`, `2 problems`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::failed(error.chain())
+    }
+}
