@@ -26,7 +26,7 @@ impl Engine {
     pub(super) fn deliveries_cycle(&self, proof: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
         async move {
             let now = self.now();
-            let since = self.sweep_since(now).await?;
+            let since = self.sweep_since(&proof, now).await?;
             let mut nothing_missing = true;
             for app in [EntityKind::Organization, EntityKind::User] {
                 match self.parts.forge.hook_deliveries(app, since).await {
@@ -46,15 +46,20 @@ impl Engine {
     }
 
     /// From where to look: a little before the last sweep that found nothing missing, by whichever
-    /// leader; without one, before the last delivery that arrived.
-    async fn sweep_since(&self, now: Timestamp) -> PortResult<Timestamp> {
+    /// leader. The first sweep of all notes where it begins, or the window would move on while
+    /// GitHub's log cannot be read.
+    async fn sweep_since(&self, proof: &LeaderProof, now: Timestamp) -> PortResult<Timestamp> {
         let from = match self.parts.store.deliveries_swept().await? {
-            Some(swept) => Some(swept),
-            None => self.parts.store.last_delivery_at().await?,
+            Some(swept) => swept,
+            None => {
+                let from = self.parts.store.last_delivery_at().await?.unwrap_or(now);
+                self.parts.store.note_deliveries_swept(proof, from).await?;
+                from
+            }
         };
         let oldest = now.checked_sub(LONGEST_OUTAGE).unwrap_or(now);
         let usual = now.checked_sub(LOOK_BACK).unwrap_or(now);
-        Ok(from.map_or(usual, |from| from.checked_sub(LOOK_BACK).unwrap_or(from)).clamp(oldest, usual))
+        Ok(from.checked_sub(LOOK_BACK).unwrap_or(from).clamp(oldest, usual))
     }
 
     /// Whether nothing was missing.
