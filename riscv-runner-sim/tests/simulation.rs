@@ -19,6 +19,8 @@ const REGRESSIONS: &[(u64, &str, &str)] = &[
     (160, "light", "the same, of the loop that cleans registrations"),
     (187, "chaos", "a registration was forgotten because GitHub did not answer while its scope was recent"),
     (449, "network", "deliveries of one App were given up when its log could not be read for a while"),
+    (1279, "network", "the first sweep for lost deliveries had no anchor while it failed"),
+    (2184, "network", "the same"),
 ];
 
 fn seeds() -> u64 {
