@@ -106,7 +106,14 @@ impl FailureReason {
     /// Whether the worker ended for want of work: nothing is broken, nothing backs off.
     #[must_use]
     pub const fn is_routine(self) -> bool {
-        matches!(self, Self::RunnerIdle | Self::RunnerSurplus | Self::RunnerGone | Self::Revoked)
+        matches!(
+            self,
+            Self::RunnerIdle
+                | Self::RunnerSurplus
+                | Self::RunnerGone
+                | Self::InstallationNotFound
+                | Self::Revoked
+        )
     }
 }
 

@@ -43,6 +43,8 @@ pub struct View<'a> {
     pub surplus: u32,
     /// Idle runners that a rule keeps for its key.
     pub warm: u32,
+    /// Since when its installation is known to be gone.
+    pub installation_gone_since: Option<Timestamp>,
 }
 
 impl View<'_> {

@@ -11,6 +11,7 @@ use riscv_runner_core::{
     plan::Action,
     pod::PodPhase,
     runner::Sightings,
+    snapshot::InstallationHealth,
     worker::WorkerStatus,
 };
 
@@ -197,6 +198,12 @@ fn ill(reason: FailureReason) -> World {
             .running_worker("w", "1", "a", "a0", 90)
             .listing("1", "w")
             .sightings("w", idle(60, 2)),
+        FailureReason::InstallationNotFound => {
+            let gone = InstallationHealth { gone_since: Some(at(1)), ..InstallationHealth::default() };
+            World::new("a:1").running_worker("w", "1", "a", "a0", 600).edit(|w| {
+                w.snapshot.installations.insert(common::scope("1").installation, gone);
+            })
+        }
         FailureReason::RunnerGone => World::new("a:1")
             .running_worker("w", "1", "a", "a0", 900)
             .edit_worker("w", |worker| worker.gone_at = Some(at(300)))
@@ -223,7 +230,7 @@ fn every_rule_fires_on_its_illness() {
 
 #[test]
 fn no_rule_fires_before_its_threshold() {
-    for rule in WORKER_RULES {
+    for rule in WORKER_RULES.iter().filter(|rule| rule.reason != FailureReason::InstallationNotFound) {
         let longer = ill(rule.reason).timeouts(|timeouts| {
             for timeout in [
                 &mut timeouts.node_lost,
@@ -257,7 +264,12 @@ fn unknown_is_never_a_reason_to_end_anything() {
         if rule.reason == FailureReason::NodeUnreachable {
             assert_eq!(remedy(&no_nodes), None);
         }
-        let by_pod = [FailureReason::NodeUnreachable, FailureReason::PodStuckPending].contains(&rule.reason);
+        let by_pod = [
+            FailureReason::NodeUnreachable,
+            FailureReason::PodStuckPending,
+            FailureReason::InstallationNotFound,
+        ]
+        .contains(&rule.reason);
         if !by_pod {
             assert_eq!(remedy(&ill(rule.reason).listing_failed("1")), None, "{}", rule.says);
         }
@@ -270,6 +282,13 @@ fn a_job_that_names_the_worker_protects_it() {
         let busy = ill(rule.reason).runs("w", 1, JobPhase::Running);
         assert_eq!(remedy(&busy), None, "{}", rule.says);
     }
+}
+
+#[test]
+fn a_worker_of_a_gone_installation_is_ended_without_asking_github() {
+    let plan = ill(FailureReason::InstallationNotFound).reconcile();
+    let end = plan.steps.iter().find_map(|step| step.action.as_end()).unwrap();
+    assert!(end.registration.is_none() && end.is_destructive());
 }
 
 #[test]

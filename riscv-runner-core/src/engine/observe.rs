@@ -58,6 +58,9 @@ pub(super) async fn supply(engine: &Engine) -> PortResult<Snapshot> {
     snapshot.backoffs = standing.backoffs;
     snapshot.quarantines = standing.quarantines;
     snapshot.refused_images = standing.refused_images;
+    let working: BTreeSet<InstallationId> =
+        snapshot.workers.values().map(|worker| worker.scope.installation).collect();
+    snapshot.installations = working.into_iter().map(|id| (id, parts.forge.health(id))).collect();
     Ok(snapshot)
 }
 
@@ -117,14 +120,12 @@ fn fill(
 }
 
 fn complete(engine: &Engine, policy: &Policy, snapshot: &mut Snapshot) {
-    let installations: BTreeSet<InstallationId> = snapshot
-        .demand
-        .values()
-        .flat_map(|demand| &demand.waiting)
-        .map(|job| job.scope.installation)
-        .collect();
-    snapshot.installations =
-        installations.into_iter().map(|id| (id, engine.parts.forge.health(id))).collect();
+    let waiting =
+        snapshot.demand.values().flat_map(|demand| &demand.waiting).map(|job| job.scope.installation);
+    let installations: BTreeSet<InstallationId> = waiting.collect();
+    for installation in installations {
+        snapshot.installations.entry(installation).or_insert_with(|| engine.parts.forge.health(installation));
+    }
     snapshot.warm = routing::warm(policy, snapshot);
 }
 

@@ -1,5 +1,7 @@
 //! The rules of worker health, in the order in which they are asked; the first that fires decides.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Remedy, Rule, View};
@@ -17,6 +19,14 @@ pub const WORKER_RULES: &[Rule] = &[
         remedy: Remedy::ForceDelete,
         spares_known_jobs: false,
         since: node_unreachable,
+    },
+    Rule {
+        reason: FailureReason::InstallationNotFound,
+        says: "its App was uninstalled, and no job runs on it",
+        threshold: |_| Duration::ZERO,
+        remedy: Remedy::Kill,
+        spares_known_jobs: true,
+        since: installation_gone,
     },
     Rule {
         reason: FailureReason::PodStuckPending,
@@ -76,6 +86,10 @@ fn node_unreachable(view: &View<'_>) -> Option<Timestamp> {
         Observed::Absent => Some(pod.created_at),
         Observed::Unknown(_) => None,
     }
+}
+
+fn installation_gone(view: &View<'_>) -> Option<Timestamp> {
+    view.installation_gone_since
 }
 
 fn pod_stuck_pending(view: &View<'_>) -> Option<Timestamp> {

@@ -2,6 +2,7 @@
 
 use super::{Action, Because, Draft, PodEnd, sync_pods::end_worker};
 use crate::{
+    failure::FailureReason,
     health::{self, Remedy, View},
     ids::WorkerName,
     worker::Worker,
@@ -21,7 +22,11 @@ pub fn heal_workers(draft: &mut Draft<'_>) {
             (Remedy::ForceDelete, Some(pod)) => PodEnd::ForceDelete { uid: pod.uid.clone() },
             (Remedy::Kill | Remedy::ForceDelete, None) => PodEnd::Nothing,
         };
-        let end = end_worker(draft, worker, illness.reason, end);
+        let mut end = end_worker(draft, worker, illness.reason, end);
+        if illness.reason == FailureReason::InstallationNotFound {
+            // Nobody is left to be asked: the registration went with the installation.
+            end.registration = None;
+        }
         draft.debit_supply(worker);
         draft.decide(Action::End(end), Because::Ill(illness));
     }
@@ -46,6 +51,10 @@ fn view<'a>(draft: &Draft<'a>, worker: &'a Worker) -> View<'a> {
         sightings: snapshot.sightings.get(&worker.name),
         surplus: supply.workers.saturating_sub(jobs.saturating_add(warm)),
         warm,
+        installation_gone_since: snapshot
+            .installations
+            .get(&worker.scope.installation)
+            .and_then(|health| health.gone_since),
     }
 }
 
