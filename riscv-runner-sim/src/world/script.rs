@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use riscv_runner_core::ids::{EntityId, NodeName, RepoId};
 
-use super::{Arrival, Happening, WorldConfig};
+use super::{Arrival, WorldConfig, happenings::Happening};
 use crate::{
     chance::Stream,
     faults::{FaultProfile, PortName},

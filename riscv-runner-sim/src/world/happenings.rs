@@ -1,0 +1,98 @@
+//! What happens to a world from outside: jobs arrive, processes start and stand still, ports go down.
+
+use std::time::Duration;
+
+use riscv_runner_core::{
+    backoff::add,
+    ids::{EntityId, NodeName, RepoId},
+    labels::LabelSet,
+};
+
+use super::{Replica, World};
+use crate::{
+    executor::Group,
+    faults::{FaultKind, PortName},
+};
+
+/// Something that happens to a world from outside.
+#[derive(Debug, Clone)]
+pub(super) enum Happening {
+    Arrive { repo: RepoId, jobs: Vec<(LabelSet, Duration)> },
+    Start(u32),
+    Pause(Duration),
+    Resume(Group),
+    Outage(PortName, Duration),
+    Limit(EntityId, Duration),
+    Cancel(u64),
+    Cordon(u64, Duration),
+    Uncordon(NodeName),
+    StopFaults,
+}
+
+impl World {
+    /// Lets everything happen that is due.
+    pub(super) fn happen(&mut self) {
+        while let Some(entry) = self.agenda.first_entry() {
+            if entry.key().0 > self.clock.now() {
+                break;
+            }
+            let happening = entry.remove();
+            self.on(happening);
+        }
+    }
+
+    fn on(&mut self, happening: Happening) {
+        let until = |wait: Duration| add(self.clock.now(), wait);
+        match happening {
+            Happening::Arrive { repo, jobs } => {
+                self.arriving -= 1;
+                self.truth.with(|truth| truth.queue_run(repo, &jobs));
+            }
+            Happening::Start(index) => self.start(index),
+            Happening::Pause(wait) => self.pause(wait),
+            Happening::Resume(group) => {
+                self.executor.resume(group);
+                for replica in self.replicas.iter_mut().filter(|replica| replica.group == group) {
+                    replica.paused = false;
+                }
+            }
+            Happening::Outage(port, wait) => {
+                self.faults.outage(port, until(wait));
+                self.faults.count(match port {
+                    PortName::Store => FaultKind::StoreOutage,
+                    PortName::Forge => FaultKind::GithubOutage,
+                    PortName::Cluster => FaultKind::ClusterOutage,
+                });
+            }
+            Happening::Limit(entity, wait) => {
+                self.faults.count(FaultKind::RateLimited);
+                let until = until(wait);
+                self.truth.with(|truth| truth.limit(entity, until));
+            }
+            Happening::Cancel(choice) => {
+                self.faults.count(FaultKind::JobCancelled);
+                self.truth.with(|truth| truth.cancel_some(choice));
+            }
+            Happening::Cordon(choice, wait) => {
+                self.faults.count(FaultKind::NodeCordoned);
+                if let Some(node) = self.truth.with(|truth| truth.cordon_some(choice)) {
+                    self.after(wait, Happening::Uncordon(node));
+                }
+            }
+            Happening::Uncordon(node) => self.truth.with(|truth| truth.cordon(&node, false)),
+            Happening::StopFaults => self.faults.stop(),
+        }
+    }
+
+    /// The leader, if there is one, stands still.
+    fn pause(&mut self, wait: Duration) {
+        let leads = |replica: &&mut Replica| !replica.paused && replica.engine.leading().borrow().is_some();
+        let Some(replica) = self.replicas.iter_mut().find(leads) else { return };
+        replica.paused = true;
+        let group = replica.group;
+        self.executor.pause(group);
+        self.faults.count(FaultKind::Paused);
+        self.truth.with(|truth| truth.trace.line(format_args!("process {} paused {wait:?}", group.0)));
+        self.after(wait, Happening::Resume(group));
+    }
+}
