@@ -24,7 +24,7 @@ fn the_simulated_cluster_keeps_the_contract() {
             pool: PoolName::new("spacemit-k1").unwrap(),
             proof: LeaderProof::issued_by_lease_store(Epoch::new(1).unwrap(), Timestamp::MAX),
         };
-        println!("{name}");
+        tracing::debug!(name, "contract");
         bench.run(async move { check(&subject).await });
     }
 }

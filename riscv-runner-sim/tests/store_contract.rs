@@ -29,7 +29,7 @@ impl Platform for Ticking {
 #[test]
 fn the_store_in_memory_keeps_the_contract() {
     for (name, check) in CHECKS {
-        println!("{name}");
+        tracing::debug!(name, "contract");
         let clock = SimClock::default();
         let store = MemoryStore::new(Arc::new(Ticking(clock.clone())));
         run_alone(&clock, async move { check(&store).await });
