@@ -19,6 +19,7 @@ pub mod hold;
 pub mod match_demand;
 pub mod mint_failure;
 pub mod names;
+mod queues;
 mod side_by_side;
 pub mod sweep_orphans;
 pub mod sweep_secrets;

@@ -1,14 +1,16 @@
 //! The laws, checked again on a finished plan by other means than those that made it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
 };
 
 use super::{Action, EndWorker, Plan, capacity::Capacity};
 use crate::{
-    ids::{PoolName, WorkerName},
+    ids::{EntityId, PoolName, WorkerName},
+    labels::LabelSet,
     policy::Policy,
+    scope::{PoolKey, Scope},
     snapshot::Snapshot,
 };
 
@@ -107,37 +109,59 @@ fn ended(snapshot: &Snapshot, end: &EndWorker, broken: &mut Vec<Violation>) {
     }
 }
 
+/// How many workers there are and how many more are planned.
+#[derive(Default)]
+struct Tally {
+    live: usize,
+    new: usize,
+}
+
+impl Tally {
+    const fn exceeds(&self, max: u32) -> bool {
+        self.live + self.new > max as usize
+    }
+}
+
 fn caps(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Violation>) {
-    let mut entities = BTreeMap::new();
-    let mut pools = BTreeMap::new();
-    let mut keys = BTreeMap::new();
-    for action in plan.steps.iter().map(|step| &step.action) {
-        if let Action::Provision(new) = action {
-            *entities.entry(new.scope.entity).or_insert(0_usize) += 1;
-            *pools.entry(&new.pool).or_insert(0_usize) += 1;
-            *keys.entry(new.key()).or_insert(0_usize) += 1;
+    let mut entities: BTreeMap<EntityId, Tally> = BTreeMap::new();
+    let mut pools: BTreeMap<&PoolName, Tally> = BTreeMap::new();
+    let mut keys: BTreeMap<PoolKey, usize> = BTreeMap::new();
+    for new in plan.steps.iter().filter_map(|step| step.action.as_provision()) {
+        entities.entry(new.scope.entity).or_default().new += 1;
+        pools.entry(&new.pool).or_default().new += 1;
+        *keys.entry(new.key()).or_default() += 1;
+    }
+    if keys.is_empty() {
+        return;
+    }
+    let mut supplied: HashMap<(Scope, &LabelSet), usize> = HashMap::new();
+    for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
+        if let Some(tally) = entities.get_mut(&worker.scope.entity) {
+            tally.live += 1;
+        }
+        if let Some(tally) = pools.get_mut(&worker.pool) {
+            tally.live += 1;
+        }
+        if worker.is_supply() {
+            *supplied.entry((worker.scope.scope(), &worker.labels)).or_default() += 1;
         }
     }
-    for (entity, new) in entities {
+    for (entity, tally) in entities {
         let cap = policy.entity_cap(entity, snapshot.controls.entity_caps.get(&entity).map(|(cap, _)| *cap));
-        if cap.get().is_some_and(|max| snapshot.live_workers_of(entity) + new > max as usize) {
-            broken.push(Violation::EntityCap(format!("entity {entity}: {new} more")));
+        if cap.get().is_some_and(|max| tally.exceeds(max)) {
+            broken.push(Violation::EntityCap(format!("entity {entity}: {} more", tally.new)));
         }
     }
-    for (pool, new) in pools {
+    for (pool, tally) in pools {
         let max = policy.pools.get(pool).and_then(|pool| pool.max_workers);
-        if max.is_some_and(|max| snapshot.live_workers_in(pool) + new > max as usize) {
-            broken.push(Violation::PoolCap(format!("pool {pool}: {new} more")));
+        if max.is_some_and(|max| tally.exceeds(max)) {
+            broken.push(Violation::PoolCap(format!("pool {pool}: {} more", tally.new)));
         }
-    }
-    let mut supplied: BTreeMap<_, usize> = BTreeMap::new();
-    for worker in snapshot.workers.values().filter(|worker| worker.is_supply()) {
-        *supplied.entry(worker.key()).or_default() += 1;
     }
     for (key, new) in keys {
         let jobs = snapshot.demand.get(&key).map_or(0, |demand| (demand.pending + demand.running) as usize);
         let warm = snapshot.warm.get(&key).map_or(0, |warm| warm.count as usize);
-        let supply = supplied.get(&key).copied().unwrap_or(0);
+        let supply = supplied.get(&(key.scope, &key.labels)).copied().unwrap_or(0);
         if supply + new > jobs + warm {
             broken.push(Violation::MoreThanDemand(format!("{key}: {supply} + {new} > {jobs} + {warm}")));
         }
@@ -145,22 +169,22 @@ fn caps(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Viol
 }
 
 fn slots(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Violation>) {
+    let provisions = || plan.steps.iter().filter_map(|step| step.action.as_provision());
     let mut wanted: BTreeMap<&PoolName, u32> = BTreeMap::new();
-    let mut names = Vec::new();
-    for action in plan.steps.iter().map(|step| &step.action) {
-        if let Action::Provision(new) = action {
-            *wanted.entry(&new.pool).or_default() += 1;
-            names.push(&new.name);
-        }
+    for new in provisions() {
+        *wanted.entry(&new.pool).or_default() += 1;
     }
-    let Some(capacity) = Capacity::of(snapshot, policy) else {
-        broken.extend(names.into_iter().map(|name| Violation::Blind(name.clone())));
+    if wanted.is_empty() {
+        return;
+    }
+    let Some(mut capacity) = Capacity::of(snapshot, policy) else {
+        broken.extend(provisions().map(|new| Violation::Blind(new.name.clone())));
         return;
     };
-    // Hall's condition on every pool alone; together the pools are checked by what is free in all.
-    let free = capacity.free();
-    for (pool, n) in &wanted {
-        if free.get(*pool).is_none_or(|free| free < n) {
+    // Pools may share boards, so each takes what the ones before it left. Whether all fit does not
+    // depend on their order.
+    for (pool, n) in wanted {
+        if capacity.take_up_to(pool, n) < n {
             broken.push(Violation::Slots(format!("pool {pool}: {n} wanted")));
         }
     }

@@ -28,27 +28,32 @@ pub struct Reading {
 /// demand, by the age of its oldest job, as many as its account's cap and its pools' slots leave.
 #[must_use]
 pub fn heads(snapshot: &Snapshot, policy: &Policy) -> Reading {
+    if snapshot.demand.values().all(|demand| demand.pending == 0) {
+        return Reading::default();
+    }
     let draft = Draft::new(snapshot, policy);
+    let unmet = unmet_by_age(&draft);
+    if unmet.is_empty() {
+        return Reading::default();
+    }
     let Some(capacity) = draft.capacity() else { return Reading::default() };
     let slots = capacity.free();
     let mut room: BTreeMap<EntityId, u32> = BTreeMap::new();
     // How many more keys of each pool can matter: every one of them has an older job than the rest.
     let mut ranks = slots.clone();
     let mut heads = Vec::new();
-    for (key, demand) in by_age(snapshot) {
-        let unmet = demand.pending - met(&draft, key, demand);
-        let entity = key.scope.entity();
-        if unmet == 0 || is_withheld(snapshot, key) {
+    for Unmet { key, demand, unmet } in unmet {
+        let useful: u32 = demand.pending_by_pool.keys().filter_map(|pool| ranks.get(pool)).sum();
+        if useful == 0 {
             continue;
         }
+        let entity = key.scope.entity();
         let room = room.entry(entity).or_insert_with(|| match draft.entity_cap(entity).get() {
             Some(max) => max.saturating_sub(draft.live_of(entity)),
             None => u32::MAX,
         });
-        let useful: u32 = demand.pending_by_pool.keys().filter_map(|pool| ranks.get(pool)).sum();
         let mixed = demand.pending_by_pool.len() > 1;
-        let limit =
-            if mixed && useful > 0 { unmet.min(MIXED_KEY_DEPTH) } else { unmet.min(useful).min(*room) };
+        let limit = if mixed { unmet.min(MIXED_KEY_DEPTH) } else { unmet.min(useful).min(*room) };
         if limit == 0 || *room == 0 {
             continue;
         }
@@ -63,9 +68,19 @@ pub fn heads(snapshot: &Snapshot, policy: &Policy) -> Reading {
     Reading { heads, slots }
 }
 
-fn by_age(snapshot: &Snapshot) -> Vec<(&PoolKey, &Demand)> {
-    let mut keys: Vec<_> = snapshot.demand.iter().filter(|(_, demand)| demand.pending > 0).collect();
-    keys.sort_by_key(|(_, demand)| demand.oldest);
+/// A key with jobs that no worker is on its way for.
+struct Unmet<'a> {
+    key: &'a PoolKey,
+    demand: &'a Demand,
+    unmet: u32,
+}
+
+fn unmet_by_age<'a>(draft: &Draft<'a>) -> Vec<Unmet<'a>> {
+    let waiting = draft.snapshot.demand.iter().filter(|(_, demand)| demand.pending > 0);
+    let unmet = |(key, demand)| Unmet { key, demand, unmet: demand.pending - met(draft, key, demand) };
+    let open = |of: &Unmet<'_>| of.unmet > 0 && !is_withheld(draft.snapshot, of.key);
+    let mut keys: Vec<_> = waiting.map(unmet).filter(open).collect();
+    keys.sort_by_key(|of| of.demand.oldest);
     keys
 }
 

@@ -9,6 +9,7 @@ use crate::{
     controls::{ControlTarget, Note},
     ids::{ImageRef, JobId, PoolName},
     scope::PoolKey,
+    snapshot::PendingJob,
 };
 
 /// Why a waiting job is not served now.
@@ -195,15 +196,15 @@ pub struct HoldGroup {
 pub struct Holds(Vec<HoldGroup>);
 
 impl Holds {
-    pub(crate) fn push(&mut self, key: &PoolKey, hold: Hold, jobs: impl IntoIterator<Item = JobId>) {
-        if let Some(last) = self.0.last_mut().filter(|last| last.key == *key && last.hold == hold) {
-            last.jobs.extend(jobs);
-            return;
+    /// Adds jobs of a key with their reason; how many they are.
+    pub(crate) fn push(&mut self, key: &PoolKey, hold: Hold, jobs: &[PendingJob]) -> usize {
+        let ids = jobs.iter().map(|job| job.id);
+        match self.0.last_mut().filter(|last| last.key == *key && last.hold == hold) {
+            Some(last) => last.jobs.extend(ids),
+            None if jobs.is_empty() => {}
+            None => self.0.push(HoldGroup { key: key.clone(), hold, jobs: ids.collect() }),
         }
-        let jobs: Vec<_> = jobs.into_iter().collect();
-        if !jobs.is_empty() {
-            self.0.push(HoldGroup { key: key.clone(), hold, jobs });
-        }
+        jobs.len()
     }
 
     /// The groups, in the order in which they were decided.

@@ -4,19 +4,12 @@
 //! workers and never paired. Workers beyond the running jobs serve the oldest waiting ones; those
 //! need nothing more.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-};
-
-use jiff::Timestamp;
-
-use super::{Action, Because, Draft, Finding, Hold, Provision, capacity::Capacity};
+use super::{Action, Because, Draft, Finding, Hold, Provision, capacity::Capacity, queues::Queues};
 use crate::{
     backoff::Backoff,
     controls::ControlTarget,
-    ids::{EntityId, ImageRef, JobId, PoolName},
-    policy::Sharing,
+    ids::{EntityId, JobId, PoolName},
+    job::Placement,
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, PendingJob},
 };
@@ -25,81 +18,63 @@ use crate::{
 pub fn match_demand(draft: &mut Draft<'_>) {
     let mut capacity = draft.capacity();
     let mut queues = Queues::of(draft);
-    while let Some((key, demand, next)) = queues.oldest(draft) {
-        let job = &demand.waiting[next];
-        match verdict(draft, capacity.as_mut(), key, job) {
-            Ok(()) => {
-                let supply = draft.supply(key).workers;
-                let because = Because::DemandExceedsSupply {
-                    key: key.clone(),
-                    demand: demand.pending.saturating_add(demand.running),
-                    supply,
-                };
-                provision(draft, capacity.as_ref(), key, &wish_of(job), because);
-                queues.advance(key, demand, next + 1);
-            }
-            Err(Verdict::OfJob(hold)) => {
-                draft.held.push(key, hold, [job.id]);
-                queues.advance(key, demand, next + 1);
-            }
-            Err(Verdict::OfKey(hold)) => {
-                // Within one plan caps and slots only shrink: what holds the first of a key holds all
-                // that want the same pool and image.
-                let same = |other: &&PendingJob| {
-                    other.placement == job.placement && other.scope.installation == job.scope.installation
-                };
-                let alike = demand.waiting[next..]
-                    .iter()
-                    .take_while(same)
-                    .take_while(|other| !is_paused(draft, other));
-                let jobs: Vec<JobId> = alike.map(|other| other.id).collect();
-                let end = next + jobs.len().max(1);
-                draft.held.push(key, hold, jobs);
-                queues.advance(key, demand, end);
-            }
-        }
+    while let Some(turn) = queues.next() {
+        let (key, demand) = (turn.key, turn.demand);
+        let waiting = &demand.waiting[turn.next..];
+        let Some(job) = waiting.first() else { break };
+        let judged = if let Some(hold) = paused(draft, job) {
+            let jobs = first_while(waiting, |other| other.repo == job.repo);
+            draft.held.push(key, hold, jobs)
+        } else if let Err(hold) = obstacle(draft, capacity.as_mut(), key, &Wish::of(job)) {
+            hold_alike(draft, key, hold, waiting)
+        } else {
+            let because = Because::DemandExceedsSupply {
+                key: key.clone(),
+                demand: demand.pending.saturating_add(demand.running),
+                supply: draft.supply(key).workers,
+            };
+            provision(draft, capacity.as_ref(), key, &Wish::of(job), because);
+            1
+        };
+        queues.advance(draft, &turn, judged);
     }
     keep_warm(draft, capacity.as_mut());
 }
 
-enum Verdict {
-    /// Speaks of this job alone.
-    OfJob(Hold),
-    /// Speaks of every later job of the key with the same placement too.
-    OfKey(Hold),
+/// Within one plan caps and slots only shrink: what holds the first of a key's jobs holds all that want
+/// the same pool and image. How many jobs were judged.
+fn hold_alike(draft: &mut Draft<'_>, key: &PoolKey, hold: Hold, waiting: &[PendingJob]) -> usize {
+    let Some(first) = waiting.first() else { return 0 };
+    let paused_repos = &draft.snapshot.controls.paused_repos;
+    let alike = |job: &PendingJob| {
+        job.scope.installation == first.scope.installation
+            && job.placement == first.placement
+            && (paused_repos.is_empty() || !paused_repos.contains_key(&job.repo))
+    };
+    draft.held.push(key, hold, first_while(waiting, alike))
 }
 
-struct Wish {
-    scope: ScopeRef,
-    pool: PoolName,
-    image: ImageRef,
+fn first_while(waiting: &[PendingJob], holds: impl Fn(&PendingJob) -> bool) -> &[PendingJob] {
+    let end = waiting.iter().position(|job| !holds(job)).unwrap_or(waiting.len());
+    &waiting[..end]
+}
+
+/// What a worker is to be made for.
+struct Wish<'a> {
+    scope: &'a ScopeRef,
+    placement: &'a Placement,
     job: Option<JobId>,
 }
 
-fn wish_of(job: &PendingJob) -> Wish {
-    Wish {
-        scope: job.scope.clone(),
-        pool: job.placement.pool.clone(),
-        image: job.placement.image.clone(),
-        job: Some(job.id),
+impl<'a> Wish<'a> {
+    const fn of(job: &'a PendingJob) -> Self {
+        Self { scope: &job.scope, placement: &job.placement, job: Some(job.id) }
     }
 }
 
-fn is_paused(draft: &Draft<'_>, job: &PendingJob) -> bool {
-    draft.snapshot.controls.paused_repos.contains_key(&job.repo)
-}
-
-fn verdict(
-    draft: &mut Draft<'_>,
-    capacity: Option<&mut Capacity>,
-    key: &PoolKey,
-    job: &PendingJob,
-) -> Result<(), Verdict> {
-    if let Some(note) = draft.snapshot.controls.paused_repos.get(&job.repo) {
-        let target = ControlTarget::Repository(job.repo.clone());
-        return Err(Verdict::OfJob(Hold::Paused { target, note: note.clone() }));
-    }
-    obstacle(draft, capacity, key, &wish_of(job)).map_err(Verdict::OfKey)
+fn paused(draft: &Draft<'_>, job: &PendingJob) -> Option<Hold> {
+    let note = draft.snapshot.controls.paused_repos.get(&job.repo)?;
+    Some(Hold::Paused { target: ControlTarget::Repository(job.repo.clone()), note: note.clone() })
 }
 
 /// The first thing that stands in the way of one more worker; takes its slot if nothing does.
@@ -107,28 +82,26 @@ fn obstacle(
     draft: &mut Draft<'_>,
     capacity: Option<&mut Capacity>,
     key: &PoolKey,
-    wish: &Wish,
+    wish: &Wish<'_>,
 ) -> Result<(), Hold> {
-    withheld(draft, key.scope.entity(), &wish.pool)?;
+    let name = &wish.placement.pool;
     let entity = key.scope.entity();
+    withheld(draft, entity, name)?;
     if let Some(max) = draft.entity_cap(entity).get().filter(|max| draft.live_of(entity) >= *max) {
         return Err(Hold::EntityAtCap { current: draft.live_of(entity), max });
     }
-    let Some(pool) = draft.policy.pools.get(&wish.pool) else {
-        draft.find(Finding::UnknownPool { pool: wish.pool.clone() });
-        return Err(Hold::UnknownPool { pool: wish.pool.clone() });
+    let Some(pool) = draft.policy.pools.get(name) else {
+        draft.find(Finding::UnknownPool { pool: name.clone() });
+        return Err(Hold::UnknownPool { pool: name.clone() });
     };
-    if let Some(max) = pool.max_workers.filter(|max| draft.live_in(&wish.pool) >= *max) {
-        return Err(Hold::PoolAtCap { pool: wish.pool.clone(), current: draft.live_in(&wish.pool), max });
+    if let Some(max) = pool.max_workers.filter(|max| draft.live_in(name) >= *max) {
+        return Err(Hold::PoolAtCap { pool: name.clone(), current: draft.live_in(name), max });
     }
     let Some(capacity) = capacity else { return Err(Hold::CapacityUnknown) };
-    // The slot is looked for last but reported before what follows, so look without taking it.
-    let mut trial = capacity.clone();
-    if !trial.take(&wish.pool) {
-        return Err(no_slot(capacity, &wish.pool));
-    }
+    // The slot is taken last but its absence is reported before what follows.
+    let Some(slot) = capacity.find(name) else { return Err(no_slot(capacity, name)) };
     forbidden(draft, key, wish)?;
-    *capacity = trial;
+    capacity.take(name, &slot);
     Ok(())
 }
 
@@ -155,14 +128,14 @@ fn no_slot(capacity: &Capacity, pool: &PoolName) -> Hold {
     }
 }
 
-fn forbidden(draft: &mut Draft<'_>, key: &PoolKey, wish: &Wish) -> Result<(), Hold> {
+fn forbidden(draft: &mut Draft<'_>, key: &PoolKey, wish: &Wish<'_>) -> Result<(), Hold> {
     let snapshot = draft.snapshot;
     if let Some(backoff) = snapshot.backoffs.get(key).filter(|backoff| backoff.holds(snapshot.now)) {
         return Err(Hold::BackingOff { until: backoff.until, failures: backoff.failures });
     }
-    if let Some(since) = snapshot.refused_images.get(&wish.image) {
-        draft.find(Finding::ImageRefused { image: wish.image.clone() });
-        return Err(Hold::ImageRefused { image: wish.image.clone(), since: *since });
+    if let Some(since) = snapshot.refused_images.get(&wish.placement.image) {
+        draft.find(Finding::ImageRefused { image: wish.placement.image.clone() });
+        return Err(Hold::ImageRefused { image: wish.placement.image.clone(), since: *since });
     }
     let Some(health) = snapshot.installations.get(&wish.scope.installation) else { return Ok(()) };
     if let Some(until) = health.rate_limited_until.filter(|until| snapshot.now < *until) {
@@ -184,25 +157,26 @@ fn forbidden(draft: &mut Draft<'_>, key: &PoolKey, wish: &Wish) -> Result<(), Ho
     Ok(())
 }
 
-fn provision(
-    draft: &mut Draft<'_>,
+fn provision<'a>(
+    draft: &mut Draft<'a>,
     capacity: Option<&Capacity>,
-    key: &PoolKey,
-    wish: &Wish,
+    key: &'a PoolKey,
+    wish: &Wish<'a>,
     because: Because,
 ) {
     let Some(name) = draft.fresh_name() else { return };
     let entity_cap = draft.entity_cap(key.scope.entity()).get();
-    let pool_cap = draft.policy.pools.get(&wish.pool).and_then(|pool| pool.max_workers);
-    draft.debit(key, &wish.pool, wish.scope.installation);
+    let Placement { pool, image } = wish.placement;
+    let pool_cap = draft.policy.pools.get(pool).and_then(|pool| pool.max_workers);
+    draft.debit(key, pool, wish.scope.installation);
     let seed = draft.chance();
     let on_failure = Backoff::after_failure(draft.snapshot.backoffs.get(key), draft.snapshot.now, seed);
     let action = Action::Provision(Provision {
         name,
         scope: wish.scope.clone(),
         labels: key.labels.clone(),
-        pool: wish.pool.clone(),
-        image: wish.image.clone(),
+        pool: pool.clone(),
+        image: image.clone(),
         job: wish.job,
         entity_cap,
         pool_cap,
@@ -219,12 +193,7 @@ fn keep_warm(draft: &mut Draft<'_>, mut capacity: Option<&mut Capacity>) {
         let jobs =
             draft.snapshot.demand.get(key).map_or(0, |demand| demand.pending.saturating_add(demand.running));
         while draft.supply(key).workers < jobs.saturating_add(warm.count) {
-            let wish = Wish {
-                scope: warm.scope.clone(),
-                pool: warm.placement.pool.clone(),
-                image: warm.placement.image.clone(),
-                job: None,
-            };
+            let wish = Wish { scope: &warm.scope, placement: &warm.placement, job: None };
             if obstacle(draft, capacity.as_deref_mut(), key, &wish).is_err() {
                 break;
             }
@@ -240,54 +209,4 @@ pub(super) fn met(draft: &Draft<'_>, key: &PoolKey, demand: &Demand) -> u32 {
     // Jobs and workers are read one after the other: a link may be newer or older than the count.
     let taken = supply.taken.min(demand.running);
     supply.workers.saturating_sub(taken).min(demand.pending)
-}
-
-type Place<'a> = (u32, Timestamp, JobId, &'a PoolKey, usize);
-
-/// The keys' queues of unmet jobs, merged in the order of the sharing policy.
-struct Queues<'a> {
-    heap: BinaryHeap<Reverse<Place<'a>>>,
-    demand: &'a BTreeMap<PoolKey, Demand>,
-    fair: bool,
-}
-
-impl<'a> Queues<'a> {
-    fn of(draft: &mut Draft<'a>) -> Self {
-        let demand = &draft.snapshot.demand;
-        let fair = draft.policy.limits.sharing == Sharing::Fair;
-        let mut queues = Self { heap: BinaryHeap::with_capacity(demand.len()), demand, fair };
-        for (key, wanted) in demand {
-            let met = met(draft, key, wanted).saturating_sub(wanted.skipped) as usize;
-            let met = met.min(wanted.waiting.len());
-            draft.held.push(key, Hold::DemandMet, wanted.waiting[..met].iter().map(|job| job.id));
-            let share = if fair { draft.live_of(key.scope.entity()) } else { 0 };
-            queues.enter(share, key, wanted, met);
-        }
-        queues
-    }
-
-    fn enter(&mut self, share: u32, key: &'a PoolKey, demand: &Demand, next: usize) {
-        if let Some(job) = demand.waiting.get(next) {
-            self.heap.push(Reverse((share, job.created_at, job.id, key, next)));
-        }
-    }
-
-    /// The next job to be judged: its key, the key's demand and its place there.
-    fn oldest(&mut self, draft: &Draft<'_>) -> Option<(&'a PoolKey, &'a Demand, usize)> {
-        loop {
-            let Reverse((share, at, id, key, next)) = self.heap.pop()?;
-            let current = if self.fair { draft.live_of(key.scope.entity()) } else { 0 };
-            if share < current {
-                // The account got workers since this entry was made: it goes behind those with fewer.
-                self.heap.push(Reverse((current, at, id, key, next)));
-                continue;
-            }
-            return Some((key, self.demand.get(key)?, next));
-        }
-    }
-
-    fn advance(&mut self, key: &'a PoolKey, demand: &Demand, next: usize) {
-        // A share that is too small is corrected when the entry is taken.
-        self.enter(0, key, demand, next);
-    }
 }
