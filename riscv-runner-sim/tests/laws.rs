@@ -16,7 +16,7 @@ use riscv_runner_sim::{
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 fn a_world_with_a_running_job() -> World {
-    let mut world = World::new(WorldConfig::drawn(3, FaultProfile::named("none").unwrap()));
+    let mut world = World::new(WorldConfig::drawn(3, FaultProfile::default()));
     let running = world.run_until(PATIENCE, |world| {
         world.store().all_workers().iter().any(|row| row.worker.runs_known_job())
     });
@@ -26,10 +26,11 @@ fn a_world_with_a_running_job() -> World {
 
 fn sabotage(grace: Option<Grace>) -> World {
     let mut world = a_world_with_a_running_job();
-    let busy = world.store().all_workers().into_iter().find(|row| row.worker.runs_known_job()).unwrap();
-    let (name, uid) = (busy.worker.name, busy.worker.pod_uid.unwrap());
+    let busy =
+        world.store().all_workers().into_iter().find(|row| row.worker.runs_known_job()).expect("one runs");
+    let (name, uid) = (busy.worker.name, busy.worker.pod_uid.expect("its pod is known"));
     let cluster = world.cluster();
-    let proof = LeaderProof::issued_by_lease_store(Epoch::new(99).unwrap(), Timestamp::MAX);
+    let proof = LeaderProof::issued_by_lease_store(Epoch::new(99).expect("an epoch"), Timestamp::MAX);
     let answer = world.visit(PATIENCE, async move {
         match grace {
             None => cluster.kill(&proof, &name, &uid).await.is_ok(),
@@ -56,7 +57,7 @@ fn whoever_deletes_a_busy_pod_is_caught() {
 
 #[test]
 fn a_world_that_is_not_given_time_to_finish_is_not_at_rest() {
-    let mut config = WorldConfig::drawn(3, FaultProfile::named("none").unwrap());
+    let mut config = WorldConfig::drawn(3, FaultProfile::default());
     config.faults_for = Duration::from_secs(60);
     let mut world = World::new(config);
     world.run_to_rest(Duration::from_secs(60));
