@@ -37,20 +37,21 @@ use riscv_runner_core::{
     policy::{EntityPolicy, Limits, Policy, Timeouts},
 };
 
-use self::{environment::Variables, problem::Problems, reader::{Context, Section}, routes::PlacedRoute};
 pub(crate) use self::{
     cluster::Cluster,
-    github::{App, Github},
-    heartbeat::Heartbeat,
-    notify::Notify,
+    github::Github,
     pools::Pools,
     problem::{Origin, Problem, Severity},
     reader::Shown,
-    retention::Retention,
     runner::Runner,
     server::{LogFormat, Server},
-    setting::show_duration,
     store::Store,
+};
+use self::{
+    environment::Variables,
+    problem::Problems,
+    reader::{Context, Section},
+    routes::PlacedRoute,
 };
 
 /// What a command needs the configuration for: what it does not need may be missing.
@@ -79,12 +80,6 @@ pub(crate) struct Config {
     pub(crate) cluster: Cluster,
     /// `[runner]`
     pub(crate) runner: Runner,
-    /// `[retention]`
-    pub(crate) retention: Retention,
-    /// `[notify]`
-    pub(crate) notify: Notify,
-    /// `[heartbeat]`
-    pub(crate) heartbeat: Heartbeat,
     /// `[[pools]]`
     pub(crate) pools: Pools,
     /// What the planner takes from it.
@@ -179,9 +174,6 @@ struct Topics {
     runner: Runner,
     limits: Limits,
     timeouts: Timeouts,
-    retention: Retention,
-    notify: Notify,
-    heartbeat: Heartbeat,
     entities: BTreeMap<EntityId, EntityPolicy>,
     pools: Pools,
     routes: Vec<PlacedRoute>,
@@ -197,33 +189,20 @@ impl Topics {
         let runner = Runner::read(root.section("runner"));
         let limits = limits::read(root.section("limits"));
         let timeouts = timeouts::read(root.section("timeouts"));
-        let retention = Retention::read(root.section("retention"));
-        let notify = Notify::read(root.section("notify"));
-        let heartbeat = Heartbeat::read(root.section("heartbeat"));
+        retention::check(root.section("retention"));
+        notify::check(root.section("notify"));
+        heartbeat::check(root.section("heartbeat"));
         let entities = entities::read(&root);
         let pools = Pools::read(&root, policy_needed);
         let routes = routes::read(&root, &pools, policy_needed);
-        let stages = !server.staging_repositories.is_empty() || entities.values().any(|special| special.staging);
+        let stages =
+            !server.staging_repositories.is_empty() || entities.values().any(|special| special.staging);
         if stages && server.staging_url.is_none() {
             let problem = "some accounts or repositories are staging, but server.staging_url is missing";
             root.warn("server", problem, Some("their deliveries would be answered 502"));
         }
         root.done();
-        Self {
-            server,
-            store,
-            github,
-            cluster,
-            runner,
-            limits,
-            timeouts,
-            retention,
-            notify,
-            heartbeat,
-            entities,
-            pools,
-            routes,
-        }
+        Self { server, store, github, cluster, runner, limits, timeouts, entities, pools, routes }
     }
 
     fn into_config(self, shown: Vec<Shown>, warnings: Vec<Problem>) -> Option<Config> {
@@ -243,9 +222,6 @@ impl Topics {
             github: self.github,
             cluster: self.cluster,
             runner: self.runner,
-            retention: self.retention,
-            notify: self.notify,
-            heartbeat: self.heartbeat,
             pools: self.pools,
             policy,
             shown,

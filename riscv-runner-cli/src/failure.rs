@@ -4,7 +4,10 @@ use std::{error::Error, process::ExitCode};
 
 use riscv_runner_core::ports::PortError;
 
-use crate::{config::{Problem, Severity}, printer::Printer};
+use crate::{
+    config::{Problem, Severity},
+    printer::Printer,
+};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]

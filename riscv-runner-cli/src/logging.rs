@@ -2,7 +2,10 @@
 
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
-use crate::{config::{LogFormat, Server}, printer::Printer};
+use crate::{
+    config::{LogFormat, Server},
+    printer::Printer,
+};
 
 /// Begins to log as configured; the configuration has checked the filter.
 pub(crate) fn start(server: &Server, printer: &Printer) {

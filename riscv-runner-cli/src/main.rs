@@ -37,18 +37,12 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments, printer: &Printer) -> Result<(), Failure> {
     let sources = Sources::of_process(arguments.config);
-    let command = match arguments.command {
-        // What needs no runtime does not start one.
-        Command::Config(command) => return commands::config::run(command, &sources, printer),
-        Command::Route(route) => return commands::route::run(&route, &sources, printer),
-        command => command,
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::because("the runtime cannot be started", &error))?;
     wire::install_crypto();
-    runtime.block_on(Box::pin(run_async(command, &sources, printer)))
+    runtime.block_on(Box::pin(run_async(arguments.command, &sources, printer)))
 }
 
 async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Result<(), Failure> {

@@ -70,9 +70,7 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
-        for (seconds, text) in
-            [(0, "0s"), (59, "59s"), (61, "1m 1s"), (7200, "2h 0m"), (90_000, "1d 1h")]
-        {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m 1s"), (7200, "2h 0m"), (90_000, "1d 1h")] {
             assert_eq!(short(Duration::from_secs(seconds)), text);
         }
     }

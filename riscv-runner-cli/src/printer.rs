@@ -6,7 +6,10 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::{args::{Color, Format}, failure::Failure};
+use crate::{
+    args::{Color, Format},
+    failure::Failure,
+};
 
 /// What the eye should make of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,18 +34,18 @@ pub(crate) struct Value {
 
 impl Value {
     /// A value with a tone.
-    pub(crate) fn toned(text: impl ToString, tone: Tone) -> Self {
+    pub(crate) fn toned<T: ToString + ?Sized>(text: &T, tone: Tone) -> Self {
         Self { text: text.to_string(), tone, right: false }
     }
 
     /// A number, which is aligned to the right.
-    pub(crate) fn number(number: impl ToString) -> Self {
+    pub(crate) fn number<T: ToString + ?Sized>(number: &T) -> Self {
         Self { text: number.to_string(), tone: Tone::Plain, right: true }
     }
 
     /// A text that may be missing.
     pub(crate) fn or_dash(text: Option<impl ToString>) -> Self {
-        Self::toned(text.map_or_else(|| "-".to_owned(), |text| text.to_string()), Tone::Plain)
+        Self::toned(&text.map_or_else(|| "-".to_owned(), |text| text.to_string()), Tone::Plain)
     }
 }
 

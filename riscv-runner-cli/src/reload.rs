@@ -1,7 +1,11 @@
 //! The configuration read again, on SIGHUP and when its file changes. A bad one is refused, and the old
 //! one stays in force.
 
-use std::{path::Path, sync::Arc, time::{Duration, SystemTime}};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use riscv_runner_core::policy::Policy;
 use riscv_runner_k8s::KubeCluster;

@@ -60,9 +60,8 @@ pub(crate) async fn cluster(config: &Config, wakes: &[Wake]) -> Result<Arc<KubeC
         settings.context.as_deref(),
         settings.namespace.as_deref(),
     );
-    let connection = Box::pin(connecting)
-        .await
-        .map_err(|error| Failure::because("the cluster cannot be used", &error))?;
+    let connection =
+        Box::pin(connecting).await.map_err(|error| Failure::because("the cluster cannot be used", &error))?;
     Ok(Arc::new(KubeCluster::start(&connection, config.pools.templates.clone(), settings.options, wakes)))
 }
 
@@ -86,7 +85,7 @@ pub(crate) fn replica_name() -> Result<ReplicaName, Failure> {
     let host = std::env::var("HOSTNAME")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"))
         .unwrap_or_else(|_| "rrctl".to_owned());
-    let host: String = host.trim().chars().filter(|c| c.is_ascii_graphic()).take(200).collect();
+    let host: String = host.trim().chars().filter(char::is_ascii_graphic).take(200).collect();
     let number = TokioPlatform.seed();
     ReplicaName::new(format!("{host}-{}-{:04x}", std::process::id(), number & 0xffff))
         .map_err(|error| Failure::because("no name for this process", &error))

@@ -60,8 +60,8 @@ fn cells(board: &Board) -> Vec<Value> {
         board.node.as_str().into(),
         Value::or_dash(board.board.as_ref()),
         joined(board.pools.iter().map(ToString::to_string).collect()),
-        Value::number(board.slots),
-        Value::toned(state, tone),
+        Value::number(&board.slots),
+        Value::toned(&state, tone),
         joined(board.workers.iter().map(ToString::to_string).collect()),
         joined(board.jobs.iter().map(ToString::to_string).collect()),
     ]

@@ -44,9 +44,8 @@ pub(crate) async fn run(demo: Demo, printer: &Printer) -> Result<(), Failure> {
     let listener = TcpListener::bind(demo.listen)
         .await
         .map_err(|error| Failure::because(&format!("cannot listen on {}", demo.listen), &error))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::because("the page has no address", &error))?;
+    let address =
+        listener.local_addr().map_err(|error| Failure::because("the page has no address", &error))?;
     let (jobs, boards) = (count(demo.jobs as usize, "job"), count(demo.boards as usize, "board"));
     printer.note(&format!("{jobs} on {boards}, seed {}; page: http://{address}/", demo.seed));
     let server = axum::serve(listener, router_for(Role::Scheduler, state(&world, demo.seed, metrics)));
@@ -154,11 +153,11 @@ fn table(world: &World, printer: &Printer) -> String {
         let failed = of_pool().filter(|worker| worker.failure.is_some()).count();
         vec![
             pool.as_str().into(),
-            Value::toned(phase(JobPhase::Pending), Tone::Waiting),
-            Value::toned(phase(JobPhase::Running), Tone::Good),
-            Value::number(phase(JobPhase::Completed)),
-            Value::number(of_pool().filter(|worker| !worker.status.is_terminal()).count()),
-            Value::toned(failed, if failed > 0 { Tone::Bad } else { Tone::Plain }),
+            Value::toned(&phase(JobPhase::Pending), Tone::Waiting),
+            Value::toned(&phase(JobPhase::Running), Tone::Good),
+            Value::number(&phase(JobPhase::Completed)),
+            Value::number(&of_pool().filter(|worker| !worker.status.is_terminal()).count()),
+            Value::toned(&failed, if failed > 0 { Tone::Bad } else { Tone::Plain }),
         ]
     });
     let header = ["pool", "waiting", "running", "done", "workers", "failed"];
@@ -179,7 +178,10 @@ fn conclude(summary: &Summary, took: Duration, demo: Demo, printer: &Printer) ->
         printer.line(&format!("          {n} failed: {reason}"));
     }
     let (lasted, requests) = (short(summary.lasted), summary.github_requests);
-    printer.line(&format!("time      {lasted} simulated in {:.1} s, {requests} requests to GitHub", took.as_secs_f64()));
+    printer.line(&format!(
+        "time      {lasted} simulated in {:.1} s, {requests} requests to GitHub",
+        took.as_secs_f64()
+    ));
     for violation in &summary.violations {
         printer.error(&format!("an invariant broke: {violation}"));
     }

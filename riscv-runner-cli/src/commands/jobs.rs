@@ -68,13 +68,13 @@ fn cells(job: &Job, now: Timestamp) -> Vec<Value> {
         (None, None) => state.phase.to_string(),
     };
     vec![
-        Value::number(facts.id),
-        Value::toned(status, tone(state.phase)),
+        Value::number(&facts.id),
+        Value::toned(&status, tone(state.phase)),
         facts.repo.as_str().into(),
         facts.labels.originals().join(", ").into(),
         job.placement.pool.as_str().into(),
         Value::or_dash(state.start.as_ref().and_then(|start| start.runner.as_ref())),
         format!("{} ago", short(age(now, facts.created_at))).into(),
-        Value::number(short(age(waited_until, facts.created_at))),
+        Value::number(&short(age(waited_until, facts.created_at))),
     ]
 }

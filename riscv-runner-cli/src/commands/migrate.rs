@@ -1,6 +1,6 @@
 //! `rrctl migrate`: the database's schema is brought up to date.
 
-use riscv_runner_pg::MigrationReport;
+use riscv_runner_pg::{MigrationReport, SchemaName};
 
 use crate::{
     config::{self, Config, Need, Sources},
@@ -13,15 +13,16 @@ use crate::{
 pub(crate) async fn run(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
     let report = migrate(&config).await?;
+    let schema = config.store.schema.as_ref().map_or("", SchemaName::as_str);
     if report.created_schema {
-        printer.line(&format!("created schema {}", config.store.schema));
+        printer.line(&format!("created schema {schema}"));
     }
     for step in &report.applied {
         printer.line(&format!("applied {:04} {}", step.version, step.description));
     }
     if report.applied.is_empty() {
         let steps = count(report.already_applied, "step");
-        printer.line(&format!("schema {} is up to date ({steps})", config.store.schema));
+        printer.line(&format!("schema {schema} is up to date ({steps})"));
     }
     Ok(())
 }

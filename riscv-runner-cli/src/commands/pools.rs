@@ -42,7 +42,7 @@ pub(crate) fn print(pools: &[Pool], printer: &Printer) {
     let header = ["pool", "boards", "slots", "active", "free", "workers", "waiting", "cap", "drained"];
     let rows = pools.iter().map(|pool| {
         let free = match pool.free {
-            Some(0) => Value::toned(0, Tone::Waiting),
+            Some(0) => Value::toned(&0, Tone::Waiting),
             free => Value::or_dash(free),
         };
         vec![
@@ -51,8 +51,8 @@ pub(crate) fn print(pools: &[Pool], printer: &Printer) {
             Value::or_dash(pool.slots),
             Value::or_dash(pool.active),
             free,
-            Value::number(pool.workers),
-            Value::number(pool.waiting),
+            Value::number(&pool.workers),
+            Value::number(&pool.waiting),
             Value::or_dash(pool.max_workers),
             Value::or_dash(pool.drained.as_ref()),
         ]
@@ -71,7 +71,8 @@ pub(crate) fn pools(moment: &Moment) -> Vec<Pool> {
         let waits = snapshot.demand.values().filter_map(|demand| demand.pending_by_pool.get(name));
         Pool {
             pool: name.clone(),
-            boards: boards.map(|nodes| nodes.values().filter(|node| node.matches(&wish.node_selector)).count()),
+            boards: boards
+                .map(|nodes| nodes.values().filter(|node| node.matches(&wish.node_selector)).count()),
             slots: slots.map(|slots| slots.total),
             active: slots.map(|slots| slots.active),
             free: free.as_ref().and_then(|free| free.get(name).copied()),

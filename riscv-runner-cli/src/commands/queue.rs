@@ -52,9 +52,9 @@ pub(crate) fn print(groups: &[Group], printer: &Printer) {
             Value::or_dash(group.account.as_ref()),
             group.labels.join(", ").into(),
             Value::or_dash(group.pool.as_ref()),
-            Value::number(group.jobs),
-            Value::number(short(group.oldest_age_seconds)),
-            Value::toned(group.verdict, tone),
+            Value::number(&group.jobs),
+            Value::number(&short(group.oldest_age_seconds)),
+            Value::toned(&group.verdict, tone),
             group.reason.as_str().into(),
         ]
     });

@@ -97,7 +97,7 @@ fn row(rule: &Rule<'_>) -> Vec<Value> {
         labels.into(),
         if whom.is_empty() { "everybody".into() } else { whom.join(", ").into() },
         rule.pool.into(),
-        Value::toned(rule.verdict, tone),
+        Value::toned(&rule.verdict, tone),
     ]
 }
 

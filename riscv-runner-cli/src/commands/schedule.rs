@@ -91,7 +91,12 @@ pub(crate) fn read_snapshot(path: &Path) -> Result<Snapshot, Failure> {
     })
 }
 
-fn dry_run(schedule: &Schedule, snapshot: &Snapshot, policy: &Policy, printer: &Printer) -> Result<(), Failure> {
+fn dry_run(
+    schedule: &Schedule,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    printer: &Printer,
+) -> Result<(), Failure> {
     let plan = plan::schedule(snapshot, policy);
     let broken = audit(snapshot, policy, &plan);
     let verdicts = verdicts(snapshot, &plan);
@@ -114,10 +119,10 @@ fn print(answer: &DryRun<'_>, printer: &Printer) {
         let rows = answer.verdicts.iter().map(|verdict| {
             let tone = if verdict.verdict == "provision" { Tone::Good } else { Tone::Waiting };
             vec![
-                Value::number(verdict.job),
+                Value::number(&verdict.job),
                 Value::or_dash(verdict.repo.as_ref()),
                 verdict.labels.join(", ").into(),
-                Value::toned(verdict.verdict, tone),
+                Value::toned(&verdict.verdict, tone),
                 verdict.reason.as_str().into(),
             ]
         });
@@ -169,17 +174,21 @@ fn verdicts(snapshot: &Snapshot, plan: &Plan) -> Vec<Verdict> {
         }
     }
     let held: BTreeMap<JobId, _> = plan.held.iter().collect();
-    let mut waiting: Vec<_> =
-        snapshot.demand.iter().flat_map(|(key, demand)| demand.waiting.iter().map(move |job| (key, job))).collect();
+    let mut waiting: Vec<_> = snapshot
+        .demand
+        .iter()
+        .flat_map(|(key, demand)| demand.waiting.iter().map(move |job| (key, job)))
+        .collect();
     waiting.sort_by_key(|(_, job)| (job.created_at, job.id));
-    let verdict = |(key, job): (&riscv_runner_core::scope::PoolKey, &riscv_runner_core::snapshot::PendingJob)| {
-        let (verdict, reason, worker) = match (served.remove(&job.id), held.get(&job.id)) {
-            (Some((worker, reason)), _) => ("provision", reason, Some(worker)),
-            (None, Some(hold)) => (hold.name(), hold.to_string(), None),
-            (None, None) => ("unaccounted", "the plan does not speak of it".to_owned(), None),
+    let verdict =
+        |(key, job): (&riscv_runner_core::scope::PoolKey, &riscv_runner_core::snapshot::PendingJob)| {
+            let (verdict, reason, worker) = match (served.remove(&job.id), held.get(&job.id)) {
+                (Some((worker, reason)), _) => ("provision", reason, Some(worker)),
+                (None, Some(hold)) => (hold.name(), hold.to_string(), None),
+                (None, None) => ("unaccounted", "the plan does not speak of it".to_owned(), None),
+            };
+            let (labels, repo) = (key.labels.originals(), Some(job.repo.to_string()));
+            Verdict { job: job.id, labels, repo, verdict, reason, worker }
         };
-        let (labels, repo) = (key.labels.originals(), Some(job.repo.to_string()));
-        Verdict { job: job.id, labels, repo, verdict, reason, worker }
-    };
     waiting.into_iter().map(verdict).collect()
 }

@@ -99,7 +99,8 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
         }
     });
     let listen = serve.listen.unwrap_or(config.server.listen);
-    Box::pin(until_stopped(running, state, serve.role, listen, &signals, config.policy.timeouts.shutdown)).await
+    Box::pin(until_stopped(running, state, serve.role, listen, &signals, config.policy.timeouts.shutdown))
+        .await
 }
 
 async fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), Failure> {
@@ -159,7 +160,8 @@ fn state(
         state = state.reader_token(token.clone());
     }
     if let Some(url) = &config.server.staging_url {
-        let staging = HttpStaging::new(url).map_err(|error| Failure::because("staging cannot be used", &error))?;
+        let staging =
+            HttpStaging::new(url).map_err(|error| Failure::because("staging cannot be used", &error))?;
         state = state.staging(Arc::new(staging));
     }
     if role != Role::Scheduler {

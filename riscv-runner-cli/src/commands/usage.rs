@@ -21,7 +21,13 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
     let rows = store.usage().await?;
     printer.data(output.format, &rows, || {
         let header = [
-            "account", "kind", "pool", "labels", "jobs waiting", "jobs running", "workers starting",
+            "account",
+            "kind",
+            "pool",
+            "labels",
+            "jobs waiting",
+            "jobs running",
+            "workers starting",
             "workers running",
         ];
         printer.table(&header, rows.iter().map(cells));
@@ -29,8 +35,8 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
 }
 
 fn cells(row: &UsageRow) -> Vec<Value> {
-    let jobs = |phase| Value::number(row.jobs.get(&phase).copied().unwrap_or(0));
-    let workers = |status| Value::number(row.workers.get(&status).copied().unwrap_or(0));
+    let jobs = |phase| Value::number(&row.jobs.get(&phase).copied().unwrap_or(0));
+    let workers = |status| Value::number(&row.workers.get(&status).copied().unwrap_or(0));
     vec![
         row.entity_name.as_str().into(),
         row.entity_type.as_str().into(),

@@ -34,9 +34,8 @@ pub(crate) async fn run(why: Why, sources: &Sources, printer: &Printer) -> Resul
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     let store = wire::store(&wire::store_config(&config, false)?).await?;
     let Some(row) = store.job(why.job).await? else {
-        return Err(Failure::failed(format!("job {} is not known here", why.job)).hint(
-            "its labels may match no rule (`rrctl route --labels ..`), or its webhook never arrived",
-        ));
+        return Err(Failure::failed(format!("job {} is not known here", why.job))
+            .hint("its labels may match no rule (`rrctl route --labels ..`), or its webhook never arrived"));
     };
     let answer = if row.job.state.phase == JobPhase::Pending {
         let engine = wire::observer(&config).await?;
@@ -77,7 +76,9 @@ fn told(job: &Job) -> Answer {
             let conclusion = end.conclusion.as_deref().unwrap_or("without a conclusion");
             (format!("ended as {conclusion}{on}"), Some(end.at))
         }
-        (None, None) => (format!("it does not wait: it runs{on}"), state.start.as_ref().map(|start| start.at)),
+        (None, None) => {
+            (format!("it does not wait: it runs{on}"), state.start.as_ref().map(|start| start.at))
+        }
     };
     Answer { job: job.facts.id, status: state.phase, reason: None, text, since, evidence: None }
 }

@@ -48,10 +48,10 @@ pub(crate) async fn run(listing: Listing, sources: &Sources, printer: &Printer) 
 }
 
 fn cells(worker: &Worker, now: Timestamp) -> Vec<Value> {
-    let status = worker.failure.as_ref().map_or_else(
-        || worker.status.to_string(),
-        |(reason, _)| reason.as_str().to_owned(),
-    );
+    let status = worker
+        .failure
+        .as_ref()
+        .map_or_else(|| worker.status.to_string(), |(reason, _)| reason.as_str().to_owned());
     let tone = match worker.status {
         WorkerStatus::Pending => Tone::Waiting,
         WorkerStatus::Running => Tone::Good,
@@ -60,13 +60,13 @@ fn cells(worker: &Worker, now: Timestamp) -> Vec<Value> {
     };
     vec![
         worker.name.as_str().into(),
-        Value::toned(status, tone),
+        Value::toned(&status, tone),
         worker.scope.login.as_str().into(),
         worker.labels.originals().join(", ").into(),
         worker.pool.as_str().into(),
         Value::or_dash(worker.node.as_ref()),
         Value::or_dash(worker.job.map(|job| job.id)),
         format!("{} ago", short(age(now, worker.created_at))).into(),
-        Value::number(short(age(worker.completed_at.unwrap_or(now), worker.created_at))),
+        Value::number(&short(age(worker.completed_at.unwrap_or(now), worker.created_at))),
     ]
 }

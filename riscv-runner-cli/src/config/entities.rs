@@ -20,7 +20,11 @@ pub(crate) fn read(root: &Section<'_>) -> BTreeMap<EntityId, EntityPolicy> {
         };
         if let Some(id) = id {
             if entities.contains_key(&id) {
-                entity.error("id", format!("account {id} has an [[entities]] already"), Some("merge the two"));
+                entity.error(
+                    "id",
+                    format!("account {id} has an [[entities]] already"),
+                    Some("merge the two"),
+                );
             }
             entities.insert(id, policy);
         }

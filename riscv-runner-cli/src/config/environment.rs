@@ -92,7 +92,8 @@ fn descend(child: &mut Node, rest: &[String], node: Node) -> Result<(), String> 
     match &mut child.value {
         Value::Table(inner) => set(inner, rest, node),
         Value::Array(items) => {
-            let n: usize = rest[0].parse().map_err(|_| format!("{:?} is not the number of an item", rest[0]))?;
+            let n: usize =
+                rest[0].parse().map_err(|_| format!("{:?} is not the number of an item", rest[0]))?;
             if n > items.len() {
                 return Err(format!("there is no item {n}; the next one would be {}", items.len()));
             }
@@ -120,9 +121,8 @@ fn fill(root: &mut Entries, path: &[&str], text: &str, name: &str) {
         .or_insert_with(|| Node { value: Value::Table(Entries::new()), origin: origin.clone() });
     let Value::Table(entries) = &mut table.value else { return };
     let twins = TWINS.iter().find(|(twin, _)| twin == key).map_or(&[][..], |(_, twins)| *twins);
-    let set_by_variable = |key: &str| {
-        entries.get(key).is_some_and(|node| matches!(&node.origin, Origin::Variable(_)))
-    };
+    let set_by_variable =
+        |key: &str| entries.get(key).is_some_and(|node| matches!(&node.origin, Origin::Variable(_)));
     if set_by_variable(key) || twins.iter().any(|twin| set_by_variable(twin)) {
         return;
     }
@@ -140,7 +140,12 @@ fn fill_app_key(root: &mut Entries, kind: &str, text: &str, name: &str, problems
     let origin = Origin::Variable(Arc::from(name));
     let apps = root.get_mut("github").and_then(|github| match &mut github.value {
         Value::Table(entries) => entries.get_mut("apps"),
-        _ => None,
+        Value::Text(_)
+        | Value::Untyped(_)
+        | Value::Integer(_)
+        | Value::Boolean(_)
+        | Value::Other(..)
+        | Value::Array(_) => None,
     });
     if let Some(apps) = apps {
         if let Value::Untyped(list) = &apps.value
@@ -151,13 +156,14 @@ fn fill_app_key(root: &mut Entries, kind: &str, text: &str, name: &str, problems
         if let Value::Array(items) = &mut apps.value {
             for item in items {
                 let Value::Table(app) = &mut item.value else { continue };
-                let of_kind = app.get("kind").is_some_and(|node| {
-                    matches!(&node.value, Value::Text(text) | Value::Untyped(text) if text == kind)
-                });
+                let of_kind = app.get("kind").is_some_and(
+                    |node| matches!(&node.value, Value::Text(text) | Value::Untyped(text) if text == kind),
+                );
                 if !of_kind {
                     continue;
                 }
-                let ours = |key: &str| app.get(key).is_some_and(|node| matches!(node.origin, Origin::Variable(_)));
+                let ours =
+                    |key: &str| app.get(key).is_some_and(|node| matches!(node.origin, Origin::Variable(_)));
                 if !ours("private_key") && !ours("private_key_file") {
                     app.remove("private_key_file");
                     app.insert("private_key".into(), Node { value: Value::Text(text.into()), origin });

@@ -42,7 +42,8 @@ impl Github {
     pub(crate) fn read(section: Section<'_>, needed: bool) -> Self {
         let secrets = section.secrets("webhook_secrets", "webhook_secrets_files");
         if secrets.is_empty() && needed {
-            let hint = "set [github] webhook_secrets_files, RRCTL_GITHUB__WEBHOOK_SECRETS, or GHAPP_WEBHOOK_SECRET";
+            let hint =
+                "set [github] webhook_secrets_files, RRCTL_GITHUB__WEBHOOK_SECRETS, or GHAPP_WEBHOOK_SECRET";
             section.error("webhook_secrets", "is missing", Some(hint));
         }
         let api_url = section.or("api_url", HttpUrl(API_URL.to_owned())).0;

@@ -1,6 +1,4 @@
-//! `[notify]`: who is told when something is wrong.
-
-use secrecy::SecretString;
+//! `[notify]`: who is told when something is wrong. Checked only: nobody is told yet.
 
 use super::{
     reader::Section,
@@ -9,20 +7,9 @@ use super::{
     tree::Node,
 };
 
-/// Who is told.
-#[derive(Debug)]
-pub(crate) struct Notify {
-    /// A URL that gets JSON; it may hold a token.
-    pub(crate) webhook_url: Option<SecretString>,
-    /// A Discord webhook, which is a secret.
-    pub(crate) discord_url: Option<SecretString>,
-    /// What is not worth telling.
-    pub(crate) min_severity: Level,
-}
-
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
+enum Level {
     /// Worth knowing.
     Info,
     /// May need somebody soon.
@@ -51,16 +38,11 @@ impl Setting for Level {
     }
 }
 
-impl Notify {
-    /// Reads `[notify]`.
-    pub(crate) fn read(section: Section<'_>) -> Self {
-        let notify = Self {
-            webhook_url: section.secret("webhook_url", "webhook_url_file").get(),
-            discord_url: section.secret("discord_url", "discord_url_file").get(),
-            min_severity: section.or("min_severity", Level::Warning),
-        };
-        not_acted_on(&section);
-        section.done();
-        notify
-    }
+/// Checks `[notify]`: both URLs may hold tokens.
+pub(crate) fn check(section: Section<'_>) {
+    section.secret("webhook_url", "webhook_url_file");
+    section.secret("discord_url", "discord_url_file");
+    section.or("min_severity", Level::Warning);
+    not_acted_on(&section);
+    section.done();
 }

@@ -83,10 +83,8 @@ fn read_pod(pool: &Section<'_>) -> PodTemplate {
     let template = PodTemplate::deserialize(toml::Value::Table(good)).unwrap_or_default();
     for found in template.problems() {
         let (key, below) = found.key.split_at(found.key.find(['.', '[']).unwrap_or(found.key.len()));
-        let origin = pod.entries().get(key).map_or_else(
-            || pod.origin_of(""),
-            |node| node.at(below).origin.clone(),
-        );
+        let origin =
+            pod.entries().get(key).map_or_else(|| pod.origin_of(""), |node| node.at(below).origin.clone());
         pod.problems().error(&origin, &pod.path_of(&found.key), found.problem, None);
     }
     template

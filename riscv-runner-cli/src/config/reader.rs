@@ -175,20 +175,22 @@ impl<'a> Section<'a> {
             }
             Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Other(..) | Value::Table(_) => {
                 let hint = format!("write [[{}]] for each", self.path_of(key));
-                return self.error(key, format!("must be a list of tables, not {}", node.kind()), Some(&hint));
+                return self.error(
+                    key,
+                    format!("must be a list of tables, not {}", node.kind()),
+                    Some(&hint),
+                );
             }
         };
         for (n, item) in items.iter().enumerate() {
             let path = format!("{}[{n}]", self.path_of(key));
             self.header(format!("[[{}]]", self.path_of(key)));
-            let entries = match &item.value {
-                Value::Table(entries) => entries.clone(),
-                _ => {
-                    let problem = format!("must be a table, not {}", item.kind());
-                    self.context.problems.error(&item.origin, &path, problem, None);
-                    continue;
-                }
+            let Value::Table(entries) = &item.value else {
+                let problem = format!("must be a table, not {}", item.kind());
+                self.context.problems.error(&item.origin, &path, problem, None);
+                continue;
             };
+            let entries = entries.clone();
             let origin = item.origin.clone();
             read(Section { context: self.context, path, origin, entries, used: RefCell::default() });
         }

@@ -1,4 +1,4 @@
-//! `[retention]`: how long rows are kept.
+//! `[retention]`: how long rows are kept. Checked only: nothing removes rows yet.
 
 use std::time::Duration;
 
@@ -7,28 +7,15 @@ use super::reader::Section;
 /// A day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long rows are kept.
-#[derive(Debug)]
-pub(crate) struct Retention {
-    /// Rows of the event log.
-    pub(crate) events: Duration,
-    /// Ended jobs and workers.
-    pub(crate) jobs: Duration,
-}
-
-impl Retention {
-    /// Reads `[retention]`.
-    pub(crate) fn read(section: Section<'_>) -> Self {
-        let retention = Self { events: section.or("events", DAY * 90), jobs: section.or("jobs", DAY * 365) };
-        for (key, kept) in [("events", retention.events), ("jobs", retention.jobs)] {
-            if kept.is_zero() {
-                section.error(key, "must not be zero", None);
-            }
+/// Checks `[retention]`: `events` are rows of the event log, `jobs` are ended jobs and workers.
+pub(crate) fn check(section: Section<'_>) {
+    for (key, usual) in [("events", DAY * 90), ("jobs", DAY * 365)] {
+        if section.or(key, usual).is_zero() {
+            section.error(key, "must not be zero", None);
         }
-        not_acted_on(&section);
-        section.done();
-        retention
     }
+    not_acted_on(&section);
+    section.done();
 }
 
 /// Says of a section that somebody filled in that this version does nothing with it.

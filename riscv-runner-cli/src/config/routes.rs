@@ -30,7 +30,8 @@ pub(crate) fn read(root: &Section<'_>, pools: &Pools, needed: bool) -> Vec<Place
         let pool: Option<PoolName> = section.required("pool", "the name of one of [[pools]]");
         if let Some(pool) = pool.as_ref().filter(|pool| !is_known(pools, pool)) {
             let known: Vec<_> = pools.policies.keys().map(PoolName::as_str).collect();
-            let hint = format!("known pools: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
+            let hint =
+                format!("known pools: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
             section.error("pool", format!("there is no pool {pool}"), Some(&hint));
         }
         let entities: Vec<EntityPattern> = section.or("entities", Vec::new());
@@ -46,7 +47,8 @@ pub(crate) fn read(root: &Section<'_>, pools: &Pools, needed: bool) -> Vec<Place
         section.done();
         let (Some(labels), Some(pool)) = (labels, pool) else { return };
         let (label_match, app, image, max_workers, warm) = rest;
-        let route = Route { labels, label_match, entities, repositories, app, pool, image, max_workers, warm };
+        let route =
+            Route { labels, label_match, entities, repositories, app, pool, image, max_workers, warm };
         routes.push(PlacedRoute { route, origin, key });
     });
     if needed && !seen_any {

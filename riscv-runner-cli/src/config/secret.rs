@@ -122,7 +122,9 @@ fn read_file(path: &Path) -> FromFile {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return FromFile::Missing,
         Err(error) => return FromFile::Refused(format!("cannot be read: {error}")),
         Ok(found) if found.is_dir() => return FromFile::Refused("is a folder".to_owned()),
-        Ok(found) if found.len() > MAX_BYTES => return FromFile::Refused("is too large for a secret".to_owned()),
+        Ok(found) if found.len() > MAX_BYTES => {
+            return FromFile::Refused("is too large for a secret".to_owned());
+        }
         Ok(_) => {}
     }
     match fs::read_to_string(path) {

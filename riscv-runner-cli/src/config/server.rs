@@ -88,7 +88,9 @@ impl Setting for HttpUrl {
         let text = text(node, "a URL")?.trim();
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         match host {
-            Some(host) if !host.is_empty() && !host.starts_with('/') && !text.contains(char::is_whitespace) => {
+            Some(host)
+                if !host.is_empty() && !host.starts_with('/') && !text.contains(char::is_whitespace) =>
+            {
                 Ok(Self(text.to_owned()))
             }
             Some(_) | None => Err(vec![Fault::new("must be a URL that begins with https:// or http://")]),
@@ -152,7 +154,11 @@ fn log_filter(section: &Section<'_>, variables: &Variables) -> String {
 
 fn check_filter(text: &str) -> Result<String, String> {
     // The reference service's spelling, which `tracing` does not know.
-    let filter = if text.trim().eq_ignore_ascii_case("warning") { "warn".to_owned() } else { text.trim().to_lowercase() };
+    let filter = if text.trim().eq_ignore_ascii_case("warning") {
+        "warn".to_owned()
+    } else {
+        text.trim().to_lowercase()
+    };
     match tracing_subscriber::EnvFilter::try_new(&filter) {
         Ok(_) => Ok(filter),
         Err(error) => Err(format!("is not a log filter such as info or debug: {error}")),

@@ -68,7 +68,11 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Reads text by a constructor.
-pub(crate) fn from_text<T, E: fmt::Display>(node: &Node, wanted: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Read<T> {
+pub(crate) fn from_text<T, E: fmt::Display>(
+    node: &Node,
+    wanted: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Read<T> {
     parse(text(node, wanted)?).map_err(|error| vec![Fault::new(error.to_string())])
 }
 
@@ -154,7 +158,10 @@ impl Setting for ByteSize {
         }
         let text = text(node, "a size")?;
         text.trim().parse().map_err(|_| {
-            vec![Fault::new(format!("must be a size, not {text:?}")).hint("for example \"25MiB\" or \"512 kB\"")]
+            vec![
+                Fault::new(format!("must be a size, not {text:?}"))
+                    .hint("for example \"25MiB\" or \"512 kB\""),
+            ]
         })
     }
     fn show(&self) -> String {

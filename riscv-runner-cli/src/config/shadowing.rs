@@ -1,7 +1,7 @@
 //! Rules that no job can reach, because an earlier rule takes everything that they would take.
 
-use riscv_runner_core::routing::{EntityPattern, LabelMatch, RepoPattern, Route};
 use riscv_runner_core::ids::RepoName;
+use riscv_runner_core::routing::{EntityPattern, LabelMatch, RepoPattern, Route};
 
 use super::{problem::Problems, routes::PlacedRoute};
 
@@ -48,7 +48,9 @@ fn entity_covers(earlier: &EntityPattern, later: &EntityPattern) -> bool {
     match (earlier, later) {
         (EntityPattern::Id(a), EntityPattern::Id(b)) => a == b,
         (EntityPattern::Login(a), EntityPattern::Login(b)) => a.as_str().eq_ignore_ascii_case(b.as_str()),
-        (EntityPattern::Id(_), EntityPattern::Login(_)) | (EntityPattern::Login(_), EntityPattern::Id(_)) => false,
+        (EntityPattern::Id(_), EntityPattern::Login(_)) | (EntityPattern::Login(_), EntityPattern::Id(_)) => {
+            false
+        }
     }
 }
 

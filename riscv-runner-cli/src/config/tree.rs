@@ -64,9 +64,9 @@ impl Node {
                 Err(_) => toml::Value::String(text.clone()),
             },
             Value::Array(items) => toml::Value::Array(items.iter().map(Self::to_toml).collect()),
-            Value::Table(entries) => toml::Value::Table(
-                entries.iter().map(|(key, node)| (key.clone(), node.to_toml())).collect(),
-            ),
+            Value::Table(entries) => {
+                toml::Value::Table(entries.iter().map(|(key, node)| (key.clone(), node.to_toml())).collect())
+            }
         }
     }
 
@@ -77,7 +77,11 @@ impl Node {
             let next = match &node.value {
                 Value::Table(entries) => entries.get(step),
                 Value::Array(items) => step.parse::<usize>().ok().and_then(|n| items.get(n)),
-                Value::Text(_) | Value::Untyped(_) | Value::Integer(_) | Value::Boolean(_) | Value::Other(..) => None,
+                Value::Text(_)
+                | Value::Untyped(_)
+                | Value::Integer(_)
+                | Value::Boolean(_)
+                | Value::Other(..) => None,
             };
             match next {
                 Some(next) => node = next,

@@ -53,9 +53,11 @@ number_setting! { AppId EntityId }
 fn word<T: Copy>(node: &Node, words: &[(&str, T)]) -> Read<T> {
     let names = || words.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let found = text(node, &names())?;
-    words.iter().find(|(name, _)| *name == found).map(|(_, value)| *value).ok_or_else(|| {
-        vec![Fault::new(format!("must be {}, not {found:?}", names()))]
-    })
+    words
+        .iter()
+        .find(|(name, _)| *name == found)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| vec![Fault::new(format!("must be {}, not {found:?}", names()))])
 }
 
 impl Setting for EntityKind {
