@@ -110,6 +110,10 @@ impl PgConfig {
             ("idle_in_transaction_session_timeout", "10s"),
             // Statements are short and repeated: compiling them costs more than it gives.
             ("jit", "off"),
+            // The heads of the queues are read in the order of an index. How many rows that takes is
+            // not known when the statement is planned, and a wrong guess would sort the backlog.
+            ("enable_sort", "off"),
+            ("enable_incremental_sort", "off"),
         ]))
     }
 }

@@ -12,6 +12,8 @@ mod jobs;
 mod lease;
 mod listen;
 mod migrate;
+#[cfg(test)]
+mod plans;
 mod pool_key;
 mod reports;
 mod reserve;

@@ -1,16 +1,25 @@
 //! The store on PostgreSQL keeps the contract that the simulated one keeps.
 
-use riscv_runner_pg::{PgStore, migrate, testing::ThrowAwayPostgres};
+mod common;
+
+use std::panic::AssertUnwindSafe;
+
+use common::store;
+use futures::{FutureExt, StreamExt, stream};
 use riscv_runner_sim::contract::store::CHECKS;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_contract_holds_on_postgresql() {
-    for (name, check) in CHECKS {
-        println!("{name}");
-        let config = ThrowAwayPostgres::shared().fresh_config();
-        migrate(&config).await.unwrap();
-        let store = PgStore::connect(&config).await.unwrap();
-        check(&store).await;
-        store.close().await;
-    }
+    let broken: Vec<&str> = stream::iter(CHECKS)
+        .map(|(name, check)| async move {
+            let store = store().await;
+            let result = AssertUnwindSafe(check(&store)).catch_unwind().await;
+            store.close().await;
+            (name, result)
+        })
+        .buffer_unordered(3)
+        .filter_map(|(name, result)| async move { result.is_err().then_some(*name) })
+        .collect()
+        .await;
+    assert!(broken.is_empty(), "broken: {broken:?}");
 }

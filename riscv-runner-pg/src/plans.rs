@@ -1,0 +1,101 @@
+//! What PostgreSQL makes of the statements of a cycle: none of them may read the backlog or the history.
+
+use riscv_runner_core::{
+    ids::PoolName,
+    ports::{HeadRequest, SchedulingStore},
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::{PgConfig, PgStore, demand, migrate, testing::ThrowAwayPostgres, workers};
+
+/// 100,000 waiting and 100,000 ended jobs over 100 keys, 2,000 ended workers and 50 live ones.
+const FILL: &str = r#"
+    INSERT INTO jobs (job_id, status, entity_id, entity_name, entity_type, repo_id, repo_full_name, repo_private,
+        installation_id, job_labels, pool_key, k8s_pool, k8s_image, job_created_at, runner_name)
+    SELECT n, CASE WHEN n <= 100000 THEN 'pending' ELSE 'completed' END::status_enum, 7, 'acme', 'Organization', 700,
+        'acme/tools', false, 70, jsonb_build_array('l' || n % 100), 'org:7|l' || n % 100, 'k1', 'img',
+        to_timestamp(1780000000 + n), CASE WHEN n > 100000 THEN 'w-' || n END
+    FROM generate_series(1, 200000) n;
+    INSERT INTO workers (pod_name, entity_id, entity_name, entity_type, installation_id, job_labels, pool_key,
+        k8s_pool, k8s_image, status)
+    SELECT 'w-' || 100000 + n, 7, 'acme', 'Organization', 70, jsonb_build_array('l' || n % 100), 'org:7|l' || n % 100,
+        'k1', 'img', CASE WHEN n <= 50 THEN 'running' ELSE 'completed' END::status_enum
+    FROM generate_series(1, 2050) n;
+    ANALYZE jobs; ANALYZE workers;
+"#;
+
+async fn filled() -> (PgConfig, PgStore) {
+    let config = ThrowAwayPostgres::shared().fresh_config();
+    migrate(&config).await.unwrap();
+    let store = PgStore::connect(&config).await.unwrap();
+    sqlx::raw_sql(FILL).execute(store.pool()).await.unwrap();
+    store.fold_demand().await.unwrap();
+    sqlx::raw_sql("ANALYZE pool_demand; ANALYZE pool_demand_deltas").execute(store.pool()).await.unwrap();
+    (config, store)
+}
+
+/// The plan of a statement with these arguments, as it is planned for them or for any.
+async fn plan(config: &PgConfig, mode: &str, sql: &str, arguments: &str) -> String {
+    let options = config.connect_options().unwrap().options([("plan_cache_mode", mode)]);
+    let mut connection = PgConnection::connect_with(&options).await.unwrap();
+    let prepare = format!("PREPARE statement AS {sql}");
+    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut connection).await.unwrap();
+    let explain = format!("EXPLAIN EXECUTE statement{arguments}");
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain))
+        .persistent(false)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn no_statement_of_a_cycle_reads_the_backlog() {
+    let (config, _store) = filled().await;
+    let heads = "(ARRAY['org:7|l1', 'org:7|l2'], ARRAY[3, 0]::bigint[], ARRAY[5, 5]::bigint[], ARRAY[]::text[], \
+                 ARRAY['k1'], ARRAY[4]::bigint[])";
+    for (sql, arguments) in [(demand::DEMAND, ""), (demand::WAITING, heads), (workers::LIVE, "")] {
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let plan = plan(&config, mode, sql, arguments).await;
+            for reading_all in
+                ["Seq Scan on jobs", "Seq Scan on workers", "Hash Join", "Bitmap Heap Scan on jobs"]
+            {
+                let is_small = reading_all == "Hash Join" && !plan.contains("on jobs");
+                assert!(is_small || !plan.contains(reading_all), "{mode}: {reading_all} in\n{plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cycle_is_as_many_statements_and_rows_at_any_backlog() {
+    let (_config, full) = filled().await;
+    let config = ThrowAwayPostgres::shared().fresh_config();
+    migrate(&config).await.unwrap();
+    let empty = PgStore::connect(&config).await.unwrap();
+    let mut costs = Vec::new();
+    for store in [&empty, &full] {
+        let before = store.statements();
+        let demand = store.demand().await.unwrap();
+        let workers = store.live_workers().await.unwrap();
+        store.standing().await.unwrap();
+        let heads: Vec<_> =
+            demand.keys().map(|key| HeadRequest { key: key.clone(), skip: 0, limit: 50 }).collect();
+        let heads = if heads.is_empty() {
+            let labels = riscv_runner_core::labels::LabelSet::new(["x"]).unwrap();
+            let scope = riscv_runner_core::scope::Scope::Organization("1".parse().unwrap());
+            vec![HeadRequest { key: riscv_runner_core::scope::PoolKey { scope, labels }, skip: 0, limit: 50 }]
+        } else {
+            heads
+        };
+        let slots = [(PoolName::new("k1").unwrap(), 50)].into();
+        let waiting = store.waiting(&heads, &[], &slots).await.unwrap();
+        costs.push(store.statements() - before);
+        if std::ptr::eq(store, &raw const full) {
+            assert_eq!(demand.values().map(|demand| demand.pending).sum::<u32>(), 100_000);
+            assert_eq!(workers.len(), 50);
+            assert_eq!(waiting.values().map(Vec::len).sum::<usize>(), 50, "as many as there are slots");
+        }
+    }
+    assert_eq!(costs, [4, 4]);
+}
