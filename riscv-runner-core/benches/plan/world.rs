@@ -1,6 +1,9 @@
 //! Large worlds to plan in, built from a handful of numbers; equal numbers, equal world.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use riscv_runner_core::{
@@ -29,6 +32,8 @@ const NOW: i64 = 1_800_000_000;
 pub(crate) enum Mix {
     /// Every board is taken.
     NoCapacity,
+    /// Every board is taken, and rows that say the same share one text.
+    NoCapacityShared,
     /// Fifty boards are free, the oldest job goes first.
     FiftyFree,
     /// Fifty boards are free, the account with the fewest workers goes first.
@@ -53,6 +58,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mix = match self.mix {
             Mix::NoCapacity => "no capacity",
+            Mix::NoCapacityShared => "no capacity, shared texts",
             Mix::FiftyFree => "50 free",
             Mix::FiftyFreeFair => "50 free, fair",
             Mix::AtCap => "at cap",
@@ -65,8 +71,15 @@ impl fmt::Display for Case {
 
 /// Every mix with every number of jobs.
 pub(crate) fn cases() -> impl Iterator<Item = Case> {
-    let mixes =
-        [Mix::NoCapacity, Mix::FiftyFree, Mix::FiftyFreeFair, Mix::AtCap, Mix::TenthFree, Mix::Nothing];
+    let mixes = [
+        Mix::NoCapacity,
+        Mix::NoCapacityShared,
+        Mix::FiftyFree,
+        Mix::FiftyFreeFair,
+        Mix::AtCap,
+        Mix::TenthFree,
+        Mix::Nothing,
+    ];
     let sizes = [1_000, 10_000, 100_000, 1_000_000];
     mixes.into_iter().flat_map(move |mix| sizes.map(|jobs| Case { mix, jobs }))
 }
@@ -78,11 +91,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The world of a case. No two rows share a text, as if each had been read by itself.
+    /// The world of a case. Unless the case says so no two rows share a text, as if each had been read by
+    /// itself.
     pub(crate) fn of(case: Case) -> Self {
         let workers = case.jobs / 10;
         let free = match case.mix {
-            Mix::NoCapacity | Mix::Nothing => 0,
+            Mix::NoCapacity | Mix::NoCapacityShared | Mix::Nothing => 0,
             Mix::FiftyFree | Mix::FiftyFreeFair => 50,
             Mix::AtCap => 1_000,
             Mix::TenthFree => case.jobs / 10,
@@ -93,6 +107,9 @@ impl World {
         world.workers(workers, keys);
         if case.mix != Mix::Nothing {
             world.jobs(case.jobs, keys);
+        }
+        if case.mix == Mix::NoCapacityShared {
+            world.share_texts();
         }
         world
     }
@@ -191,6 +208,33 @@ impl World {
                 wait(demand, n, key, count);
             }
         }
+    }
+}
+
+impl World {
+    fn share_texts(&mut self) {
+        let (mut pools, mut images, mut labels) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for worker in self.snapshot.workers.values_mut() {
+            share(&mut pools, &mut worker.pool);
+            share(&mut images, &mut worker.image);
+            share(&mut labels, &mut worker.labels);
+        }
+        for job in self.snapshot.demand.values_mut().flat_map(|demand| &mut demand.waiting) {
+            share(&mut pools, &mut job.placement.pool);
+            share(&mut images, &mut job.placement.image);
+        }
+        let mut nodes: BTreeSet<NodeName> =
+            self.snapshot.nodes.present().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        if let Observed::Present(pods) = &mut self.snapshot.pods {
+            pods.values_mut().filter_map(|pod| pod.node.as_mut()).for_each(|node| share(&mut nodes, node));
+        }
+    }
+}
+
+fn share<T: Ord + Clone>(known: &mut BTreeSet<T>, value: &mut T) {
+    match known.get(value) {
+        Some(first) => *value = first.clone(),
+        None => drop(known.insert(value.clone())),
     }
 }
 

@@ -128,7 +128,9 @@ fn caps(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Viol
     let mut keys: BTreeMap<PoolKey, usize> = BTreeMap::new();
     for new in plan.steps.iter().filter_map(|step| step.action.as_provision()) {
         entities.entry(new.scope.entity).or_default().new += 1;
-        pools.entry(&new.pool).or_default().new += 1;
+        if policy.pools.get(&new.pool).is_some_and(|pool| pool.max_workers.is_some()) {
+            pools.entry(&new.pool).or_default().new += 1;
+        }
         *keys.entry(new.key()).or_default() += 1;
     }
     if keys.is_empty() {
@@ -136,12 +138,12 @@ fn caps(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Viol
     }
     let mut supplied: HashMap<(Scope, &LabelSet), usize> = HashMap::new();
     for worker in snapshot.workers.values().filter(|worker| !worker.status.is_terminal()) {
-        if let Some(tally) = entities.get_mut(&worker.scope.entity) {
-            tally.live += 1;
-        }
         if let Some(tally) = pools.get_mut(&worker.pool) {
             tally.live += 1;
         }
+        // Keys of other accounts are in no step.
+        let Some(tally) = entities.get_mut(&worker.scope.entity) else { continue };
+        tally.live += 1;
         if worker.is_supply() {
             *supplied.entry((worker.scope.scope(), &worker.labels)).or_default() += 1;
         }
