@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::{
     ids::{InstallationId, JobId, PoolName, RepoId, WorkerName},
     polling::{Asked, Looked},
-    scope::Scope,
+    scope::{Scope, ScopeRef},
     snapshot::SightingsByWorker,
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Memory(Mutex<Remembered>);
 /// The contents of [`Memory`].
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
+    /// Scopes that had workers, until a look shows that no registration is left there.
+    pub(super) owed: BTreeMap<Scope, ScopeRef>,
     /// What looks at each scope's registrations showed.
     pub(super) looked: BTreeMap<Scope, Looked>,
     /// When each job was last asked about.

@@ -101,7 +101,7 @@ pub(super) async fn everything(engine: &Engine) -> PortResult<Snapshot> {
         let waiting = engine.parts.store.waiting(&heads, &[], &BTreeMap::new()).await?;
         fill(&mut snapshot.demand, &heads, waiting);
     }
-    snapshot.ended = rows_of_left_overs(engine, &snapshot, &BTreeSet::new()).await?;
+    add_rows_of_left_overs(engine, &mut snapshot, &BTreeSet::new()).await?;
     complete(engine, &engine.policy(), &mut snapshot);
     Ok(snapshot)
 }
@@ -129,18 +129,23 @@ fn complete(engine: &Engine, policy: &Policy, snapshot: &mut Snapshot) {
     snapshot.warm = routing::warm(policy, snapshot);
 }
 
-/// Rows of pods that still run, and of other names, that no live worker stands for.
-pub(super) async fn rows_of_left_overs(
+/// Adds the rows of pods that still run, and of other names, that no live worker stands for. A row
+/// that is live after all was written after the live ones were read.
+pub(super) async fn add_rows_of_left_overs(
     engine: &Engine,
-    snapshot: &Snapshot,
+    snapshot: &mut Snapshot,
     names: &BTreeSet<WorkerName>,
-) -> PortResult<BTreeMap<WorkerName, crate::worker::Worker>> {
+) -> PortResult<()> {
     let pods = snapshot.pods.present().into_iter().flatten();
     let left = pods.filter(|(_, pod)| pod.holds_slot()).map(|(name, _)| name).chain(names);
     let names: BTreeSet<_> = left.filter(|name| !snapshot.workers.contains_key(*name)).cloned().collect();
     if names.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(());
     }
     let names: Vec<_> = names.into_iter().collect();
-    engine.parts.store.workers_named(&names).await
+    for (name, row) in engine.parts.store.workers_named(&names).await? {
+        let rows = if row.status.is_terminal() { &mut snapshot.ended } else { &mut snapshot.workers };
+        rows.insert(name, row);
+    }
+    Ok(())
 }

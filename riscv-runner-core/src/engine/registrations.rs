@@ -7,7 +7,7 @@ use futures::{
     stream::{self, StreamExt},
 };
 
-use super::{Engine, observe};
+use super::{Engine, memory::Remembered, observe};
 use crate::{
     ids::WorkerName,
     observed::Observed,
@@ -30,9 +30,13 @@ impl Engine {
             let policy = self.policy();
             let mut snapshot = observe::counts(self).await?;
             let since = polling::scopes_since(snapshot.now, snapshot.watching_since, &policy.timeouts);
-            let scopes = self.parts.store.scopes_of_workers(since).await?;
-            let looked = self.memory.lock().looked.clone();
-            let due = polling::scopes_due(&snapshot, &scopes, &looked, &policy.timeouts);
+            let recent = self.parts.store.scopes_of_workers(since).await?;
+            let due = {
+                let mut memory = self.memory.lock();
+                let Remembered { owed, looked, .. } = &mut *memory;
+                polling::still_owed(owed, &recent, looked, snapshot.now, &policy.timeouts);
+                polling::scopes_due(&snapshot, owed, looked, &policy.timeouts)
+            };
             snapshot.runners = self.list(&due).await;
             snapshot.scopes = due;
             polling::doubt_implausible(&mut snapshot);
@@ -42,7 +46,7 @@ impl Engine {
             snapshot.secrets =
                 secrets.map(|all| all.into_iter().map(|one| (one.name, one.created_at)).collect());
             let names = names(&snapshot, &policy);
-            snapshot.ended = observe::rows_of_left_overs(self, &snapshot, &names).await?;
+            observe::add_rows_of_left_overs(self, &mut snapshot, &names).await?;
             let plan = plan::reconcile(&snapshot, &policy);
             if self.passes_audit(&snapshot, &policy, &plan) {
                 self.execute(plan).await;

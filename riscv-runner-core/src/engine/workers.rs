@@ -18,7 +18,7 @@ impl Engine {
         async move {
             let policy = self.policy();
             let mut snapshot = observe::supply(self).await?;
-            snapshot.ended = observe::rows_of_left_overs(self, &snapshot, &BTreeSet::new()).await?;
+            observe::add_rows_of_left_overs(self, &mut snapshot, &BTreeSet::new()).await?;
             let plan = plan::reconcile(&snapshot, &policy);
             if self.passes_audit(&snapshot, &policy, &plan) {
                 self.execute(plan).await;

@@ -67,18 +67,36 @@ pub fn look(
     Looked { at: snapshot.now, sightings, left_overs }
 }
 
+/// Adds the scopes that had workers lately to those owed a look, and drops those that a later look
+/// showed to be clean. One that GitHub does not answer for stays owed, however long that takes.
+pub fn still_owed(
+    owed: &mut BTreeMap<Scope, ScopeRef>,
+    recent: &[ScopeRef],
+    looked: &BTreeMap<Scope, Looked>,
+    now: Timestamp,
+    timeouts: &Timeouts,
+) {
+    let clean = |scope: &Scope| {
+        looked
+            .get(scope)
+            .is_some_and(|last| !last.left_overs && age(now, last.at) <= timeouts.orphan_grace * 2)
+    };
+    owed.retain(|scope, _| !clean(scope));
+    owed.extend(recent.iter().map(|scope| (scope.scope(), scope.clone())));
+}
+
 /// The scopes to list now: those with a doubtful worker, those with registrations left over, those
 /// never looked at, and the rest now and then.
 #[must_use]
 pub fn scopes_due(
     snapshot: &Snapshot,
-    recent: &[ScopeRef],
+    owed: &BTreeMap<Scope, ScopeRef>,
     looked: &BTreeMap<Scope, Looked>,
     timeouts: &Timeouts,
 ) -> Vec<ScopeRef> {
     let live = snapshot.workers.values().map(|worker| &worker.scope);
     let mut scopes: BTreeMap<Scope, &ScopeRef> =
-        recent.iter().chain(live).map(|scope| (scope.scope(), scope)).collect();
+        owed.values().chain(live).map(|scope| (scope.scope(), scope)).collect();
     scopes.retain(|scope, _| {
         let Some(last) = looked.get(scope) else { return true };
         let mut workers =

@@ -18,8 +18,7 @@ use crate::{
     entity::Entity,
     failure::{FailureInfo, FailureReason},
     ids::{
-        ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, RepoId, RepoName, RunnerId,
-        WorkerName,
+        ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, RepoId, RepoName, RunnerId, WorkerName,
     },
     job::{Job, JobEvent, JobFacts, Placement},
     labels::LabelSet,
