@@ -3,14 +3,17 @@
 use axum::{extract::State, response::Response};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
-use riscv_runner_core::ids::{Epoch, ReplicaName};
+use riscv_runner_core::{
+    ids::{Epoch, ReplicaName},
+    ports::PortError,
+};
 use serde::Serialize;
 
 use crate::{
     answer::{self, Fault},
-    metrics,
+    metrics::{self, Readings},
     readiness::{Peer, PeerState},
-    state::AppState,
+    state::{AppState, PICTURE_MAX_AGE},
 };
 
 /// Whether a process is unready while nobody leads.
@@ -129,19 +132,25 @@ async fn ask_store(
 
 /// The metrics as OpenMetrics text.
 pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
-    let usage = match state.read(state.0.reports.usage()).await {
-        Ok(usage) => Some(usage),
-        Err(error) => {
-            tracing::warn!(error = error.chain(), "the store's gauges keep their last values");
-            None
-        }
-    };
-    let policy = state.policy();
-    match state.0.metrics.scrape(usage.as_deref(), policy.pools.keys()) {
+    match state.0.metrics.scrape(read_gauges(&state).await.as_ref()) {
         Ok(text) => answer::typed(StatusCode::OK, metrics::CONTENT_TYPE, text),
         Err(error) => {
             tracing::error!(error = %error, "the metrics could not be written");
             answer::json(StatusCode::INTERNAL_SERVER_ERROR, &Fault::new("the metrics could not be written"))
         }
     }
+}
+
+/// What the gauges show now: from what the scheduler sees, else from the store's counts.
+async fn read_gauges(state: &AppState) -> Option<Readings> {
+    let policy = state.policy();
+    let kept = |error: &PortError| {
+        tracing::warn!(error = error.chain(), "the store's gauges keep their last values");
+    };
+    if let Some(picture) = state.picture(PICTURE_MAX_AGE).await {
+        let picture = picture.inspect_err(|error| kept(error)).ok()?;
+        return Some(Readings::of_picture(&picture, &policy));
+    }
+    let usage = state.read(state.0.reports.usage()).await.inspect_err(kept).ok()?;
+    Some(Readings::of_usage(&usage, &policy))
 }

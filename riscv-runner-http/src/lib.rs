@@ -1,7 +1,7 @@
 //! The HTTP router of riscv-runner: webhook intake, pages, health and metrics.
 //!
-//! It reads the store and hands deliveries to the engine's intake; it calls neither GitHub nor the
-//! cluster, and decides nothing.
+//! It reads the store and the engine's snapshots, and hands deliveries to the engine's intake; it calls
+//! neither GitHub nor the cluster, and decides nothing.
 //!
 //! [`router`] is an ordinary [`axum::Router`]: a host serves it as it is, or nests it among its own
 //! routes, and the links of the pages follow.
@@ -71,16 +71,20 @@
 //! ```
 
 mod answer;
+mod cached;
 mod health;
 mod intake;
 pub mod metrics;
 mod pages;
+mod picture;
 pub mod readiness;
 mod router;
 mod security;
+mod snapshots;
 pub mod staging;
 mod state;
 
 pub use intake::{IntakeLimits, Webhooks};
 pub use router::{Role, router, router_for};
+pub use snapshots::SnapshotSource;
 pub use state::{AppState, AppStateBuilder};

@@ -4,6 +4,7 @@
 //! accounts, so the number of series is bounded whatever the load.
 
 mod labels;
+mod readings;
 #[cfg(test)]
 mod tests;
 
@@ -20,18 +21,16 @@ use prometheus_client::{
 };
 use riscv_runner_core::{
     failure::FailureReason,
-    ids::PoolName,
-    job::JobPhase,
-    ports::{EngineEvent, LoopName, Observer, ProvisionStep, UsageRow},
-    worker::WorkerStatus,
+    ports::{EngineEvent, LoopName, Observer, ProvisionStep},
 };
 use riscv_runner_github::{Answer, GithubObserver};
 
 use labels::{
     CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, OutcomeLabels, PoolLabels, ReasonLabels,
-    StepLabels, WebhookLabels, WorkerLabels, pool_label,
+    SlotLabels, StepLabels, WebhookLabels, WorkerLabels,
 };
 pub use labels::{RequestOutcome, WebhookEvent};
+pub use readings::Readings;
 
 /// The content type of the scraped text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -44,6 +43,8 @@ const WORK_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 const WAIT_SECONDS: [f64; 13] =
     [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0];
 
+type Count = Gauge<u64, AtomicU64>;
+type Seconds = Gauge<f64, AtomicU64>;
 type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Everything that is counted; observes the engine ([`Observer`]) and the requests to GitHub
@@ -62,9 +63,13 @@ pub struct Metrics {
     job_wait: Histogram,
     recoveries: Family<KindLabels, Counter>,
     github_requests: Family<EndpointLabels, Counter>,
-    queue_depth: Family<PoolLabels, Gauge<u64, AtomicU64>>,
-    jobs: Family<JobLabels, Gauge<u64, AtomicU64>>,
-    workers: Family<WorkerLabels, Gauge<u64, AtomicU64>>,
+    queue_depth: Family<PoolLabels, Count>,
+    queue_oldest: Family<PoolLabels, Seconds>,
+    queue_oldest_dispatchable: Family<PoolLabels, Seconds>,
+    queue_withheld: Family<ReasonLabels, Count>,
+    jobs: Family<JobLabels, Count>,
+    workers: Family<WorkerLabels, Count>,
+    slots: Family<SlotLabels, Count>,
 }
 
 impl Default for Metrics {
@@ -98,8 +103,12 @@ impl Metrics {
             recoveries: Family::default(),
             github_requests: Family::default(),
             queue_depth: Family::default(),
+            queue_oldest: Family::default(),
+            queue_oldest_dispatchable: Family::default(),
+            queue_withheld: Family::default(),
             jobs: Family::default(),
             workers: Family::default(),
+            slots: Family::default(),
         };
         metrics.register_counters();
         metrics.register_timings();
@@ -172,6 +181,28 @@ impl Metrics {
         registry.register("queue_depth", "Jobs that wait for a runner, by pool", self.queue_depth.clone());
         registry.register("jobs", "Jobs that wait for a runner or hold one, by status", self.jobs.clone());
         registry.register("workers", "Live workers, by status and pool", self.workers.clone());
+        registry.register(
+            "slots",
+            "Slots of the boards by what they do; a board that pools share counts in each",
+            self.slots.clone(),
+        );
+        registry.register(
+            "queue_withheld",
+            "Waiting jobs that no worker is provided for now, by reason",
+            self.queue_withheld.clone(),
+        );
+        registry.register_with_unit(
+            "queue_oldest",
+            "How long the oldest waiting job has waited, by pool",
+            Unit::Seconds,
+            self.queue_oldest.clone(),
+        );
+        registry.register_with_unit(
+            "queue_oldest_dispatchable",
+            "The same without jobs that caps and pauses hold back",
+            Unit::Seconds,
+            self.queue_oldest_dispatchable.clone(),
+        );
     }
 
     /// A rate over a series that begins at 1 misses its first event, so they begin at 0.
@@ -194,50 +225,51 @@ impl Metrics {
         self.webhook_duration.observe(took.as_secs_f64());
     }
 
-    /// The text of a scrape, with the gauges of the store as `usage` has them now; without it (the
-    /// store cannot be read) they keep their last values.
+    /// The text of a scrape, with the gauges of these readings; without any (the store cannot be read)
+    /// they keep their last values.
     ///
     /// # Errors
     /// When the text cannot be formatted.
-    pub fn scrape<'a>(
-        &self,
-        usage: Option<&[UsageRow]>,
-        pools: impl IntoIterator<Item = &'a PoolName>,
-    ) -> Result<String, fmt::Error> {
+    pub fn scrape(&self, readings: Option<&Readings>) -> Result<String, fmt::Error> {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(usage) = usage {
-            self.refresh(usage, &pools.into_iter().collect::<Vec<_>>());
+        if let Some(readings) = readings {
+            self.show(readings);
         }
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)
     }
 
-    fn refresh(&self, usage: &[UsageRow], pools: &[&PoolName]) {
+    fn show(&self, readings: &Readings) {
         self.queue_depth.clear();
+        for (pool, count) in &readings.queues {
+            self.queue_depth.get_or_create(&PoolLabels { pool: pool.clone() }).set(*count);
+        }
+        for (phase, count) in &readings.jobs {
+            self.jobs.get_or_create(&JobLabels { status: phase.as_str() }).set(*count);
+        }
         self.workers.clear();
-        for pool in pools.iter().map(|pool| pool.as_str()) {
-            let _ = self.queue_depth.get_or_create(&PoolLabels { pool: pool.into() });
-            for status in [WorkerStatus::Pending, WorkerStatus::Running] {
-                let _ =
-                    self.workers.get_or_create(&WorkerLabels { status: status.as_str(), pool: pool.into() });
+        for ((status, pool), count) in &readings.workers {
+            let labels = WorkerLabels { status: status.as_str(), pool: pool.clone() };
+            self.workers.get_or_create(&labels).set(*count);
+        }
+        let Some(seen) = &readings.seen else { return };
+        for (family, ages) in
+            [(&self.queue_oldest, &seen.oldest), (&self.queue_oldest_dispatchable, &seen.oldest_dispatchable)]
+        {
+            family.clear();
+            for (pool, age) in ages {
+                family.get_or_create(&PoolLabels { pool: pool.clone() }).set(*age);
             }
         }
-        for phase in JobPhase::ALL.into_iter().filter(|phase| phase.is_demand()) {
-            self.jobs.get_or_create(&JobLabels { status: phase.as_str() }).set(0);
+        self.queue_withheld.clear();
+        for (reason, count) in &seen.withheld {
+            self.queue_withheld.get_or_create(&ReasonLabels { reason }).set(*count);
         }
-        for row in usage {
-            let pool = pool_label(&row.k8s_pool, pools);
-            for (phase, count) in row.jobs.iter().filter(|(phase, _)| phase.is_demand()) {
-                self.jobs.get_or_create(&JobLabels { status: phase.as_str() }).inc_by(*count);
-                if *phase == JobPhase::Pending {
-                    self.queue_depth.get_or_create(&PoolLabels { pool: pool.into() }).inc_by(*count);
-                }
-            }
-            for (status, count) in row.workers.iter().filter(|(status, _)| !status.is_terminal()) {
-                let labels = WorkerLabels { status: status.as_str(), pool: pool.into() };
-                self.workers.get_or_create(&labels).inc_by(*count);
-            }
+        self.slots.clear();
+        for ((pool, state), count) in &seen.slots {
+            let labels = SlotLabels { pool: pool.clone(), state: state.as_str() };
+            self.slots.get_or_create(&labels).set(*count);
         }
     }
 }

@@ -1,17 +1,22 @@
-//! The pages and their JSON twins: one reading of the store, two ways to show it.
+//! The pages and their JSON twins: one reading, two ways to show it.
 //!
 //! Server-rendered, without script or outside assets. Everything that comes from outside is escaped.
 
+mod boards;
 mod concealment;
 mod failure;
 mod jobs;
+pub(crate) mod lately;
 mod layout;
 mod listing;
 mod overview;
+mod queue;
+mod reason;
 mod representation;
 mod text;
 mod usage;
 mod visitor;
+mod why;
 mod workers;
 
 use axum::{Router, response::Response, routing::get};
@@ -36,7 +41,14 @@ pub(crate) fn routes() -> Router<AppState> {
     for path in ["/workers", "/workers.json"] {
         router = router.route(path, get(workers::show));
     }
-    router
+    for path in ["/queue", "/queue.json"] {
+        router = router.route(path, get(queue::show));
+    }
+    for path in ["/boards", "/boards.json"] {
+        router = router.route(path, get(boards::show));
+    }
+    // A parameter ends at a slash, so it takes `.json` with it.
+    router.route("/why/{job_id}", get(why::show))
 }
 
 async fn style() -> Response {

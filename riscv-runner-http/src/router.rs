@@ -57,12 +57,17 @@ pub fn router_for(role: Role, state: AppState) -> Router {
     if role.shows_pages() {
         router = router.merge(pages::routes());
     }
-    let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    let router = router.fallback(move || not_found(role)).method_not_allowed_fallback(method_not_allowed);
     security::protect(router.with_state(state))
 }
 
-async fn not_found() -> Response {
-    answer::json(StatusCode::NOT_FOUND, &Fault::new("no such page").hint("GET / lists the pages"))
+async fn not_found(role: Role) -> Response {
+    let hint = if role.shows_pages() {
+        "GET / lists the pages"
+    } else {
+        "this process takes webhooks; pages are shown with --role all or --role scheduler"
+    };
+    answer::json(StatusCode::NOT_FOUND, &Fault::new("no such page").hint(hint))
 }
 
 async fn method_not_allowed() -> Response {

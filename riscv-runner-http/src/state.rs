@@ -10,21 +10,37 @@ use riscv_runner_core::{
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::{intake::Webhooks, metrics::Metrics, readiness::Readiness, staging::StagingProxy};
+use crate::{
+    cached::{Cached, Shared},
+    intake::Webhooks,
+    metrics::Metrics,
+    pages::lately::Lately,
+    picture::Picture,
+    readiness::Readiness,
+    snapshots::SnapshotSource,
+    staging::StagingProxy,
+};
 
 /// A page that has not been read by then is an outage; the reader is told so.
 const STORE_READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// How old the picture on a page may be: a reader does not see less, and the store is asked once.
+pub(crate) const PICTURE_MAX_AGE: Duration = Duration::from_secs(1);
+/// What the last day showed changes slowly, and takes long to read.
+const LATELY_MAX_AGE: Duration = Duration::from_secs(30);
 
 /// Everything that the router shares between requests; cheap to clone.
 #[derive(Clone)]
-pub struct AppState(pub(crate) Arc<Shared>);
+pub struct AppState(pub(crate) Arc<Parts>);
 
-pub(crate) struct Shared {
+pub(crate) struct Parts {
     pub(crate) reports: Arc<dyn ReportStore>,
     pub(crate) lease: Arc<dyn LeaseStore>,
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) policy: watch::Receiver<Arc<Policy>>,
     pub(crate) controls: watch::Receiver<Arc<Controls>>,
+    pub(crate) snapshots: Option<Arc<dyn SnapshotSource>>,
+    pub(crate) picture: Cached<Picture>,
+    pub(crate) lately: Cached<Lately>,
     pub(crate) webhooks: Option<Webhooks>,
     pub(crate) staging: Option<Arc<dyn StagingProxy>>,
     pub(crate) readiness: Arc<Readiness>,
@@ -34,7 +50,7 @@ pub(crate) struct Shared {
 }
 
 /// Puts an [`AppState`] together; what is not set takes its default.
-pub struct AppStateBuilder(Shared);
+pub struct AppStateBuilder(Parts);
 
 impl AppState {
     /// Begins with what nothing works without. `reports` and `lease` are usually one store.
@@ -47,12 +63,15 @@ impl AppState {
         policy: watch::Receiver<Arc<Policy>>,
         controls: watch::Receiver<Arc<Controls>>,
     ) -> AppStateBuilder {
-        AppStateBuilder(Shared {
+        AppStateBuilder(Parts {
             reports,
             lease,
             platform,
             policy,
             controls,
+            snapshots: None,
+            picture: Cached::default(),
+            lately: Cached::default(),
             webhooks: None,
             staging: None,
             readiness: Arc::default(),
@@ -64,6 +83,14 @@ impl AppState {
 }
 
 impl AppStateBuilder {
+    /// Shows the queue, the boards and why jobs wait; usually the engine. Without it those pages are
+    /// answered 404, and the metrics lack what only it can tell.
+    #[must_use]
+    pub fn snapshots(mut self, source: Arc<dyn SnapshotSource>) -> Self {
+        self.0.snapshots = Some(source);
+        self
+    }
+
     /// Accepts webhooks at `POST /`. Without it that route is not served.
     #[must_use]
     pub fn webhooks(mut self, webhooks: Webhooks) -> Self {
@@ -123,11 +150,33 @@ impl AppState {
         self.0.controls.borrow().clone()
     }
 
+    /// What the scheduler sees, at most this old; `None` in a process that has no scheduler.
+    pub(crate) async fn picture(&self, max_age: Duration) -> Option<Shared<Picture>> {
+        let source = Arc::clone(self.0.snapshots.as_ref()?);
+        let policy = self.policy();
+        let look = async move {
+            let snapshot = in_time(source.snapshot()).await?;
+            Ok(Picture::new(snapshot, &policy))
+        };
+        Some(self.0.picture.get(max_age, look).await)
+    }
+
+    /// What the last day showed.
+    pub(crate) async fn lately(&self) -> Shared<Lately> {
+        let (reports, now) = (Arc::clone(&self.0.reports), self.0.platform.now());
+        let read = async move { in_time(Lately::read(reports.as_ref(), now)).await };
+        self.0.lately.get(LATELY_MAX_AGE, read).await
+    }
+
     /// Reads the store, but not for ever: a store that hangs is as good as down.
     pub(crate) async fn read<T>(&self, read: impl Future<Output = PortResult<T>>) -> PortResult<T> {
-        tokio::time::timeout(STORE_READ_TIMEOUT, read).await.unwrap_or_else(|_| {
-            let detail = format!("no answer within {} s", STORE_READ_TIMEOUT.as_secs());
-            Err(PortError::new(PortErrorKind::Transient, "read the store", detail))
-        })
+        in_time(read).await
     }
+}
+
+async fn in_time<T>(read: impl Future<Output = PortResult<T>>) -> PortResult<T> {
+    tokio::time::timeout(STORE_READ_TIMEOUT, read).await.unwrap_or_else(|_| {
+        let detail = format!("no answer within {} s", STORE_READ_TIMEOUT.as_secs());
+        Err(PortError::new(PortErrorKind::Transient, "read the store", detail))
+    })
 }

@@ -1,7 +1,7 @@
 //! The label sets of the metrics, and the closed lists that their values come from.
 
 use prometheus_client::encoding::EncodeLabelSet;
-use riscv_runner_core::{delivery::Outcome, ids::PoolName};
+use riscv_runner_core::{delivery::Outcome, ids::PoolName, policy::Policy};
 
 /// The pool of rows whose pool is not configured any more.
 const OTHER: &str = "other";
@@ -60,14 +60,20 @@ pub(super) struct JobLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SlotLabels {
+    pub(super) pool: String,
+    pub(super) state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct WorkerLabels {
     pub(super) status: &'static str,
     pub(super) pool: String,
 }
 
 /// The pool's name while it is configured; `other` for what earlier configurations left behind.
-pub(super) fn pool_label<'a>(pool: &'a PoolName, configured: &[&PoolName]) -> &'a str {
-    if configured.contains(&pool) { pool.as_str() } else { OTHER }
+pub(super) fn pool_label<'a>(pool: &'a PoolName, policy: &Policy) -> &'a str {
+    if policy.pools.contains_key(pool) { pool.as_str() } else { OTHER }
 }
 
 /// The webhook events that are told apart in metrics: whoever sends the header cannot add more.

@@ -8,7 +8,7 @@ use riscv_runner_core::{
     entity::EntityKind,
     failure::FailureInfo,
     ids::{EntityId, ImageRef, InstallationId, JobId, Login, PoolName, RepoName, RunId, RunnerName},
-    job::Loss,
+    job::{JobPhase, Loss},
     labels::LabelSet,
     policy::NamePrefix,
     ports::JobRow,
@@ -25,11 +25,11 @@ use crate::state::AppState;
 
 /// A job, with the names that the table's columns have.
 #[derive(Debug, Serialize)]
-struct JobJson<'a> {
+pub(super) struct JobJson<'a> {
     job_id: JobId,
     run_id: Option<RunId>,
-    status: &'static str,
-    attempt: u32,
+    pub(super) status: &'static str,
+    pub(super) attempt: u32,
     failure_reason: Option<&'static str>,
     failure_info: Option<FailureInfo>,
     provider: &'static str,
@@ -37,7 +37,7 @@ struct JobJson<'a> {
     entity_name: &'a Login,
     entity_type: EntityKind,
     /// `null` where the reader may not know it.
-    repo_full_name: Option<&'a RepoName>,
+    pub(super) repo_full_name: Option<&'a RepoName>,
     private: bool,
     installation_id: InstallationId,
     job_labels: &'a LabelSet,
@@ -46,8 +46,8 @@ struct JobJson<'a> {
     /// The runner, when it is one of ours.
     k8s_pod: Option<&'a RunnerName>,
     runner_name: Option<&'a RunnerName>,
-    html_url: Option<&'a str>,
-    job_name: Option<&'a str>,
+    pub(super) html_url: Option<&'a str>,
+    pub(super) job_name: Option<&'a str>,
     job_conclusion: Option<&'a str>,
     job_created_at: Timestamp,
     job_started_at: Option<Timestamp>,
@@ -85,7 +85,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     listing.link(response, &visitor, total)
 }
 
-fn shown<'a>(row: &'a JobRow, reader: Reader, ours: &NamePrefix) -> JobJson<'a> {
+pub(super) fn shown<'a>(row: &'a JobRow, reader: Reader, ours: &NamePrefix) -> JobJson<'a> {
     let (facts, state) = (&row.job.facts, &row.job.state);
     let open = concealment::knows_repository(reader, facts);
     let runner = state.start.as_ref().and_then(|start| start.runner.as_ref());
@@ -123,7 +123,7 @@ fn shown<'a>(row: &'a JobRow, reader: Reader, ours: &NamePrefix) -> JobJson<'a> 
 fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobJson<'_>], total: u64, now: Timestamp) -> Markup {
     const COLUMNS: [&str; 10] =
         ["Job", "Status", "Repository", "Name", "Labels", "Pool", "Runner", "Queued (UTC)", "Waited", "Ran"];
-    let rows = html! { @for job in jobs { (row(job, now)) } };
+    let rows = html! { @for job in jobs { (row(visitor, job, now)) } };
     html! {
         (layout::table("Jobs", &listing.caption("job", total), &COLUMNS, &rows))
         @if jobs.is_empty() { p { "No jobs on this page." } }
@@ -132,13 +132,16 @@ fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobJson<'_>], total: u64, 
     }
 }
 
-fn row(job: &JobJson<'_>, now: Timestamp) -> Markup {
+fn row(visitor: &Visitor, job: &JobJson<'_>, now: Timestamp) -> Markup {
     let waited = job.job_started_at.or(job.job_completed_at).unwrap_or(now);
     html! {
         tr {
             th scope="row" { (text::outside_link(job.html_url, &job.job_id.to_string())) }
             td {
                 (text::status(job.status))
+                @if job.status == JobPhase::Pending.as_str() && job.repo_full_name.is_some() {
+                    " " a href=(visitor.address(&format!("/why/{}", job.job_id))) { "why?" }
+                }
                 @if let Some(conclusion) = job.job_conclusion { " " (conclusion) }
                 @if let Some(FailureInfo::V1(failure)) = &job.failure_info { " " (failure.message) }
                 @if job.attempt > 1 { " (attempt " (job.attempt) ")" }

@@ -8,18 +8,47 @@ use super::visitor::{Reader, Visitor};
 use crate::answer::{self, Fault};
 
 /// Path and name of each page in the navigation.
-const PAGES: [(&str, &str); 4] =
-    [("/", "Overview"), ("/jobs", "Jobs"), ("/workers", "Workers"), ("/usage", "Usage")];
+const PAGES: [(&str, &str); 6] = [
+    ("/", "Overview"),
+    ("/queue", "Queue"),
+    ("/boards", "Boards"),
+    ("/jobs", "Jobs"),
+    ("/workers", "Workers"),
+    ("/usage", "Usage"),
+];
+
+/// Those that only a process with a scheduler shows.
+const SEEN: [&str; 2] = ["/queue", "/boards"];
+
+/// How often a page of what changes by the second loads itself anew, in seconds: slow enough to read.
+const REFRESH: u32 = 15;
 
 /// A whole page.
 pub(crate) fn page(status: StatusCode, visitor: &Visitor, title: &str, content: &Markup) -> Response {
-    let markup = html! {
+    written(status, &framed(visitor, title, content, &html! {}))
+}
+
+/// A whole page that loads itself anew.
+pub(crate) fn live_page(visitor: &Visitor, title: &str, content: &Markup) -> Response {
+    written(
+        StatusCode::OK,
+        &framed(visitor, title, content, &html! { meta http-equiv="refresh" content=(REFRESH); }),
+    )
+}
+
+fn written(status: StatusCode, markup: &Markup) -> Response {
+    answer::typed(status, "text/html; charset=utf-8", markup.0.clone())
+}
+
+fn framed(visitor: &Visitor, title: &str, content: &Markup, head: &Markup) -> Markup {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                (head)
                 title { (title) " · RISC-V runners" }
                 link rel="stylesheet" href=(visitor.address("/style.css"));
             }
@@ -27,7 +56,7 @@ pub(crate) fn page(status: StatusCode, visitor: &Visitor, title: &str, content: 
                 a class="skip" href="#content" { "Skip to the content" }
                 header {
                     p class="name" { "RISC-V runners" }
-                    nav aria-label="Pages" { ul { @for (path, name) in PAGES { li { (link(visitor, path, name)) } } } }
+                    nav aria-label="Pages" { ul { (navigation(visitor)) } }
                 }
                 main id="content" {
                     h1 { (title) }
@@ -35,8 +64,15 @@ pub(crate) fn page(status: StatusCode, visitor: &Visitor, title: &str, content: 
                 }
             }
         }
-    };
-    answer::typed(status, "text/html; charset=utf-8", markup.into_string())
+    }
+}
+
+fn navigation(visitor: &Visitor) -> Markup {
+    html! {
+        @for (path, name) in PAGES {
+            @if visitor.sees_queue || !SEEN.contains(&path) { li { (link(visitor, path, name)) } }
+        }
+    }
 }
 
 fn link(visitor: &Visitor, path: &str, name: &str) -> Markup {

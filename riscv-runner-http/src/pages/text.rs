@@ -16,15 +16,24 @@ pub(crate) fn time(at: Option<Timestamp>) -> Markup {
 
 /// The time between two times, coarse enough to read at a glance.
 pub(crate) fn span(from: Timestamp, to: Timestamp) -> String {
-    let seconds = to.since(from).ok().and_then(|span| span.total(Unit::Second).ok()).unwrap_or(0.0).max(0.0);
+    seconds(to.since(from).ok().and_then(|span| span.total(Unit::Second).ok()).unwrap_or(0.0))
+}
+
+/// So many seconds, coarse enough to read at a glance.
+pub(crate) fn seconds(seconds: f64) -> String {
     // Whole seconds of less than 10,000 years fit.
-    let seconds = seconds as u64;
+    let seconds = seconds.max(0.0) as u64;
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
+}
+
+/// A name of a closed list, as words.
+pub(crate) fn words(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// A status as a word, with a colour that only repeats it.

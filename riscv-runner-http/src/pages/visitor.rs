@@ -44,6 +44,8 @@ pub(crate) struct Visitor {
     pub(crate) path: String,
     /// The query as it was sent.
     pub(crate) query: String,
+    /// Whether this process sees the queue and the boards.
+    pub(crate) sees_queue: bool,
 }
 
 impl FromRequestParts<AppState> for Visitor {
@@ -60,6 +62,7 @@ impl FromRequestParts<AppState> for Visitor {
             base,
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
+            sees_queue: state.0.snapshots.is_some(),
         };
         visitor.reader = match present(&parts.headers, state.0.reader_token.as_ref()) {
             Ok(reader) => reader,
@@ -133,6 +136,11 @@ impl Visitor {
         Self::vary(layout::page(StatusCode::OK, self, title, content))
     }
 
+    /// A page for people of what changes by the second: it loads itself anew.
+    pub(crate) fn live(&self, title: &str, content: &Markup) -> Response {
+        Self::vary(layout::live_page(self, title, content))
+    }
+
     /// The page for programs.
     pub(crate) fn json<T: Serialize>(&self, value: &T) -> Response {
         Self::vary(answer::json(StatusCode::OK, value))
@@ -154,6 +162,13 @@ impl Visitor {
         let mut response = self.fault(StatusCode::SERVICE_UNAVAILABLE, &fault);
         response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("5"));
         response
+    }
+
+    /// This process has no scheduler to ask.
+    pub(crate) fn not_seen_here(&self) -> Response {
+        let fault = Fault::new("this process does not see the queue and the boards")
+            .hint("ask one that runs with --role all or --role scheduler");
+        self.fault(StatusCode::NOT_FOUND, &fault)
     }
 
     fn unauthorized(&self, fault: &Fault) -> Response {

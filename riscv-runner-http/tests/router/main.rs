@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs must be there, or the test fails where it stands")]
 
+mod boards;
 mod broken;
 mod health;
 mod listings;
+mod looking;
 mod pages;
 mod payloads;
+mod queue;
 mod serving;
 mod staging;
 mod webhooks;
+mod why;

@@ -32,6 +32,8 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
+use crate::looking::Looking;
+
 /// The secret that [`crate::payloads::signed`] signs with.
 pub(crate) const SECRET: &str = "webhook-secret";
 /// The token of an authenticated reader.
@@ -52,6 +54,7 @@ pub(crate) struct Serving {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) controls: watch::Sender<Arc<Controls>>,
+    pub(crate) looking: Arc<Looking>,
     pub(crate) router: Router,
     _policy: watch::Sender<Arc<Policy>>,
 }
@@ -96,6 +99,27 @@ impl Serving {
         settings: impl FnOnce(AppStateBuilder) -> AppStateBuilder,
         stores: impl FnOnce(Arc<MemoryStore>) -> Stores,
     ) -> Self {
+        Self::made(role, limits, |builder, _| settings(builder), stores)
+    }
+
+    /// Everything in order, in a process that sees the queue and these boards of the pool `k1`.
+    pub(crate) fn seeing(boards: u32) -> Self {
+        let serving = Self::made(
+            Role::All,
+            IntakeLimits::default(),
+            |builder, looking| builder.snapshots(looking),
+            |store| Stores { deliveries: store.clone(), reports: store.clone(), lease: store },
+        );
+        serving.looking.add_boards("k1", boards);
+        serving
+    }
+
+    fn made(
+        role: Role,
+        limits: IntakeLimits,
+        settings: impl FnOnce(AppStateBuilder, Arc<Looking>) -> AppStateBuilder,
+        stores: impl FnOnce(Arc<MemoryStore>) -> Stores,
+    ) -> Self {
         let clock = SimClock::default();
         let platform = Arc::new(SimPlatform::new(clock.clone(), Stream::new(1, "http")));
         let store = Arc::new(MemoryStore::new(platform.clone()));
@@ -110,8 +134,9 @@ impl Serving {
             .readiness(Arc::clone(&readiness))
             .metrics(Arc::clone(&metrics))
             .reader_token(SecretString::from(TOKEN));
-        let router = router_for(role, settings(builder).build());
-        Self { store, clock, readiness, metrics, controls, router, _policy: policy }
+        let looking = Arc::new(Looking::new(Arc::clone(&store), clock.clone()));
+        let router = router_for(role, settings(builder, Arc::clone(&looking)).build());
+        Self { store, clock, readiness, metrics, controls, looking, router, _policy: policy }
     }
 
     /// Sends a request.
@@ -172,7 +197,7 @@ pub(crate) fn policy() -> Policy {
         pools: BTreeMap::from([(
             pool.clone(),
             PoolPolicy {
-                node_selector: BTreeMap::new(),
+                node_selector: BTreeMap::from([("riseproject.dev/board".to_owned(), "k1".to_owned())]),
                 image: ImageRef::new("registry.example/runner:1").unwrap(),
                 max_workers: None,
             },

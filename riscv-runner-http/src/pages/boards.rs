@@ -1,0 +1,181 @@
+//! `/boards`: every machine, what it does, and whom it serves.
+
+use axum::{extract::State, response::Response};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use riscv_runner_core::{
+    controls::Note,
+    ids::{NodeName, PoolName},
+    quarantine::Quarantine,
+};
+use serde::Serialize;
+
+use super::{layout, text, visitor::Visitor};
+use crate::{
+    picture::{Board, BoardState, Occupant},
+    state::{AppState, PICTURE_MAX_AGE},
+};
+
+#[derive(Debug, Serialize)]
+struct BoardsJson<'a> {
+    /// Whether nodes and pods could be observed; if not, `boards` is empty.
+    observed: bool,
+    boards: Vec<BoardJson<'a>>,
+    as_of: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+struct BoardJson<'a> {
+    k8s_node: &'a NodeName,
+    /// The kind of board, as the node's label has it.
+    board: Option<&'a str>,
+    state: BoardState,
+    pools: &'a [PoolName],
+    slots: u32,
+    ready: bool,
+    cordoned: bool,
+    unreachable_since: Option<Timestamp>,
+    drained: Option<&'a Note>,
+    quarantine: Option<Quarantine>,
+    workers: &'a [Occupant],
+}
+
+pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
+    let picture = match state.picture(PICTURE_MAX_AGE).await {
+        Some(Ok(picture)) => picture,
+        Some(Err(error)) => return visitor.unreadable(&error),
+        None => return visitor.not_seen_here(),
+    };
+    let as_of = picture.snapshot.now;
+    if visitor.is_html() {
+        let content = match &picture.boards {
+            Some(boards) => page(&visitor, boards, as_of),
+            None => unobserved(),
+        };
+        return visitor.live("Boards", &content);
+    }
+    let boards = picture.boards.iter().flatten().map(told).collect();
+    visitor.json(&BoardsJson { observed: picture.boards.is_some(), boards, as_of })
+}
+
+fn told(board: &Board) -> BoardJson<'_> {
+    let node = &board.node;
+    BoardJson {
+        k8s_node: &node.name,
+        board: board.kind(),
+        state: board.state,
+        pools: &board.pools,
+        slots: node.slots,
+        ready: node.ready,
+        cordoned: node.cordoned,
+        unreachable_since: node.unreachable_since,
+        drained: board.drained.as_ref(),
+        quarantine: board.quarantine,
+        workers: &board.occupants,
+    }
+}
+
+/// The cluster is out of sight.
+pub(super) fn unobserved() -> Markup {
+    html! { p role="status" class="notice" { "The cluster cannot be observed now: nobody knows what the boards do." } }
+}
+
+fn page(visitor: &Visitor, boards: &[Board], now: Timestamp) -> Markup {
+    const COLUMNS: [&str; 7] = ["Node", "Board", "State", "Slots", "Pools", "Worker", "Job"];
+    let rows = html! { @for board in boards { (row(visitor, board, now)) } };
+    let caption = html! {
+        (boards.len()) @if boards.len() == 1 { " board" } @else { " boards" } ": " (tally(boards))
+        "; as of " (text::time(Some(now))) " UTC"
+    };
+    html! {
+        @if boards.is_empty() {
+            p { "The cluster has no node that offers a runner's slot." }
+        } @else {
+            (layout::table("Boards", &caption, &COLUMNS, &rows))
+        }
+    }
+}
+
+/// How many boards are in each state.
+fn tally(boards: &[Board]) -> String {
+    let count = |state: BoardState| {
+        let count = boards.iter().filter(|board| board.state == state).count();
+        (count > 0).then(|| format!("{count} {}", state.words()))
+    };
+    BoardState::ALL.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
+}
+
+fn row(visitor: &Visitor, board: &Board, now: Timestamp) -> Markup {
+    let node = &board.node;
+    html! {
+        tr {
+            th scope="row" { (node.name) }
+            td { (text::or_nothing(board.kind())) }
+            td { (state(board.state)) (because(board, now)) }
+            td class="number" { (node.slots) }
+            td {
+                @if board.pools.is_empty() { "none selects it" }
+                @for (n, pool) in board.pools.iter().enumerate() { @if n > 0 { ", " } (pool) }
+            }
+            td { (each(&board.occupants, |worker| html! { (worker.pod_name) })) }
+            td {
+                (each(&board.occupants, |worker| html! {
+                    @match worker.job_id {
+                        Some(job) => { a href=(visitor.address(&format!("/why/{job}"))) { (job) } }
+                        None => { (text::nothing()) }
+                    }
+                }))
+            }
+        }
+    }
+}
+
+fn each(workers: &[Occupant], cell: impl Fn(&Occupant) -> Markup) -> Markup {
+    html! {
+        @if workers.is_empty() { (text::nothing()) }
+        @for worker in workers { div { (cell(worker)) } }
+    }
+}
+
+fn state(state: BoardState) -> Markup {
+    html! { span class={ "status " (state.as_str()) } { (state.words()) } }
+}
+
+/// What else is to be said of the state.
+fn because(board: &Board, now: Timestamp) -> Markup {
+    html! {
+        @if let Some(since) = board.node.unreachable_since { " since " (text::time(Some(since))) }
+        @if let Some(until) = board.set_aside_until(now) { " until " (text::time(Some(until))) }
+        @if let Some(note) = &board.drained { ": " (note.reason) " (" (note.actor) ")" }
+    }
+}
+
+/// Every board as a tile, by kind.
+pub(super) fn grid(visitor: &Visitor, boards: &[Board]) -> Markup {
+    let mut kinds: Vec<_> = boards.iter().map(Board::kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    html! {
+        @if boards.is_empty() { p { "The cluster has no node that offers a runner's slot." } }
+        @for kind in kinds {
+            @let of_kind: Vec<Board> = boards.iter().filter(|board| board.kind() == kind).cloned().collect();
+            h3 { (kind.unwrap_or("No board label")) " " span class="quiet" { (tally(&of_kind)) } }
+            ul class="boards" {
+                @for board in &of_kind { (tile(visitor, board)) }
+            }
+        }
+    }
+}
+
+fn tile(visitor: &Visitor, board: &Board) -> Markup {
+    let job = board.occupants.iter().find_map(|worker| worker.job_id);
+    html! {
+        li class=(board.state.as_str()) {
+            span class="node" { (board.node.name) }
+            @match job {
+                Some(job) => { a href=(visitor.address(&format!("/why/{job}"))) { (board.state.words()) } }
+                None => { span { (board.state.words()) } }
+            }
+        }
+    }
+}

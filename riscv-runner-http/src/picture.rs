@@ -1,0 +1,94 @@
+//! One snapshot as pages and metrics show it: who waits where and why, and what the boards do.
+//!
+//! Planned by the planner itself, so that every reason is the scheduler's own; nothing is executed.
+
+mod boards;
+mod queues;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use riscv_runner_core::{
+    ids::{JobId, PoolName},
+    job::JobFacts,
+    plan::{self, Plan, capacity::Capacity},
+    policy::Policy,
+    snapshot::Snapshot,
+    why::{self, Reason},
+};
+use serde::Serialize;
+
+pub(crate) use boards::{Board, BoardState, Occupant, SlotState};
+pub(crate) use queues::{KeyQueue, PoolQueue, Verdict};
+
+/// A snapshot with what follows from it.
+pub(crate) struct Picture {
+    /// What is known.
+    pub(crate) snapshot: Snapshot,
+    /// Keys with waiting jobs, the one with the oldest first.
+    pub(crate) keys: Vec<KeyQueue>,
+    /// Queues by pool, configured pools without a queue included.
+    pub(crate) pools: BTreeMap<PoolName, PoolQueue>,
+    /// Every machine by name; `None` while the cluster cannot be observed.
+    pub(crate) boards: Option<Vec<Board>>,
+    /// Slots of each configured pool by what they do; `None` as above. A board that two pools share is
+    /// counted in both.
+    pub(crate) slots: Option<BTreeMap<PoolName, BTreeMap<SlotState, u32>>>,
+    plan: Plan,
+}
+
+/// A place in a queue, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Place {
+    /// How many are served before it, itself included.
+    pub(crate) place: usize,
+    /// How many wait.
+    pub(crate) of: usize,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Position {
+    /// Among jobs that the same runners may serve.
+    pub(crate) in_key: Place,
+    /// Among jobs for the same boards.
+    pub(crate) in_pool: Place,
+}
+
+impl Picture {
+    /// Works out what follows from a snapshot.
+    pub(crate) fn new(snapshot: Snapshot, policy: &Arc<Policy>) -> Self {
+        let plan = plan::schedule(&snapshot, policy);
+        let (keys, mut pools) = queues::queues(&snapshot, &plan);
+        for pool in policy.pools.keys() {
+            pools.entry(pool.clone()).or_default();
+        }
+        let boards = boards::boards(&snapshot, policy);
+        let capacity = Capacity::of(&snapshot, policy);
+        let slots = boards.as_ref().zip(capacity).map(|(boards, capacity)| boards::slots(boards, &capacity));
+        Self { keys, pools, boards, slots, plan, snapshot }
+    }
+
+    /// Why a waiting job waits; `None` for a job that the snapshot does not hold as waiting.
+    pub(crate) fn reason(&self, job: JobId) -> Option<Reason> {
+        why::explain(&self.snapshot, &self.plan, job)
+    }
+
+    /// Where a waiting job stands.
+    pub(crate) fn position(&self, facts: &JobFacts) -> Option<Position> {
+        let demand = self.snapshot.demand.get(&facts.key())?;
+        let place = demand.waiting.iter().position(|job| job.id == facts.id)?;
+        let pool = &demand.waiting.get(place)?.placement.pool;
+        let ahead = |at, id| (at, id) < (facts.created_at, facts.id);
+        let in_pool = self
+            .snapshot
+            .demand
+            .values()
+            .flat_map(|demand| &demand.waiting)
+            .filter(|job| job.placement.pool == *pool && ahead(job.created_at, job.id))
+            .count();
+        Some(Position {
+            in_key: Place { place: place + 1, of: demand.waiting.len() },
+            in_pool: Place { place: in_pool + 1, of: self.pools.get(pool)?.waiting as usize },
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! What the boards do: each machine with its state and whom it serves, and the slots of each pool.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    controls::Note,
+    ids::{JobId, NodeName, PoolName, WorkerName},
+    plan::capacity::Capacity,
+    pod::Node,
+    policy::Policy,
+    quarantine::{Admission, Quarantine},
+    snapshot::Snapshot,
+    worker::WorkerStatus,
+};
+use serde::Serialize;
+
+/// The node label that names the kind of board.
+const BOARD_LABEL: &str = "riseproject.dev/board";
+
+/// What a board does, or why it takes no worker: the first that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BoardState {
+    /// The cluster has lost contact with it.
+    Unreachable,
+    /// It is not `Ready`.
+    NotReady,
+    /// It offers no slot.
+    NoSlot,
+    /// Its workers kept failing.
+    Quarantined,
+    /// An operator drains it.
+    Drained,
+    /// It is marked unschedulable in the cluster.
+    Cordoned,
+    /// A worker has it.
+    Busy,
+    /// It waits for a worker.
+    Free,
+}
+
+impl BoardState {
+    /// Every state, as a reader wants them: at work first, then what is wrong.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Busy,
+        Self::Free,
+        Self::Drained,
+        Self::Cordoned,
+        Self::Quarantined,
+        Self::NotReady,
+        Self::Unreachable,
+        Self::NoSlot,
+    ];
+
+    /// The name in answers.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::NotReady => "not_ready",
+            Self::NoSlot => "no_slot",
+            Self::Quarantined => "quarantined",
+            Self::Drained => "drained",
+            Self::Cordoned => "cordoned",
+            Self::Busy => "busy",
+            Self::Free => "free",
+        }
+    }
+
+    /// The name for people.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::NotReady => "not ready",
+            Self::NoSlot => "no slot",
+            Self::Unreachable
+            | Self::Quarantined
+            | Self::Drained
+            | Self::Cordoned
+            | Self::Busy
+            | Self::Free => self.as_str(),
+        }
+    }
+}
+
+/// What slots do, in metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SlotState {
+    /// A worker could be placed.
+    Free,
+    /// A worker has it, or is to have it.
+    Active,
+    /// Its board's workers kept failing.
+    Quarantined,
+    /// An operator drains its board.
+    Drained,
+    /// Its board is marked unschedulable.
+    Cordoned,
+    /// Its board is not `Ready`.
+    NotReady,
+    /// The cluster has lost contact with its board.
+    Unreachable,
+}
+
+impl SlotState {
+    /// Every state.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Free,
+        Self::Active,
+        Self::Quarantined,
+        Self::Drained,
+        Self::Cordoned,
+        Self::NotReady,
+        Self::Unreachable,
+    ];
+
+    /// The label's value.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Active => "active",
+            Self::Quarantined => "quarantined",
+            Self::Drained => "drained",
+            Self::Cordoned => "cordoned",
+            Self::NotReady => "not_ready",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// Of a board that takes no worker; the others' slots are counted by the planner.
+    const fn withheld(state: BoardState) -> Option<Self> {
+        match state {
+            BoardState::Unreachable => Some(Self::Unreachable),
+            BoardState::NotReady => Some(Self::NotReady),
+            BoardState::Quarantined => Some(Self::Quarantined),
+            BoardState::Drained => Some(Self::Drained),
+            BoardState::Cordoned => Some(Self::Cordoned),
+            BoardState::NoSlot | BoardState::Busy | BoardState::Free => None,
+        }
+    }
+}
+
+/// A machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Board {
+    /// As the cluster shows it.
+    pub(crate) node: Node,
+    /// What it does.
+    pub(crate) state: BoardState,
+    /// The configured pools that select it.
+    pub(crate) pools: Vec<PoolName>,
+    /// Why an operator drains it.
+    pub(crate) drained: Option<Note>,
+    /// What is held against it.
+    pub(crate) quarantine: Option<Quarantine>,
+    /// Whom it serves.
+    pub(crate) occupants: Vec<Occupant>,
+}
+
+/// A worker on a board.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Occupant {
+    /// The worker, which is also the pod.
+    pub(crate) pod_name: WorkerName,
+    /// How far its row has come; `None` for a pod that has no row.
+    pub(crate) status: Option<WorkerStatus>,
+    /// The job that names it.
+    pub(crate) job_id: Option<JobId>,
+    /// Since when its container runs.
+    pub(crate) running_at: Option<Timestamp>,
+}
+
+impl Board {
+    /// The kind of board, as the node's label has it.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.node.labels.get(BOARD_LABEL).map(String::as_str)
+    }
+
+    /// Until when it is set aside.
+    pub(crate) fn set_aside_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.quarantine?.admission(now) {
+            Admission::Closed(until) => Some(until),
+            Admission::Open | Admission::Canary => None,
+        }
+    }
+}
+
+/// Every machine by name; `None` while nodes or pods cannot be observed.
+pub(super) fn boards(snapshot: &Snapshot, policy: &Policy) -> Option<Vec<Board>> {
+    let (nodes, pods) = (snapshot.nodes.present()?, snapshot.pods.present()?);
+    let mut on_board: BTreeMap<&NodeName, Vec<Occupant>> = BTreeMap::new();
+    for pod in pods.values().filter(|pod| pod.holds_slot()) {
+        let Some(node) = &pod.node else { continue };
+        let worker = snapshot.workers.get(&pod.name).or_else(|| snapshot.ended.get(&pod.name));
+        on_board.entry(node).or_default().push(Occupant {
+            pod_name: pod.name.clone(),
+            status: worker.map(|worker| worker.status),
+            job_id: worker.and_then(|worker| worker.job).map(|job| job.id),
+            running_at: worker.and_then(|worker| worker.running_at),
+        });
+    }
+    let board = |node: &Node| {
+        let mut board = Board {
+            node: node.clone(),
+            state: BoardState::Free,
+            pools: policy
+                .pools
+                .iter()
+                .filter(|(_, pool)| node.matches(&pool.node_selector))
+                .map(|(name, _)| name.clone())
+                .collect(),
+            drained: snapshot.controls.drained_nodes.get(&node.name).cloned(),
+            quarantine: snapshot.quarantines.get(&node.name).copied(),
+            occupants: on_board.remove(&node.name).unwrap_or_default(),
+        };
+        board.state = state(&board, snapshot.now);
+        board
+    };
+    Some(nodes.values().map(board).collect())
+}
+
+fn state(board: &Board, now: Timestamp) -> BoardState {
+    let node = &board.node;
+    if node.unreachable_since.is_some() {
+        BoardState::Unreachable
+    } else if !node.ready {
+        BoardState::NotReady
+    } else if node.slots == 0 {
+        BoardState::NoSlot
+    } else if board.set_aside_until(now).is_some() {
+        BoardState::Quarantined
+    } else if board.drained.is_some() {
+        BoardState::Drained
+    } else if node.cordoned {
+        BoardState::Cordoned
+    } else if board.occupants.is_empty() {
+        BoardState::Free
+    } else {
+        BoardState::Busy
+    }
+}
+
+/// The slots of each pool by what they do.
+pub(super) fn slots(boards: &[Board], capacity: &Capacity) -> BTreeMap<PoolName, BTreeMap<SlotState, u32>> {
+    let count = |(pool, free): (PoolName, u32)| {
+        let active = capacity.slots(&pool).map_or(0, |slots| slots.active);
+        let mut counts: BTreeMap<_, _> = SlotState::ALL.into_iter().map(|state| (state, 0)).collect();
+        counts.insert(SlotState::Free, free);
+        counts.insert(SlotState::Active, active);
+        for board in boards.iter().filter(|board| board.pools.contains(&pool)) {
+            if let Some(state) = SlotState::withheld(board.state) {
+                *counts.entry(state).or_default() += board.node.slots;
+            }
+        }
+        (pool, counts)
+    };
+    capacity.free().into_iter().map(count).collect()
+}

@@ -1,0 +1,133 @@
+//! Who waits, by key and by pool, with the reasons counted.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    ids::{JobId, PoolName},
+    plan::{Hold, Plan},
+    scope::{PoolKey, ScopeRef},
+    snapshot::{Demand, PendingJob, Snapshot},
+    why::{self, Reason},
+};
+
+/// The waiting jobs of one key.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyQueue {
+    /// The key.
+    pub(crate) key: PoolKey,
+    /// How its account is called, as its oldest waiting job has it.
+    pub(crate) scope: Option<ScopeRef>,
+    /// Jobs that wait.
+    pub(crate) pending: u32,
+    /// Jobs that a runner has.
+    pub(crate) running: u32,
+    /// When the oldest waiting job was created.
+    pub(crate) oldest: Option<Timestamp>,
+    /// How many wait for each pool.
+    pub(crate) pools: BTreeMap<PoolName, u32>,
+    /// Why they wait, the most frequent first.
+    pub(crate) verdicts: Vec<Verdict>,
+}
+
+/// Jobs that wait for the same kind of reason.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdict {
+    /// The reason of the oldest of them.
+    pub(crate) reason: Reason,
+    /// How many.
+    pub(crate) jobs: u32,
+}
+
+/// The waiting jobs of one pool, whatever their key.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PoolQueue {
+    /// Jobs that wait.
+    pub(crate) waiting: u32,
+    /// When the oldest of them was created.
+    pub(crate) oldest: Option<Timestamp>,
+    /// When the oldest was created that no cap and no pause holds back.
+    pub(crate) oldest_dispatchable: Option<Timestamp>,
+    /// How many wait for each reason.
+    pub(crate) reasons: BTreeMap<&'static str, u32>,
+    /// Of these, the reasons for which the planner provides no worker.
+    pub(crate) held: BTreeMap<&'static str, u32>,
+}
+
+impl PoolQueue {
+    fn add(&mut self, created_at: Timestamp, reason: &Reason) {
+        self.waiting += 1;
+        self.oldest = Some(self.oldest.map_or(created_at, |oldest| oldest.min(created_at)));
+        if !is_withheld(reason) {
+            let oldest = self.oldest_dispatchable.map_or(created_at, |oldest| oldest.min(created_at));
+            self.oldest_dispatchable = Some(oldest);
+        }
+        *self.reasons.entry(reason.name()).or_default() += 1;
+        if let Reason::Held(hold) = reason
+            && *hold != Hold::DemandMet
+        {
+            *self.held.entry(hold.name()).or_default() += 1;
+        }
+    }
+}
+
+/// Whether somebody decided that the job shall wait, though boards may be free.
+const fn is_withheld(reason: &Reason) -> bool {
+    matches!(reason, Reason::Held(Hold::Paused { .. } | Hold::EntityAtCap { .. } | Hold::PoolAtCap { .. }))
+}
+
+/// All queues, by key and by pool.
+pub(super) fn queues(snapshot: &Snapshot, plan: &Plan) -> (Vec<KeyQueue>, BTreeMap<PoolName, PoolQueue>) {
+    let held: HashMap<JobId, &Hold> = plan.held.iter().collect();
+    let mut pools: BTreeMap<PoolName, PoolQueue> = BTreeMap::new();
+    let waited_for = snapshot.demand.iter().filter(|(_, demand)| demand.pending > 0);
+    let mut keys: Vec<_> = waited_for
+        .map(|(key, demand)| {
+            let mut queue = KeyQueue::of(key, demand);
+            for job in &demand.waiting {
+                let reason = reason(snapshot, plan, held.get(&job.id).copied(), job);
+                pools.entry(job.placement.pool.clone()).or_default().add(job.created_at, &reason);
+                queue.add(reason);
+            }
+            queue.verdicts.sort_by_key(|verdict| (Reverse(verdict.jobs), verdict.reason.name()));
+            queue
+        })
+        .collect();
+    keys.sort_by(|a, b| (a.oldest, &a.key).cmp(&(b.oldest, &b.key)));
+    (keys, pools)
+}
+
+fn reason(snapshot: &Snapshot, plan: &Plan, hold: Option<&Hold>, job: &PendingJob) -> Reason {
+    match hold {
+        None => Reason::Provision,
+        // There are no more of these than there are workers.
+        Some(Hold::DemandMet) => {
+            why::explain(snapshot, plan, job.id).unwrap_or(Reason::Held(Hold::DemandMet))
+        }
+        Some(hold) => Reason::Held(hold.clone()),
+    }
+}
+
+impl KeyQueue {
+    fn of(key: &PoolKey, demand: &Demand) -> Self {
+        Self {
+            key: key.clone(),
+            scope: demand.waiting.first().map(|job| job.scope.clone()),
+            pending: demand.pending,
+            running: demand.running,
+            oldest: demand.oldest,
+            pools: demand.pending_by_pool.clone(),
+            verdicts: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, reason: Reason) {
+        match self.verdicts.iter_mut().find(|verdict| verdict.reason.name() == reason.name()) {
+            Some(verdict) => verdict.jobs += 1,
+            None => self.verdicts.push(Verdict { reason, jobs: 1 }),
+        }
+    }
+}
