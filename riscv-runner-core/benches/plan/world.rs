@@ -42,6 +42,8 @@ pub(crate) enum Mix {
     AtCap,
     /// A board is free for one job in ten.
     TenthFree,
+    /// There are no workers and no boards: the cost of the jobs alone.
+    JobsAlone,
     /// No job waits.
     Nothing,
 }
@@ -63,6 +65,7 @@ impl fmt::Display for Case {
             Mix::FiftyFreeFair => "50 free, fair",
             Mix::AtCap => "at cap",
             Mix::TenthFree => "a tenth free",
+            Mix::JobsAlone => "jobs alone",
             Mix::Nothing => "nothing waits",
         };
         write!(f, "{mix}: {}", self.jobs)
@@ -78,6 +81,7 @@ pub(crate) fn cases() -> impl Iterator<Item = Case> {
         Mix::FiftyFreeFair,
         Mix::AtCap,
         Mix::TenthFree,
+        Mix::JobsAlone,
         Mix::Nothing,
     ];
     let sizes = [1_000, 10_000, 100_000, 1_000_000];
@@ -94,9 +98,9 @@ impl World {
     /// The world of a case. Unless the case says so no two rows share a text, as if each had been read by
     /// itself.
     pub(crate) fn of(case: Case) -> Self {
-        let workers = case.jobs / 10;
+        let workers = if case.mix == Mix::JobsAlone { 0 } else { case.jobs / 10 };
         let free = match case.mix {
-            Mix::NoCapacity | Mix::NoCapacityShared | Mix::Nothing => 0,
+            Mix::NoCapacity | Mix::NoCapacityShared | Mix::JobsAlone | Mix::Nothing => 0,
             Mix::FiftyFree | Mix::FiftyFreeFair => 50,
             Mix::AtCap => 1_000,
             Mix::TenthFree => case.jobs / 10,
