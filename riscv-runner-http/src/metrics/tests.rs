@@ -15,7 +15,7 @@ use riscv_runner_core::{
     policy::{Cap, Limits, NamePrefix, Policy, PoolPolicy, Timeouts},
     ports::UsageRow,
     scope::{PoolKey, Scope, ScopeRef, Target},
-    snapshot::{Demand, PendingJob, Snapshot},
+    snapshot::{PendingJob, Snapshot},
     worker::WorkerStatus,
 };
 use riscv_runner_github::Endpoint;
@@ -161,7 +161,7 @@ fn now() -> Timestamp {
 fn waits(snapshot: &mut Snapshot, id: i64, n: i64, pool: &str, age: i64) {
     let (entity, created_at) = (EntityId::new(n).unwrap(), now() - age.seconds());
     let key = PoolKey { scope: Scope::Organization(entity), labels: LabelSet::new([pool]).unwrap() };
-    let demand = snapshot.demand.entry(key).or_insert_with(Demand::default);
+    let demand = snapshot.demand.entry(key).or_default();
     demand.pending += 1;
     demand.oldest = Some(demand.oldest.map_or(created_at, |oldest| oldest.min(created_at)));
     let pool = PoolName::new(pool).unwrap();

@@ -157,7 +157,7 @@ fn row(visitor: &Visitor, job: &JobJson<'_>, now: Timestamp) -> Markup {
             td { (job.k8s_pool) }
             td { (text::or_nothing(job.runner_name.map(AsRef::as_ref))) }
             td { (text::time(Some(job.job_created_at))) }
-            td { (text::span(job.job_created_at, waited)) }
+            td class="age" { (text::span(job.job_created_at, waited)) }
             td {
                 @match job.job_started_at {
                     Some(start) => { (text::span(start, job.job_completed_at.unwrap_or(now))) }

@@ -154,7 +154,7 @@ fn row(group: &GroupJson<'_>, now: Timestamp) -> Markup {
                 }
             }
             td class="number" { (group.jobs_pending) }
-            td {
+            td class="age" {
                 @match group.oldest_created_at {
                     Some(oldest) => { (text::span(oldest, now)) }
                     None => { (text::nothing()) }

@@ -73,7 +73,7 @@ fn row(name: &PoolName, pool: &PoolJson, overview: &OverviewJson<'_>, seen: bool
             th scope="row" { (name) }
             td class="number" { (totals.jobs_pending) }
             @if seen {
-                td { (text::or_nothing(pool.oldest_created_at.map(|at| text::span(at, overview.now)).as_deref())) }
+                td class="age" { (text::or_nothing(pool.oldest_created_at.map(|at| text::span(at, overview.now)).as_deref())) }
                 td { (reasons(pool)) }
             }
             td class="number" { (totals.jobs_running) }
@@ -95,7 +95,7 @@ fn reasons(pool: &PoolJson) -> Markup {
     reasons.sort_by_key(|(name, count)| (Reverse(**count), **name));
     html! {
         @if reasons.is_empty() { (text::nothing()) }
-        ul class="reasons" { @for (name, count) in reasons { li { (count) " × " (text::words(name)) } } }
+        ul class="reasons short" { @for (name, count) in reasons { li { (count) " × " (text::words(name)) } } }
     }
 }
 
