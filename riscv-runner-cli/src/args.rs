@@ -1,9 +1,11 @@
 //! The command line: what may be asked of `rrctl`, as types.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use riscv_runner_core::ids::{JobId, RepoName};
+
+use crate::commands::simulate::{Profiles, Seeds};
 
 /// Control plane that gives GitHub Actions real RISC-V boards.
 #[derive(Debug, Parser)]
@@ -83,6 +85,8 @@ pub(crate) enum Command {
     Usage(Output),
     /// Run the real engine on simulated boards; nothing else is needed
     Demo(Demo),
+    /// Run the real engine in simulated worlds under faults, and judge it by the laws
+    Simulate(Simulate),
 }
 
 /// `rrctl config`
@@ -223,4 +227,21 @@ pub(crate) struct Demo {
     /// Address and port of the page
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
+}
+
+/// `rrctl simulate`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Simulate {
+    /// The seeds to run, from A to before B
+    #[arg(long, value_name = "A..B")]
+    pub(crate) seeds: Seeds,
+    /// What goes wrong: a fault profile, or `all` to run each seed under every one
+    #[arg(long, default_value = "all", value_name = "PROFILE")]
+    pub(crate) faults: Profiles,
+    /// How many worlds run at the same time [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs_parallel: Option<NonZeroUsize>,
+    /// How the totals are written
+    #[command(flatten)]
+    pub(crate) output: Output,
 }

@@ -10,6 +10,7 @@ pub(crate) mod queue;
 pub(crate) mod route;
 pub(crate) mod schedule;
 pub(crate) mod serve;
+pub(crate) mod simulate;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod usage;

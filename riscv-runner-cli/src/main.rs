@@ -60,6 +60,7 @@ async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Re
         Command::Boards(output) => Box::pin(commands::boards::run(output, sources, printer)).await,
         Command::Usage(output) => Box::pin(commands::usage::run(output, sources, printer)).await,
         Command::Demo(demo) => Box::pin(commands::demo::run(demo, printer)).await,
+        Command::Simulate(simulate) => commands::simulate::run(&simulate, printer),
         Command::Config(command) => commands::config::run(command, sources, printer),
         Command::Route(route) => commands::route::run(&route, sources, printer),
     }

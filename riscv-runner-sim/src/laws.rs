@@ -82,6 +82,33 @@ impl Law {
         Self::NoRegistrationLeft,
         Self::NoWorkerLeft,
     ];
+
+    /// Whether it judges a world at rest, rather than every step.
+    #[must_use]
+    pub const fn is_of_rest(self) -> bool {
+        match self {
+            Self::ComesToRest
+            | Self::PlanIsEmpty
+            | Self::EveryJobServed
+            | Self::ServedOnce
+            | Self::NoPodLeft
+            | Self::NoSecretLeft
+            | Self::NoRegistrationLeft
+            | Self::NoWorkerLeft => true,
+            Self::SlotsHold
+            | Self::CapacityHolds
+            | Self::EntityCapHolds
+            | Self::PoolCapHolds
+            | Self::SupplyWithinDemand
+            | Self::BusyRunnerSpared
+            | Self::JobRankAscends
+            | Self::WorkerStatusAscends
+            | Self::OneEpochWrites
+            | Self::FailuresExplained
+            | Self::NobodyPanics
+            | Self::TimeGoesOn => false,
+        }
+    }
 }
 
 /// A broken law.

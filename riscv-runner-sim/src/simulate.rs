@@ -1,5 +1,7 @@
 //! Simulation: a small world for each seed, run to rest under a fault profile and judged by the laws.
 
+mod totals;
+
 use std::{
     fmt,
     ops::ControlFlow,
@@ -12,6 +14,8 @@ use std::{
 };
 
 use serde::Serialize;
+
+pub use totals::{Broken, ProfileTotals, Totals};
 
 use crate::{
     clock::lock,
