@@ -146,7 +146,7 @@ fn because(board: &Board, now: Timestamp) -> Markup {
     html! {
         @if let Some(since) = board.node.unreachable_since { " since " (text::time(Some(since))) }
         @if let Some(until) = board.set_aside_until(now) { " until " (text::time(Some(until))) }
-        @if let Some(note) = &board.drained { ": " (note.reason) " (" (note.actor) ")" }
+        @if let Some(note) = &board.drained { ": " bdi { (note.reason) } " (" bdi { (note.actor) } ")" }
     }
 }
 

@@ -125,5 +125,5 @@ fn figure(visitor: &Visitor, name: &str, count: u64, path: &str) -> Markup {
 }
 
 fn held(note: &Note) -> Markup {
-    html! { (note.reason) " (" (note.actor) ", " (text::time(Some(note.since))) " UTC)" }
+    html! { bdi { (note.reason) } " (" bdi { (note.actor) } ", " (text::time(Some(note.since))) " UTC)" }
 }

@@ -126,7 +126,7 @@ fn pools<'a>(picture: &Picture, pools: &'a BTreeMap<PoolName, u32>) -> Vec<PoolJ
 }
 
 fn page(visitor: &Visitor, queue: &QueueJson<'_>) -> Markup {
-    const COLUMNS: [&str; 7] = ["Labels", "Account", "Waiting", "Oldest", "Running", "Pool", "Why they wait"];
+    const COLUMNS: [&str; 7] = ["Labels", "Account", "Waiting", "Oldest", "Why they wait", "Running", "Pool"];
     let rows = html! { @for group in &queue.queue { (row(group, queue.as_of)) } };
     let caption = html! {
         (queue.jobs_pending) " waiting, grouped by what the same runners could serve, oldest first; as of "
@@ -160,13 +160,13 @@ fn row(group: &GroupJson<'_>, now: Timestamp) -> Markup {
                     None => { (text::nothing()) }
                 }
             }
-            td class="number" { (group.jobs_running) }
-            td { @for pool in &group.pools { div { (pool_cell(pool, group.pools.len())) } } }
             td {
                 ul class="reasons" {
                     @for verdict in &group.verdicts { li { (verdict.jobs) " × " (verdict.reason.words()) } }
                 }
             }
+            td class="number" { (group.jobs_running) }
+            td { @for pool in &group.pools { div { (pool_cell(pool, group.pools.len())) } } }
         }
     }
 }

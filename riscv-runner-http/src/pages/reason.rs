@@ -61,7 +61,7 @@ impl ReasonJson {
     /// For people, as a short text with its explanation.
     pub(super) fn words(&self) -> Markup {
         html! {
-            strong { (text::words(self.name)) } ": " (self.sentence)
+            strong { (text::words(self.name)) } ": " bdi { (self.sentence) }
         }
     }
 }

@@ -121,6 +121,7 @@ fn page(
     const COLUMNS: [&str; 10] = [
         "Worker",
         "Status",
+        "Failure",
         "Account",
         "Labels",
         "Pool",
@@ -128,7 +129,6 @@ fn page(
         "Job",
         "Reserved (UTC)",
         "Lived",
-        "Failure",
     ];
     let rows = html! { @for worker in workers { (row(worker, now)) } };
     html! {
@@ -145,6 +145,12 @@ fn row(worker: &WorkerJson<'_>, now: Timestamp) -> Markup {
             th scope="row" { (worker.pod_name) }
             td { (text::status(worker.status)) }
             td {
+                @match (worker.failure_reason, &worker.failure_info) {
+                    (Some(reason), Some(info)) => { (failure::show(reason, info)) }
+                    _ => { (text::nothing()) }
+                }
+            }
+            td {
                 @match worker.repo_full_name {
                     Some(repo) => { (repo) }
                     None => { (worker.entity_name) }
@@ -160,13 +166,7 @@ fn row(worker: &WorkerJson<'_>, now: Timestamp) -> Markup {
                 }
             }
             td { (text::time(Some(worker.created_at))) }
-            td { (text::span(worker.created_at, worker.completed_at.unwrap_or(now))) }
-            td {
-                @match (worker.failure_reason, &worker.failure_info) {
-                    (Some(reason), Some(info)) => { (failure::show(reason, info)) }
-                    _ => { (text::nothing()) }
-                }
-            }
+            td class="age" { (text::span(worker.created_at, worker.completed_at.unwrap_or(now))) }
         }
     }
 }

@@ -290,7 +290,7 @@ async fn the_overview_tells_what_is_held_back() {
     let controls = Controls { everything_paused: Some(note), drained_pools, ..Controls::default() };
     serving.controls.send_replace(Arc::new(controls));
     let html = serving.get("/").await.text;
-    assert!(html.contains("Everything is paused: power work (eve"), "{html}");
+    assert!(html.contains("Everything is paused: <bdi>power work</bdi> (<bdi>eve</bdi>"), "{html}");
     let request = Request::get("/").header("accept", "application/json").body(Body::empty()).unwrap();
     let body = serving.send(request).await.json();
     assert_eq!(body["pools"]["k1"]["jobs_pending"], 1);
