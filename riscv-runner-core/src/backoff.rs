@@ -5,10 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The wait after the first failure.
-const FIRST: Duration = Duration::from_secs(30);
-/// The longest wait.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+use crate::policy::Timeouts;
 
 /// Failures in a row, and when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,12 +17,15 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The state after one more failure: 30 s doubling to 15 min, shortened by up to a fifth so
+    /// The state after one more failure: the configured wait, doubling, shortened by up to a fifth so
     /// that keys that failed together do not return together.
     #[must_use]
-    pub fn after_failure(previous: Option<&Self>, now: Timestamp, seed: u64) -> Self {
+    pub fn after_failure(previous: Option<&Self>, now: Timestamp, seed: u64, timeouts: &Timeouts) -> Self {
         let failures = previous.map_or(0, |backoff| backoff.failures).saturating_add(1);
-        Self { failures, until: add(now, jittered(doubling(FIRST, LONGEST, failures), seed)) }
+        Self {
+            failures,
+            until: add(now, jittered(doubling(timeouts.backoff, timeouts.backoff_longest, failures), seed)),
+        }
     }
 
     /// Whether it still holds at `now`.
@@ -71,7 +71,7 @@ mod tests {
         let mut backoff = None;
         let mut waits = Vec::new();
         for _ in 0..8 {
-            let next = Backoff::after_failure(backoff.as_ref(), now, 0);
+            let next = Backoff::after_failure(backoff.as_ref(), now, 0, &Timeouts::default());
             waits.push(age(next.until, now).as_secs());
             backoff = Some(next);
         }
@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn jitter_only_shortens_and_by_a_fifth_at_most() {
         for seed in 0..1000 {
-            let wait = jittered(FIRST, seed);
-            assert!(wait <= FIRST && wait >= FIRST * 4 / 5);
+            let wait = jittered(Duration::from_secs(30), seed);
+            assert!(wait <= Duration::from_secs(30) && wait >= Duration::from_secs(24));
         }
     }
 }

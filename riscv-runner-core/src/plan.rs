@@ -20,6 +20,7 @@ pub mod match_demand;
 pub mod mint_failure;
 pub mod names;
 mod queues;
+mod route_caps;
 mod side_by_side;
 pub mod sweep_orphans;
 pub mod sweep_secrets;

@@ -145,6 +145,14 @@ pub struct Timeouts {
     pub stuck_queued: Duration,
     /// How long a shutdown waits for provisioning in flight.
     pub shutdown: Duration,
+    /// How long a key whose worker failed waits; doubled by each further failure.
+    pub backoff: Duration,
+    /// The longest that a key waits.
+    pub backoff_longest: Duration,
+    /// How long a board whose workers failed is set aside; doubled each time.
+    pub quarantine: Duration,
+    /// The longest that a board is set aside.
+    pub quarantine_longest: Duration,
 }
 
 impl Default for Timeouts {
@@ -169,6 +177,10 @@ impl Default for Timeouts {
             requeue: Duration::from_secs(300),
             stuck_queued: Duration::from_secs(600),
             shutdown: Duration::from_secs(10),
+            backoff: Duration::from_secs(30),
+            backoff_longest: Duration::from_secs(15 * 60),
+            quarantine: Duration::from_secs(10 * 60),
+            quarantine_longest: Duration::from_secs(24 * 3600),
         }
     }
 }

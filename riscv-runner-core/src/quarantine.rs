@@ -1,19 +1,15 @@
 //! Boards that keep failing are set aside for a doubling time; one canary job lets them back.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::backoff::{add, doubling};
+use crate::{
+    backoff::{add, doubling},
+    policy::Timeouts,
+};
 
 /// Failures in a row, for a reason of the board, that set it aside.
 pub const STRIKES: u32 = 3;
-/// The first quarantine.
-const FIRST: Duration = Duration::from_secs(10 * 60);
-/// The longest quarantine.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
 /// What is held against a board.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
@@ -39,14 +35,18 @@ pub enum Admission {
 impl Quarantine {
     /// One more worker failed there for a reason of the board.
     #[must_use]
-    pub fn after_failure(previous: Option<&Self>, now: Timestamp) -> Self {
+    pub fn after_failure(previous: Option<&Self>, now: Timestamp, timeouts: &Timeouts) -> Self {
         let previous = previous.copied().unwrap_or_default();
         let strikes = previous.strikes.saturating_add(1);
         if strikes < STRIKES {
             return Self { strikes, ..previous };
         }
         let times = previous.times.saturating_add(1);
-        Self { strikes, times, until: Some(add(now, doubling(FIRST, LONGEST, times))) }
+        Self {
+            strikes,
+            times,
+            until: Some(add(now, doubling(timeouts.quarantine, timeouts.quarantine_longest, times))),
+        }
     }
 
     /// What the board may take now.

@@ -119,7 +119,7 @@ pub struct Route {
     pub pool: PoolName,
     /// Their image, instead of the pool's.
     pub image: Option<ImageRef>,
-    /// The most workers that may live because of this rule.
+    /// The most workers that may live with its labels in its pool, whoever they are for.
     pub max_workers: Option<u32>,
     /// How many idle runners are kept per organization.
     pub warm: u32,
@@ -177,12 +177,17 @@ pub struct Explanation {
 }
 
 impl Route {
+    /// Whether its labels are those that a job asks for.
+    #[must_use]
+    pub fn fits_labels(&self, asked: &LabelSet) -> bool {
+        match self.label_match {
+            LabelMatch::Exact => *asked == self.labels,
+            LabelMatch::Subset => asked.is_subset(&self.labels),
+        }
+    }
+
     fn verdict(&self, query: &Query<'_>) -> RuleVerdict {
-        let labels_fit = match self.label_match {
-            LabelMatch::Exact => *query.labels == self.labels,
-            LabelMatch::Subset => query.labels.is_subset(&self.labels),
-        };
-        if !labels_fit {
+        if !self.fits_labels(query.labels) {
             return RuleVerdict::LabelsDiffer;
         }
         if self.app.is_some_and(|app| app != query.entity.kind) {

@@ -11,6 +11,7 @@ use riscv_runner_core::{
     pod::PodPhase,
     policy::{Cap, EntityPolicy, Sharing},
     quarantine::Quarantine,
+    routing::{LabelMatch, Route},
     snapshot::{InstallationHealth, Warm},
 };
 
@@ -102,6 +103,33 @@ fn pool_caps_hold_over_free_boards() {
         .job(2, "2", "a", 9)
         .schedules(
             "provision org:1|a for 1
+             hold 2 pool_at_cap",
+        );
+}
+
+#[test]
+fn the_limit_of_a_rule_holds_for_its_labels_in_its_pool() {
+    World::new("a:5")
+        .edit(|world| {
+            world.policy.routes.push(Route {
+                labels: common::labels("a,x"),
+                label_match: LabelMatch::Exact,
+                entities: Vec::new(),
+                repositories: Vec::new(),
+                app: None,
+                pool: "a".parse().unwrap(),
+                image: None,
+                max_workers: Some(2),
+                warm: 0,
+            });
+        })
+        .worker("w", "3", "a,x", 5)
+        .job(1, "1", "a,x", 10)
+        .job(2, "2", "a,x", 9)
+        .job(3, "2", "a", 8)
+        .schedules(
+            "provision org:1|a,x for 1
+             provision org:2|a for 3
              hold 2 pool_at_cap",
         );
 }

@@ -32,6 +32,10 @@ pub(crate) fn read(section: Section<'_>) -> Timeouts {
         requeue: section.or("requeue", usual.requeue),
         stuck_queued: section.or("stuck_queued", usual.stuck_queued),
         shutdown: section.or("shutdown", usual.shutdown),
+        backoff: section.or("backoff", usual.backoff),
+        backoff_longest: section.or("backoff_longest", usual.backoff_longest),
+        quarantine: section.or("quarantine", usual.quarantine),
+        quarantine_longest: section.or("quarantine_longest", usual.quarantine_longest),
     };
     let periods = [
         timeouts.tick,

@@ -1,9 +1,6 @@
 //! Lost webhooks: GitHub's own log of deliveries against ours; what never arrived is asked for again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
@@ -12,14 +9,9 @@ use super::Engine;
 use crate::{
     entity::EntityKind,
     ids::DeliveryGuid,
-    polling::lost_deliveries,
+    polling::{lost_deliveries, sweep_from},
     ports::{EngineEvent, HookDelivery, LeaderProof, PortResult},
 };
-
-/// How far back a sweep looks: three of its periods, so that one that fails loses nothing.
-const LOOK_BACK: Duration = Duration::from_secs(15 * 60);
-/// GitHub delivers again only what is at most three days old.
-const LONGEST_OUTAGE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 impl Engine {
     /// One sweep over GitHub's log.
@@ -57,9 +49,7 @@ impl Engine {
                 from
             }
         };
-        let oldest = now.checked_sub(LONGEST_OUTAGE).unwrap_or(now);
-        let usual = now.checked_sub(LOOK_BACK).unwrap_or(now);
-        Ok(from.checked_sub(LOOK_BACK).unwrap_or(from).clamp(oldest, usual))
+        Ok(sweep_from(from, now, &self.policy().timeouts))
     }
 
     /// Whether nothing was missing.
@@ -70,7 +60,7 @@ impl Engine {
         attempts: &[HookDelivery],
         now: Timestamp,
     ) -> PortResult<bool> {
-        let candidates = lost_deliveries(attempts, now);
+        let candidates = lost_deliveries(attempts, now, &self.policy().timeouts);
         if candidates.is_empty() {
             return Ok(true);
         }

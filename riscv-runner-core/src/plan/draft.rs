@@ -6,6 +6,7 @@ use super::{
     Action, Because, Finding, Holds, Plan, Step,
     capacity::Capacity,
     names::{Chance, worker_name},
+    route_caps::RouteCaps,
     side_by_side::side_by_side,
 };
 use crate::{
@@ -45,6 +46,7 @@ pub struct Draft<'a> {
     supply: HashMap<(Scope, &'a LabelSet), Supply>,
     entity_live: HashMap<EntityId, u32>,
     pool_live: HashMap<&'a PoolName, u32>,
+    pub(super) route_caps: RouteCaps<'a>,
     planned: BTreeMap<InstallationId, u32>,
     names: BTreeSet<WorkerName>,
 }
@@ -64,6 +66,7 @@ impl<'a> Draft<'a> {
             supply: HashMap::new(),
             entity_live: HashMap::new(),
             pool_live: HashMap::new(),
+            route_caps: RouteCaps::new(snapshot, policy),
             planned: BTreeMap::new(),
             names: BTreeSet::new(),
         };
@@ -140,6 +143,7 @@ impl<'a> Draft<'a> {
 
     /// Debits one more worker.
     pub(super) fn debit(&mut self, key: &'a PoolKey, pool: &'a PoolName, installation: InstallationId) {
+        self.route_caps.debit(&key.labels, pool);
         *self.planned.entry(installation).or_default() += 1;
         self.supply.entry((key.scope, &key.labels)).or_default().workers += 1;
         *self.entity_live.entry(key.scope.entity()).or_default() += 1;

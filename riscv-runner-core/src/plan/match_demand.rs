@@ -97,6 +97,9 @@ fn obstacle(
     if let Some(max) = pool.max_workers.filter(|max| draft.live_in(name) >= *max) {
         return Err(Hold::PoolAtCap { pool: name.clone(), current: draft.live_in(name), max });
     }
+    if let Some((current, max)) = draft.route_caps.reached(&key.labels, name) {
+        return Err(Hold::PoolAtCap { pool: name.clone(), current, max });
+    }
     let Some(capacity) = capacity else { return Err(Hold::CapacityUnknown) };
     // The slot is taken last but its absence is reported before what follows.
     let Some(slot) = capacity.find(name) else { return Err(no_slot(capacity, name)) };
@@ -170,7 +173,10 @@ fn provision<'a>(
     let pool_cap = draft.policy.pools.get(pool).and_then(|pool| pool.max_workers);
     draft.debit(key, pool, wish.scope.installation);
     let seed = draft.chance();
-    let on_failure = Backoff::after_failure(draft.snapshot.backoffs.get(key), draft.snapshot.now, seed);
+    let on_failure = {
+        let before = draft.snapshot.backoffs.get(key);
+        Backoff::after_failure(before, draft.snapshot.now, seed, &draft.policy.timeouts)
+    };
     let action = Action::Provision(Provision {
         name,
         scope: wish.scope.clone(),

@@ -93,6 +93,7 @@ pub(super) fn end_worker(
 ) -> EndWorker {
     let snapshot = draft.snapshot;
     let seed = draft.chance();
+    let timeouts = &draft.policy.timeouts;
     let node = worker
         .node
         .as_ref()
@@ -100,10 +101,10 @@ pub(super) fn end_worker(
     // A worker whose job is over did what it was for; a routine end proves nothing either.
     let blameless = reason.is_routine() || worker.job.is_some_and(|job| !job.phase.is_demand());
     let backoff = (!blameless)
-        .then(|| Backoff::after_failure(snapshot.backoffs.get(&worker.key()), snapshot.now, seed));
-    let quarantine = node
-        .filter(|_| !blameless && reason.blames_board())
-        .map(|node| (node.clone(), Quarantine::after_failure(snapshot.quarantines.get(node), snapshot.now)));
+        .then(|| Backoff::after_failure(snapshot.backoffs.get(&worker.key()), snapshot.now, seed, timeouts));
+    let quarantine = node.filter(|_| !blameless && reason.blames_board()).map(|node| {
+        (node.clone(), Quarantine::after_failure(snapshot.quarantines.get(node), snapshot.now, timeouts))
+    });
     EndWorker {
         worker: worker.name.clone(),
         from: worker.status,

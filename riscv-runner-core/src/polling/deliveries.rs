@@ -4,15 +4,32 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::{backoff::age, ids::DeliveryGuid, ports::HookDelivery};
+use crate::{backoff::age, ids::DeliveryGuid, policy::Timeouts, ports::HookDelivery};
 
-/// An attempt younger than this may still be under way.
-const UNDER_WAY: Duration = Duration::from_secs(30);
+/// An attempt younger than this part of a sweep's period may still be under way: 30 s by default.
+const UNDER_WAY_PART: u32 = 10;
+
+/// A sweep looks back this many of its periods, so that one that fails loses nothing.
+const LOOK_BACK_SWEEPS: u32 = 3;
+/// GitHub delivers again only what is at most three days old.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// From where a sweep reads GitHub's log, when an earlier one has compared it up to `swept`.
+#[must_use]
+pub fn sweep_from(swept: Timestamp, now: Timestamp, timeouts: &Timeouts) -> Timestamp {
+    let look_back = timeouts.deliveries_sweep * LOOK_BACK_SWEEPS;
+    let before = |at: Timestamp, span| at.checked_sub(span).unwrap_or(Timestamp::MIN);
+    before(swept, look_back).clamp(before(now, LONGEST_OUTAGE.max(look_back)), before(now, look_back))
+}
 
 /// The deliveries of which no attempt was answered well and none is under way, each with its newest
 /// attempt, which a redelivery names.
 #[must_use]
-pub fn lost_deliveries(attempts: &[HookDelivery], now: Timestamp) -> BTreeMap<DeliveryGuid, i64> {
+pub fn lost_deliveries(
+    attempts: &[HookDelivery],
+    now: Timestamp,
+    timeouts: &Timeouts,
+) -> BTreeMap<DeliveryGuid, i64> {
     let mut newest: BTreeMap<&DeliveryGuid, &HookDelivery> = BTreeMap::new();
     for attempt in attempts {
         let known = newest.entry(&attempt.guid).or_insert(attempt);
@@ -23,6 +40,8 @@ pub fn lost_deliveries(attempts: &[HookDelivery], now: Timestamp) -> BTreeMap<De
     for attempt in attempts.iter().filter(|attempt| attempt.delivered) {
         newest.remove(&attempt.guid);
     }
-    let waited = |attempt: &&HookDelivery| age(now, attempt.delivered_at) >= UNDER_WAY;
+    let waited = |attempt: &&HookDelivery| {
+        age(now, attempt.delivered_at) >= timeouts.deliveries_sweep / UNDER_WAY_PART
+    };
     newest.into_values().filter(waited).map(|attempt| (attempt.guid.clone(), attempt.id)).collect()
 }

@@ -12,14 +12,13 @@ use crate::{
     ports::{DoubtfulJob, JobRef, JobReport, ReportedState, RunRef},
 };
 
-/// A job that runs past its worker's end is asked about this long after the last change.
-const WORKER_ENDED: Duration = Duration::from_secs(30);
-/// A job that waits is asked about after this long, and then ever more rarely.
-const WAITING: Duration = Duration::from_secs(600);
-/// A job that runs, as far as we know, is asked about after this long, and then ever more rarely.
-const RUNNING: Duration = Duration::from_secs(1800);
-/// The longest pause between two questions about one job.
-const LONGEST: Duration = Duration::from_secs(3 * 3600);
+/// A job that runs past its worker's end is asked about after this part of the time to a requeue.
+const WORKER_ENDED_PART: u32 = 10;
+/// A job that runs, as far as we know, is asked about after this many times the time to a requeue, and
+/// then ever more rarely.
+const RUNNING_TIMES: u32 = 6;
+/// The longest pause between two questions about one job, in times to a requeue: three hours by default.
+const LONGEST_TIMES: u32 = 36;
 
 /// When a job was asked about, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,15 +88,15 @@ fn overdue(
     timeouts: &Timeouts,
 ) -> Option<Duration> {
     let first = match doubtful.job.state.phase {
-        JobPhase::Running if doubtful.worker_ended => WORKER_ENDED.min(timeouts.requeue),
-        JobPhase::Running => RUNNING,
-        JobPhase::Pending => WAITING.min(timeouts.stuck_queued),
+        JobPhase::Running if doubtful.worker_ended => timeouts.requeue / WORKER_ENDED_PART,
+        JobPhase::Running => timeouts.requeue * RUNNING_TIMES,
+        JobPhase::Pending => timeouts.stuck_queued,
         JobPhase::Failed | JobPhase::Completed => return None,
     };
     let asked = asked.filter(|asked| asked.row == doubtful.updated_at);
     let (since, pause) = match asked {
         None => (doubtful.updated_at, first),
-        Some(asked) => (asked.at, doubling(first, LONGEST, asked.times)),
+        Some(asked) => (asked.at, doubling(first, timeouts.requeue * LONGEST_TIMES, asked.times)),
     };
     age(now, since).checked_sub(pause)
 }
