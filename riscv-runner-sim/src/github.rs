@@ -36,6 +36,8 @@ pub(crate) struct Github {
     pub(crate) queued: BTreeMap<Scope, BTreeSet<(Timestamp, JobId)>>,
     pub(crate) runners: BTreeMap<RunnerId, Registration>,
     pub(crate) attempts: Vec<Attempt>,
+    /// Jobs of which the news of their end was lost.
+    pub(crate) lost_ends: BTreeSet<JobId>,
     pub(crate) limits: limits::Limits,
     pub(crate) last_id: i64,
 }

@@ -58,6 +58,8 @@ pub(crate) enum Event {
     NodeSteady(NodeName),
     /// An App is uninstalled and installed again.
     Reinstall(EntityId),
+    /// An App is suspended, or no longer.
+    Suspend(EntityId, bool),
 }
 
 /// What really is.
@@ -164,6 +166,7 @@ impl Truth {
             Event::NodeBlip(node) => self.node_ready(&node, false),
             Event::NodeSteady(node) => self.node_ready(&node, true),
             Event::Reinstall(entity) => self.reinstall(entity),
+            Event::Suspend(entity, suspended) => self.suspend(entity, suspended),
         }
     }
 

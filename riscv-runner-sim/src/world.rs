@@ -79,6 +79,7 @@ pub struct World {
     sequence: u64,
     arriving: usize,
     processes: u64,
+    upgrades: u32,
     steps: u64,
     luck: Stream,
 }
@@ -120,6 +121,7 @@ impl World {
             sequence: 0,
             arriving,
             processes: 0,
+            upgrades: 0,
             steps: 0,
             luck: Stream::new(seed, "happenings"),
             clock,
@@ -235,6 +237,16 @@ impl World {
             }
         }
         done(self)
+    }
+
+    /// Lets every call of one operation fail for this long, such as `list runners`.
+    pub fn break_operation(&self, operation: &'static str, for_long: Duration) {
+        self.faults.break_operation(operation, self.clock.at(for_long));
+    }
+
+    /// Lets the leader stand still for this long; false when nobody leads.
+    pub fn pause_leader(&mut self, for_long: Duration) -> bool {
+        self.pause(for_long)
     }
 
     /// Ends all faults now: what is broken stays broken until it is mended.

@@ -1,6 +1,10 @@
 //! A law that is broken in a whole world is noticed: a saboteur acts in it as no engine would.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -63,4 +67,25 @@ fn a_world_that_is_not_given_time_to_finish_is_not_at_rest() {
     world.run_to_rest(Duration::from_secs(60));
     assert!(!world.violations().is_empty());
     assert!(!world.rest_state().is_rest());
+}
+
+#[test]
+fn a_panic_is_caught() {
+    let mut world = a_world_with_a_running_job();
+    let answer: Option<()> = world.visit(PATIENCE, async { panic!("a defect") });
+    assert_eq!(answer, None);
+    let violations = world.violations();
+    assert_eq!(violations.first().map(|violation| violation.law), Some(Law::NobodyPanics));
+    assert!(violations[0].detail.contains("a defect"), "{}", violations[0]);
+}
+
+#[test]
+fn whoever_never_waits_is_caught() {
+    let mut world = a_world_with_a_running_job();
+    let restless = poll_fn(|context: &mut Context<'_>| {
+        context.waker().wake_by_ref();
+        Poll::<()>::Pending
+    });
+    assert_eq!(world.visit(PATIENCE, restless), None);
+    assert_eq!(world.violations().first().map(|violation| violation.law), Some(Law::TimeGoesOn));
 }

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use crate::{
+    entity::{Entity, EntityKind},
     ids::{InstallationId, RepoName, WorkerName},
     observed::{Observed, Why},
     plan::heads,
     policy::Policy,
     ports::{HeadRequest, PortErrorKind, PortResult},
-    routing,
+    routing::{self, Query},
+    scope::{ScopeRef, Target},
     snapshot::{DemandByKey, Snapshot},
 };
 
@@ -119,7 +121,28 @@ fn fill(
     }
 }
 
+/// A job that waits runs in the image that the policy in force gives its pool, not in the one of the
+/// time when it was queued: that one may be what kept it waiting.
+fn renew_images(policy: &Policy, demand: &mut DemandByKey) {
+    for (key, demand) in demand {
+        for job in &mut demand.waiting {
+            let ScopeRef { entity: id, login, target, .. } = &job.scope;
+            let kind = match target {
+                Target::Organization => EntityKind::Organization,
+                Target::Repository { .. } => EntityKind::User,
+            };
+            let entity = Entity { id: *id, kind, login: login.clone() };
+            let query = Query { labels: &key.labels, entity: &entity, repo: &job.repo };
+            let placement = routing::route(policy, &query);
+            if let Some(now) = placement.filter(|placement| placement.pool == job.placement.pool) {
+                job.placement = now;
+            }
+        }
+    }
+}
+
 fn complete(engine: &Engine, policy: &Policy, snapshot: &mut Snapshot) {
+    renew_images(policy, &mut snapshot.demand);
     let waiting =
         snapshot.demand.values().flat_map(|demand| &demand.waiting).map(|job| job.scope.installation);
     let installations: BTreeSet<InstallationId> = waiting.collect();

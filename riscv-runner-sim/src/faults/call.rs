@@ -125,7 +125,8 @@ impl FaultSource {
         operation: &'static str,
         act: impl Future<Output = PortResult<R>> + Send,
     ) -> PortResult<R> {
-        if self.control.is_out(self.port, self.clock.now()) {
+        let now = self.clock.now();
+        if self.control.is_out(self.port, now) || self.control.is_broken(operation, now) {
             return Err(lost(operation, "nothing answers"));
         }
         match self.draw() {

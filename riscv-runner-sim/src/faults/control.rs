@@ -58,6 +58,8 @@ pub enum FaultKind {
     RateLimited,
     /// The owner uninstalled the App.
     Uninstalled,
+    /// The owner suspended the App for some time.
+    Suspended,
     /// A machine died.
     NodeLost,
     /// A machine was not ready for a moment.
@@ -66,6 +68,8 @@ pub enum FaultKind {
     NodeCordoned,
     /// An image could not be pulled.
     ImageStuck,
+    /// GitHub began to refuse an image's runner as too old.
+    ImageRefused,
     /// A runner never called GitHub.
     NeverRegistered,
     /// A runner ended before it called GitHub.
@@ -78,7 +82,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::CallFailed,
         Self::CallUnreported,
         Self::CallDelayed,
@@ -98,10 +102,12 @@ impl FaultKind {
         Self::JobRequeued,
         Self::RateLimited,
         Self::Uninstalled,
+        Self::Suspended,
         Self::NodeLost,
         Self::NodeBlip,
         Self::NodeCordoned,
         Self::ImageStuck,
+        Self::ImageRefused,
         Self::NeverRegistered,
         Self::BootFailed,
         Self::RunnerDied,
@@ -124,6 +130,7 @@ struct Inner {
     stopped: AtomicBool,
     counts: Mutex<BTreeMap<FaultKind, u64>>,
     outages: Mutex<BTreeMap<PortName, Timestamp>>,
+    broken: Mutex<BTreeMap<&'static str, Timestamp>>,
 }
 
 impl FaultControl {
@@ -137,6 +144,7 @@ impl FaultControl {
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Relaxed);
         lock(&self.0.outages).clear();
+        lock(&self.0.broken).clear();
     }
 
     /// Counts a fault.
@@ -153,6 +161,17 @@ impl FaultControl {
     /// Lets every call of a port fail until then.
     pub fn outage(&self, port: PortName, until: Timestamp) {
         lock(&self.0.outages).insert(port, until);
+    }
+
+    /// Lets every call of one operation fail until then, whatever the other calls of its port do.
+    pub fn break_operation(&self, operation: &'static str, until: Timestamp) {
+        lock(&self.0.broken).insert(operation, until);
+    }
+
+    /// Whether calls of an operation fail at `now`.
+    #[must_use]
+    pub fn is_broken(&self, operation: &str, now: Timestamp) -> bool {
+        lock(&self.0.broken).get(operation).is_some_and(|until| now < *until)
     }
 
     /// Whether a port is down at `now`.

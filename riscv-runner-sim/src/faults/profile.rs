@@ -78,6 +78,8 @@ pub struct GithubFaults {
     pub rate_limits: f64,
     /// How often an App is uninstalled and installed again.
     pub reinstalls: f64,
+    /// How often an owner suspends the App for some minutes.
+    pub suspensions: f64,
     /// How often an author cancels a job.
     pub cancellations: f64,
 }
@@ -94,6 +96,9 @@ pub struct BoardFaults {
     pub cordons: f64,
     /// Probability that the image cannot be pulled.
     pub image_stuck: f64,
+    /// How often GitHub begins to refuse the runner of the image in use, until the operator has a newer
+    /// one.
+    pub image_refused: f64,
     /// Probability that the runner never calls GitHub.
     pub never_registers: f64,
     /// Probability that the runner ends before it calls GitHub.
@@ -149,8 +154,21 @@ pub struct UnknownProfile {
 
 impl FaultProfile {
     /// The names that [`Self::named`] knows.
-    pub const NAMES: [&'static str; 9] =
-        ["none", "demo", "light", "network", "webhooks", "github_lies", "boards", "crashes", "chaos"];
+    pub const NAMES: [&'static str; 13] = [
+        "none",
+        "demo",
+        "light",
+        "network",
+        "webhooks",
+        "github_lies",
+        "boards",
+        "node_loss",
+        "refused_image",
+        "reinstalls",
+        "suspensions",
+        "crashes",
+        "chaos",
+    ];
 
     /// The profile of this name.
     ///
@@ -165,6 +183,10 @@ impl FaultProfile {
             "webhooks" => Self { webhooks: bad_webhooks(), ..Self::default() },
             "github_lies" => Self { github: lies(), webhooks: bad_webhooks(), ..Self::default() },
             "boards" => Self { boards: bad_boards(), ..Self::default() },
+            "node_loss" => Self { boards: dying_nodes(), ..Self::default() },
+            "refused_image" => Self { boards: old_images(), ..Self::default() },
+            "reinstalls" => Self { github: reinstalls(), webhooks: bad_webhooks(), ..Self::default() },
+            "suspensions" => Self { github: suspensions(), webhooks: bad_webhooks(), ..Self::default() },
             "crashes" => Self { processes: ProcessFaults { killed: 0.003, pauses: 1.0 }, ..Self::default() },
             "chaos" => Self::chaos(),
             _ => return Err(UnknownProfile { name: name.to_owned() }),
@@ -220,12 +242,29 @@ fn lies() -> GithubFaults {
     }
 }
 
+fn reinstalls() -> GithubFaults {
+    GithubFaults { reinstalls: 2.0, cancellations: 1.0, ..GithubFaults::default() }
+}
+
+fn suspensions() -> GithubFaults {
+    GithubFaults { suspensions: 3.0, cancellations: 1.0, ..GithubFaults::default() }
+}
+
+fn dying_nodes() -> BoardFaults {
+    BoardFaults { nodes_lost: 6.0, node_blips: 4.0, ..BoardFaults::default() }
+}
+
+fn old_images() -> BoardFaults {
+    BoardFaults { image_refused: 1.5, boot_fails: 0.02, ..BoardFaults::default() }
+}
+
 fn bad_boards() -> BoardFaults {
     BoardFaults {
         nodes_lost: 1.0,
         node_blips: 2.0,
         cordons: 0.5,
         image_stuck: 0.02,
+        image_refused: 0.0,
         never_registers: 0.03,
         boot_fails: 0.03,
         runner_dies: 0.03,

@@ -127,6 +127,28 @@ impl Truth {
         }
     }
 
+    /// The owner suspends the App for some time; nothing happens to one that is not installed.
+    pub(crate) fn suspend(&mut self, entity: EntityId, suspended: bool) {
+        let Some(account) = self.github.accounts.get_mut(&entity) else { return };
+        let (before, after, change) = if suspended {
+            (Standing::Active, Standing::Suspended, InstallationChange::Suspended)
+        } else {
+            (Standing::Suspended, Standing::Active, InstallationChange::Returned)
+        };
+        if account.standing != before {
+            return;
+        }
+        account.standing = after;
+        self.trace.line(format_args!("installation of {entity} {change:?}"));
+        self.announce(entity, None, "installation", DeliveryContent::Installation(change));
+        if suspended {
+            self.faults.count(FaultKind::Suspended);
+            self.within(AWAY.0, AWAY.1, Event::Suspend(entity, false));
+        } else {
+            self.requeue_dispatch(entity);
+        }
+    }
+
     /// GitHub refuses an account's requests until then.
     pub(crate) fn limit(&mut self, entity: EntityId, until: Timestamp) {
         if let Some(account) = self.github.accounts.get(&entity) {

@@ -16,6 +16,8 @@ pub(crate) struct Limits {
     used: BTreeMap<InstallationId, Used>,
     /// Requests of all installations since the beginning.
     pub(crate) requests: u64,
+    /// How many of them asked for a registration.
+    pub(crate) mints: u64,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ impl Limits {
 
     /// Counts a registration, which is a request too.
     pub(crate) fn mint(&mut self, installation: InstallationId, now: Timestamp) -> Result<(), Timestamp> {
+        self.mints += 1;
         self.request(installation, now)?;
         let used = self.used.entry(installation).or_default();
         used.mints.take(now, Duration::from_secs(60), MINTS_PER_MINUTE)

@@ -7,6 +7,7 @@ use riscv_runner_core::{
     delivery::{Delivery, DeliveryContent},
     entity::{Entity, EntityKind},
     ids::{DeliveryGuid, EntityId, InstallationId, RepoName},
+    job::JobEvent,
 };
 use serde_json::value::RawValue;
 
@@ -102,6 +103,10 @@ impl Truth {
         if lost {
             self.faults.count(FaultKind::WebhookLost);
             self.trace.line(format_args!("webhook {attempt} lost"));
+            let content = self.github.attempts.get(attempt).map(|attempt| &attempt.letter.content);
+            if let Some(DeliveryContent::Job { event: Some(JobEvent::Completed { .. }), facts }) = content {
+                self.github.lost_ends.insert(facts.id);
+            }
         } else {
             self.after(transit, Event::Deliver(attempt));
         }

@@ -52,6 +52,13 @@ pub enum Arrival {
         /// The mean time between two.
         mean: Duration,
     },
+    /// Some at once, after the first second, and the others one by one.
+    Backlog {
+        /// How many at once.
+        first: u32,
+        /// The mean time between two of the others.
+        mean: Duration,
+    },
 }
 
 /// What a world is made of.
@@ -197,7 +204,13 @@ pub(crate) fn selector(kind: &PoolName) -> BTreeMap<String, String> {
 }
 
 fn image() -> ImageRef {
-    ImageRef::new("ghcr.example/riscv-runner:24.04").expect("an image without white space")
+    newer_image(0)
+}
+
+/// The image after so many were refused as too old.
+pub(super) fn newer_image(n: u32) -> ImageRef {
+    let tag = if n == 0 { String::new() } else { format!("-{n}") };
+    ImageRef::new(format!("ghcr.example/riscv-runner:24.04{tag}")).expect("an image without white space")
 }
 
 fn drawn_account(luck: &mut Stream) -> AccountSpec {

@@ -1,6 +1,6 @@
 //! What happens to a world from outside: jobs arrive, processes start and stand still, ports go down.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use riscv_runner_core::{
     backoff::add,
@@ -8,11 +8,14 @@ use riscv_runner_core::{
     labels::LabelSet,
 };
 
-use super::{Replica, World};
+use super::{Replica, World, config::newer_image};
 use crate::{
     executor::Group,
     faults::{FaultKind, PortName},
 };
+
+/// How long an operator takes to configure a newer image.
+const UPGRADE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(1200));
 
 /// Something that happens to a world from outside.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub(super) enum Happening {
     Cancel(u64),
     Cordon(u64, Duration),
     Uncordon(NodeName),
+    RefuseImage,
+    Upgrade,
     StopFaults,
 }
 
@@ -49,7 +54,9 @@ impl World {
                 self.truth.with(|truth| truth.queue_run(repo, &jobs));
             }
             Happening::Start(index) => self.start(index),
-            Happening::Pause(wait) => self.pause(wait),
+            Happening::Pause(wait) => {
+                self.pause(wait);
+            }
             Happening::Resume(group) => {
                 self.executor.resume(group);
                 for replica in self.replicas.iter_mut().filter(|replica| replica.group == group) {
@@ -80,19 +87,48 @@ impl World {
                 }
             }
             Happening::Uncordon(node) => self.truth.with(|truth| truth.cordon(&node, false)),
+            Happening::RefuseImage => self.refuse_image(),
+            Happening::Upgrade => self.upgrade(),
             Happening::StopFaults => self.faults.stop(),
         }
     }
 
-    /// The leader, if there is one, stands still.
-    fn pause(&mut self, wait: Duration) {
+    /// GitHub refuses the runner of the image in use; some minutes later the operator has a newer one.
+    fn refuse_image(&mut self) {
+        let image = newer_image(self.upgrades);
+        let first = self.truth.with(|truth| {
+            truth.trace.line(format_args!("image {image} refused"));
+            truth.boards.refused_images.insert(image)
+        });
+        if first {
+            self.faults.count(FaultKind::ImageRefused);
+            let wait = self.luck.between(UPGRADE.0, UPGRADE.1);
+            self.after(wait, Happening::Upgrade);
+        }
+    }
+
+    /// The operator puts a newer image into the configuration.
+    fn upgrade(&mut self) {
+        self.upgrades += 1;
+        let image = newer_image(self.upgrades);
+        self.truth.with(|truth| truth.trace.line(format_args!("image {image} configured")));
+        self.policy.send_modify(|policy| {
+            let mut newer = (**policy).clone();
+            newer.pools.values_mut().for_each(|pool| pool.image = image.clone());
+            *policy = Arc::new(newer);
+        });
+    }
+
+    /// The leader stands still; false when nobody leads.
+    pub(super) fn pause(&mut self, wait: Duration) -> bool {
         let leads = |replica: &&mut Replica| !replica.paused && replica.engine.leading().borrow().is_some();
-        let Some(replica) = self.replicas.iter_mut().find(leads) else { return };
+        let Some(replica) = self.replicas.iter_mut().find(leads) else { return false };
         replica.paused = true;
         let group = replica.group;
         self.executor.pause(group);
         self.faults.count(FaultKind::Paused);
         self.truth.with(|truth| truth.trace.line(format_args!("process {} paused {wait:?}", group.0)));
         self.after(wait, Happening::Resume(group));
+        true
     }
 }

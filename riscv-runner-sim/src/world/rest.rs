@@ -68,3 +68,48 @@ impl World {
         self.visit(SNAPSHOT, async move { engine.snapshot().await })?.ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        faults::FaultProfile,
+        world::{Arrival, WorldConfig},
+    };
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn world(replicas: u32) -> World {
+        let mut config = WorldConfig::drawn(3, FaultProfile::default());
+        config.replicas = replicas;
+        config.arrival = Arrival::Burst;
+        config.faults_for = 10 * MINUTE;
+        World::new(config)
+    }
+
+    fn broken(world: &World) -> Vec<Law> {
+        world.violations().into_iter().map(|violation| violation.law).collect()
+    }
+
+    #[test]
+    fn a_world_that_goes_on_though_nothing_is_left_is_noticed() {
+        let mut world = world(1);
+        world.run_to_rest(600 * MINUTE);
+        assert_eq!(broken(&world), []);
+        world.replicas.iter_mut().for_each(|replica| replica.paused = true);
+        world.run_to_rest(MINUTE);
+        assert_eq!(broken(&world), [Law::ComesToRest]);
+    }
+
+    #[test]
+    fn a_plan_that_is_not_empty_is_noticed() {
+        let mut world = world(2);
+        let leads =
+            |world: &World| world.replicas.iter().any(|replica| replica.engine.leading().borrow().is_some());
+        assert!(world.run_until(MINUTE, leads));
+        assert!(world.pause(10 * MINUTE));
+        assert!(world.run_until(MINUTE, |world| !world.store.all_jobs().is_empty()));
+        world.demand_an_empty_plan();
+        assert_eq!(broken(&world), [Law::PlanIsEmpty]);
+    }
+}

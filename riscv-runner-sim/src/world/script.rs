@@ -36,7 +36,12 @@ pub(super) fn arrivals(config: &WorldConfig, repositories: &[RepoId]) -> Script 
             Some((labels, luck.between(config.work.0, config.work.1)))
         };
         let jobs = (0..size).filter_map(|_| job(&mut luck)).collect();
-        if let Arrival::Poisson { mean } = config.arrival {
+        let mean = match config.arrival {
+            Arrival::Poisson { mean } => Some(mean),
+            Arrival::Backlog { first, mean } => (config.jobs - left > first).then_some(mean),
+            Arrival::Burst => None,
+        };
+        if let Some(mean) = mean {
             at += luck.exponential(mean.mul_f64(f64::from(u32::try_from(size).unwrap_or(1))));
         }
         script.push((at, Happening::Arrive { repo, jobs }));
@@ -71,6 +76,7 @@ pub(super) fn faults(config: &WorldConfig, truth: &mut Truth, entities: &[Entity
     times("cordons", config.profile.boards.cordons, &mut |luck| {
         Some(Happening::Cordon(luck.number(), luck.between(OUTAGE.0, OUTAGE.1)))
     });
+    times("images refused", config.profile.boards.image_refused, &mut |_| Some(Happening::RefuseImage));
     node_faults(config, truth, entities);
     script
 }
@@ -92,6 +98,9 @@ fn node_faults(config: &WorldConfig, truth: &mut Truth, entities: &[EntityId]) {
     times("node blips", boards.node_blips, &mut |luck| luck.pick(&nodes).cloned().map(Event::NodeBlip));
     times("reinstalls", config.profile.github.reinstalls, &mut |luck| {
         luck.pick(entities).copied().map(Event::Reinstall)
+    });
+    times("suspensions", config.profile.github.suspensions, &mut |luck| {
+        luck.pick(entities).map(|entity| Event::Suspend(*entity, true))
     });
 }
 

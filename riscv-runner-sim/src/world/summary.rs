@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use riscv_runner_core::{failure::FailureReason, job::JobPhase};
+use riscv_runner_core::{backoff::age, failure::FailureReason, job::JobPhase};
 use serde::Serialize;
 
 use super::World;
@@ -34,6 +34,8 @@ pub struct Summary {
     pub faults: BTreeMap<FaultKind, u64>,
     /// Requests that GitHub counted.
     pub github_requests: u64,
+    /// How many of them asked for a registration.
+    pub registrations: u64,
     /// Processes that were started.
     pub processes: u64,
     /// How many times a task was polled.
@@ -66,7 +68,7 @@ impl World {
                         start.as_ref()
                     }
                 };
-                waits.extend(start.map(|start| riscv_runner_core::backoff::age(start.at, job.created_at)));
+                waits.extend(start.map(|start| age(start.at, job.created_at)));
             }
             waits.sort_unstable();
             Summary {
@@ -79,6 +81,7 @@ impl World {
                 failures: failures.into_iter().map(named).collect(),
                 faults: self.faults.counts(),
                 github_requests: truth.github.limits.requests,
+                registrations: truth.github.limits.mints,
                 processes: self.processes,
                 steps: self.steps,
                 lasted: self.clock.elapsed(),
@@ -86,6 +89,17 @@ impl World {
                 violations: truth.violations.clone(),
             }
         })
+    }
+
+    /// How long it took to notice the end of each job of which the news was lost; those that nobody has
+    /// noticed so far are left out.
+    #[must_use]
+    pub fn unheard_ends(&self) -> Vec<Duration> {
+        let lost = self.truth.with(|truth| truth.github.lost_ends.clone());
+        let rows = self.store.all_jobs().into_iter().filter(|row| lost.contains(&row.job.facts.id));
+        rows.filter(|row| row.job.state.phase == JobPhase::Completed)
+            .filter_map(|row| Some(age(row.updated_at, row.job.state.end.as_ref()?.at)))
+            .collect()
     }
 
     /// What is left to do or to clean up.

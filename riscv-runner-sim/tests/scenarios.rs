@@ -1,0 +1,151 @@
+//! Scenarios: what a whole world must achieve, in figures, beside keeping the laws.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    entity::EntityKind,
+    job::JobPhase,
+    policy::Cap,
+    ports::{LeaderProof, PortErrorKind, SchedulingStore},
+};
+use riscv_runner_sim::{
+    faults::{FaultKind, FaultProfile, ProcessFaults, WebhookFaults},
+    world::{AccountSpec, Arrival, BoardSpec, Replica, World, WorldConfig},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// One organization with ten repositories and 200 boards of one kind, on which jobs take 40 min on
+/// average: a thousand jobs at once, and from then on as many as the boards can serve.
+fn a_thousand_active_jobs() -> WorldConfig {
+    let mut config = WorldConfig::demo(1, 1000 + 24 * 267, 200);
+    config.boards = vec![BoardSpec { count: 200, ..config.boards.remove(0) }];
+    config.accounts = vec![AccountSpec { kind: EntityKind::Organization, repositories: 10 }];
+    config.arrival = Arrival::Backlog { first: 1000, mean: Duration::from_millis(13_500) };
+    config.work = (20 * MINUTE, 60 * MINUTE);
+    config.limits.default_max_workers = Cap::Unlimited;
+    let webhooks = WebhookFaults { lost: 0.1, ..WebhookFaults::default() };
+    config.profile = FaultProfile { name: "scenario".to_owned(), webhooks, ..FaultProfile::default() };
+    config.faults_for = 24 * HOUR;
+    config
+}
+
+#[test]
+fn a_thousand_active_jobs_for_a_day_cost_few_requests_and_lost_ends_are_noticed_soon() {
+    let mut world = World::new(a_thousand_active_jobs());
+    world.keep_no_trace();
+    let mut before = 0;
+    let (mut requests, mut active) = (Vec::new(), Vec::new());
+    for _ in 0..24 {
+        let end = world.clock().elapsed() + HOUR;
+        world.run_until(2 * HOUR, |world| world.clock().elapsed() >= end);
+        assert_eq!(world.violations(), []);
+        let summary = world.summary();
+        let reconciliation = summary.github_requests - summary.registrations;
+        requests.push(reconciliation - before);
+        before = reconciliation;
+        let jobs = world.store().all_jobs();
+        active.push(jobs.iter().filter(|row| row.job.state.phase < JobPhase::Failed).count());
+    }
+    let delays = world.unheard_ends();
+    let mean = delays.iter().sum::<Duration>() / u32::try_from(delays.len()).unwrap();
+    let longest = delays.iter().max().unwrap();
+    println!("requests per hour {requests:?}, active jobs {active:?}");
+    println!("{} lost ends noticed after {mean:?} on average, {longest:?} at most", delays.len());
+    assert!(delays.len() > 300, "{}", delays.len());
+    assert!(active.iter().all(|active| (700..1400).contains(active)), "{active:?}");
+    assert!(requests.iter().all(|requests| *requests < 2500), "{requests:?}");
+    assert!(mean < 3 * MINUTE, "{mean:?}");
+}
+
+/// Two replicas with jobs that keep coming, under this profile for an hour.
+fn an_hour_of_two_replicas(seed: u64, profile: FaultProfile) -> WorldConfig {
+    let mut config = WorldConfig::drawn(seed, profile);
+    config.replicas = 2;
+    config.jobs = 360;
+    config.arrival = Arrival::Poisson { mean: Duration::from_secs(10) };
+    config.faults_for = HOUR;
+    config.limits.default_max_workers = Cap::AtMost(3);
+    config
+}
+
+#[test]
+fn two_replicas_are_never_above_a_cap() {
+    for name in ["light", "crashes", "chaos"] {
+        let profile = FaultProfile::named(name).unwrap();
+        let profile =
+            FaultProfile { processes: ProcessFaults { pauses: 4.0, ..profile.processes }, ..profile };
+        let mut world = World::new(an_hour_of_two_replicas(11, profile));
+        world.keep_no_trace();
+        let (mut reached, mut at_once) = (0, 0);
+        world.run_until(2 * HOUR, |world| {
+            let mut live = std::collections::BTreeMap::<_, u32>::new();
+            for row in world.store().all_workers().iter().filter(|row| !row.worker.status.is_terminal()) {
+                *live.entry(row.worker.scope.entity).or_default() += 1;
+            }
+            reached = reached.max(live.values().copied().max().unwrap_or_default());
+            at_once = at_once.max(world.replicas().iter().filter(|replica| !replica.paused).count());
+            world.clock().elapsed() >= HOUR
+        });
+        assert_eq!(world.violations(), [], "{name}");
+        assert_eq!((reached, at_once), (3, 2), "{name}: the cap is reached, and never passed");
+        let summary = world.summary();
+        assert!(summary.jobs > 250 && summary.conclusions["success"] > 50, "{name}: {summary:?}");
+        assert!(summary.faults[&FaultKind::Paused] > 0, "{name}: {:?}", summary.faults);
+    }
+}
+
+#[test]
+fn nobody_is_killed_while_listings_of_runners_answer_500() {
+    let mut config = WorldConfig::drawn(5, FaultProfile::default());
+    config.jobs = 30;
+    config.arrival = Arrival::Burst;
+    config.work = (8 * MINUTE, 20 * MINUTE);
+    config.limits.default_max_workers = Cap::Unlimited;
+    let mut world = World::new(config);
+    let running =
+        |world: &World| world.store().all_workers().iter().filter(|row| row.worker.runs_known_job()).count();
+    assert!(world.run_until(HOUR, |world| running(world) >= 3));
+    let failed = |world: &World| -> u64 { world.summary().failures.values().sum() };
+    let (before, began) = (failed(&world), world.clock().elapsed());
+    world.break_operation("list runners", 10 * MINUTE);
+    world.run_until(HOUR, |world| world.clock().elapsed() >= began + 10 * MINUTE);
+    assert!(running(&world) > 0, "jobs still run");
+    assert_eq!(failed(&world), before, "{:?}", world.summary().failures);
+    world.run_to_rest(24 * HOUR);
+    let summary = world.summary();
+    assert_eq!(world.violations(), []);
+    assert_eq!(summary.conclusions.get("success"), Some(&summary.jobs), "{:?}", summary.conclusions);
+}
+
+fn leader(world: &World) -> Option<&Replica> {
+    world.replicas().iter().find(|replica| !replica.paused && replica.engine.leading().borrow().is_some())
+}
+
+#[test]
+fn a_leader_that_slept_through_its_lease_writes_nothing() {
+    let mut config = an_hour_of_two_replicas(7, FaultProfile::default());
+    config.jobs = 60;
+    let mut world = World::new(config);
+    for _ in 0..10 {
+        assert!(world.run_until(MINUTE, |world| leader(world).is_some()));
+        let epoch = leader(&world).unwrap().engine.leading().borrow().as_ref().unwrap().proof.epoch();
+        let began = world.clock().elapsed();
+        assert!(world.pause_leader(MINUTE / 2));
+        assert!(world.run_until(MINUTE, |world| leader(world).is_some()), "nobody took over");
+        let took = world.clock().elapsed() - began;
+        assert!(took <= Duration::from_secs(10), "the take-over took {took:?}");
+        // A clock that stood still with its process would not know that its time is over.
+        let late = LeaderProof::issued_by_lease_store(epoch, Timestamp::MAX);
+        let store = world.store();
+        let write = async move { store.note_deliveries_swept(&late, Timestamp::MAX).await };
+        let refused = world.visit(MINUTE, write).expect("the store answers").unwrap_err();
+        assert_eq!(refused.kind(), PortErrorKind::NotLeader);
+        assert!(world.run_until(MINUTE, |world| world.replicas().iter().all(|replica| !replica.paused)));
+    }
+    world.run_to_rest(24 * HOUR);
+    assert_eq!(world.violations(), []);
+    assert_eq!(world.summary().faults[&FaultKind::Paused], 10);
+}
