@@ -121,8 +121,10 @@ impl Sources {
 /// Everything that is wrong with it.
 pub(crate) fn load(sources: &Sources, need: Need) -> Result<Config, Vec<Problem>> {
     let context = Context::default();
-    let (entries, origin) = read_file(sources, need, &context.problems);
-    let mut entries = entries;
+    let Some((mut entries, origin)) = read_file(sources, need, &context.problems) else {
+        // What an absent file does not hold is not worth a list.
+        return Err(context.problems.into_sorted());
+    };
     environment::overlay(&mut entries, &sources.variables, &context.problems);
     let root = Section::root(&context, entries, origin);
     let read = Topics::read(root, sources, need);
@@ -139,21 +141,24 @@ pub(crate) fn load(sources: &Sources, need: Need) -> Result<Config, Vec<Problem>
     }
 }
 
-fn read_file(sources: &Sources, need: Need, problems: &Problems) -> (tree::Entries, Origin) {
+/// The file's entries; `None` when there should be one that can be read and there is none.
+fn read_file(sources: &Sources, need: Need, problems: &Problems) -> Option<(tree::Entries, Origin)> {
     let Some(path) = sources.file() else {
-        if need != Need::Nothing && !sources.variables.keys().any(|name| name.starts_with("RRCTL_POOLS")) {
-            let hint = "copy rrctl.example.toml to rrctl.toml, or name a file with --config or RRCTL_CONFIG";
-            let tried = "no configuration file: neither ./rrctl.toml nor /etc/rrctl/rrctl.toml is there";
-            problems.error(&Origin::Flag("--config"), "", tried, Some(hint.to_owned()));
+        let by_variables = sources.variables.keys().any(|name| name.starts_with("RRCTL_POOLS"));
+        if need == Need::Nothing || by_variables {
+            return Some((tree::Entries::new(), Origin::Default));
         }
-        return (tree::Entries::new(), Origin::Default);
+        let hint = "copy rrctl.example.toml to rrctl.toml, or name a file with --config or RRCTL_CONFIG";
+        let tried = "no configuration file: neither ./rrctl.toml nor /etc/rrctl/rrctl.toml is there";
+        problems.error(&Origin::Default, "", tried, Some(hint.to_owned()));
+        return None;
     };
     let origin = Origin::File { path: path.as_path().into(), line: 1 };
     match fs::read_to_string(&path) {
-        Ok(text) => (tree::parse_file(&path, &text, problems), origin),
+        Ok(text) => Some((tree::parse_file(&path, &text, problems), origin)),
         Err(error) => {
             problems.error(&origin, "", format!("cannot be read: {error}"), named_by(sources, &path));
-            (tree::Entries::new(), origin)
+            None
         }
     }
 }

@@ -9,17 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use riscv_runner_core::{
     controls::Controls,
     job::JobPhase,
-    ports::{LeaseStore, Observer, ReportStore},
+    ports::{LeaseStore, Observer, PortError, PortErrorKind, PortResult, ReportStore},
+    snapshot::Snapshot,
 };
-use riscv_runner_http::{AppState, Role, metrics::Metrics, readiness::Readiness, router_for};
-use riscv_runner_sim::{
-    chance::Stream,
-    clock::SimPlatform,
-    world::{Next, Summary, World, WorldConfig},
-};
+use riscv_runner_http::{AppState, Role, SnapshotSource, metrics::Metrics, readiness::Readiness, router_for};
+use riscv_runner_sim::world::{Next, Summary, World, WorldConfig};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -48,7 +46,8 @@ pub(crate) async fn run(demo: Demo, printer: &Printer) -> Result<(), Failure> {
         listener.local_addr().map_err(|error| Failure::because("the page has no address", &error))?;
     let (jobs, boards) = (count(demo.jobs as usize, "job"), count(demo.boards as usize, "board"));
     printer.note(&format!("{jobs} on {boards}, seed {}; page: http://{address}/", demo.seed));
-    let server = axum::serve(listener, router_for(Role::Scheduler, state(&world, demo.seed, metrics)));
+    let (sees, seen) = watch::channel(None);
+    let server = axum::serve(listener, router_for(Role::Scheduler, state(&world, metrics, seen)));
     let page = tokio::spawn(server.into_future());
     let speed = demo.speed.unwrap_or(if demo.once { 0 } else { SPEED });
     let stop = Arc::new(AtomicBool::new(false));
@@ -59,7 +58,8 @@ pub(crate) async fn run(demo: Demo, printer: &Printer) -> Result<(), Failure> {
     });
     let began = Instant::now();
     let copy = *printer;
-    let driven = tokio::task::spawn_blocking(move || drive(world, demo, speed, &stop, &copy));
+    let driven =
+        tokio::task::spawn_blocking(move || drive(world, demo, speed, &stop, Drawing::new(copy, sees)));
     let summary = driven.await.map_err(|error| Failure::because("the demo ended early", &error))?;
     conclude(&summary, began.elapsed(), demo, printer)?;
     if !demo.once && !interrupt.is_finished() {
@@ -71,29 +71,42 @@ pub(crate) async fn run(demo: Demo, printer: &Printer) -> Result<(), Failure> {
 }
 
 /// The pages of the world.
-fn state(world: &World, seed: u64, metrics: Arc<Metrics>) -> AppState {
+fn state(world: &World, metrics: Arc<Metrics>, seen: watch::Receiver<Option<Snapshot>>) -> AppState {
     let store = world.store();
-    let platform = SimPlatform::new(world.clock(), Stream::new(seed, "pages"));
     let readiness: Arc<Readiness> = Arc::default();
     let controls = watch::Sender::new(Arc::new(Controls::default()));
     let reports: Arc<dyn ReportStore> = Arc::<riscv_runner_sim::store::MemoryStore>::clone(&store);
     let lease: Arc<dyn LeaseStore> = store;
-    AppState::builder(reports, lease, Arc::new(platform), world.policy().subscribe(), controls.subscribe())
+    let platform = Arc::new(world.platform());
+    AppState::builder(reports, lease, platform, world.policy().subscribe(), controls.subscribe())
         .metrics(metrics)
         .readiness(readiness)
+        .snapshots(Arc::new(LastSeen(seen)))
         .build()
 }
 
+/// What an engine of the world saw last: the world's own time stands still between its steps, so pages
+/// cannot ask it themselves.
+struct LastSeen(watch::Receiver<Option<Snapshot>>);
+
+#[async_trait]
+impl SnapshotSource for LastSeen {
+    async fn snapshot(&self) -> PortResult<Snapshot> {
+        self.0.borrow().clone().ok_or_else(|| {
+            PortError::new(PortErrorKind::Transient, "look at the demo", "it shows pages while it is drawn")
+        })
+    }
+}
+
 /// Lets the world go on until it is at rest, a law breaks, or somebody asks to stop.
-fn drive(mut world: World, demo: Demo, speed: u32, stop: &AtomicBool, printer: &Printer) -> Summary {
+fn drive(mut world: World, demo: Demo, speed: u32, stop: &AtomicBool, mut drawing: Drawing) -> Summary {
     world.keep_no_trace();
     if speed == 0 {
         world.run_to_rest(PATIENCE);
         return world.summary();
     }
-    let mut drawing = Drawing::new(*printer);
     while !stop.load(Ordering::Relaxed) && world.violations().is_empty() {
-        let drawn = drawing.draw(&world);
+        let drawn = drawing.draw(&mut world);
         if drawn && world.summary().jobs >= demo.jobs as usize && world.rest_state().is_rest() {
             break;
         }
@@ -102,7 +115,7 @@ fn drive(mut world: World, demo: Demo, speed: u32, stop: &AtomicBool, printer: &
             Next::Sleep(virtually) => std::thread::sleep((virtually / speed).min(DRAW_EVERY)),
         }
     }
-    drawing.show(&world);
+    drawing.show(&mut world);
     world.summary()
 }
 
@@ -111,15 +124,16 @@ struct Drawing {
     printer: Printer,
     last: Option<Instant>,
     lines: usize,
+    sees: watch::Sender<Option<Snapshot>>,
 }
 
 impl Drawing {
-    const fn new(printer: Printer) -> Self {
-        Self { printer, last: None, lines: 0 }
+    const fn new(printer: Printer, sees: watch::Sender<Option<Snapshot>>) -> Self {
+        Self { printer, last: None, lines: 0, sees }
     }
 
     /// Draws when it is time to; whether it was.
-    fn draw(&mut self, world: &World) -> bool {
+    fn draw(&mut self, world: &mut World) -> bool {
         let every = if self.printer.is_live() { DRAW_EVERY } else { DRAW_EVERY * 10 };
         if self.last.is_some_and(|last| last.elapsed() < every) {
             return false;
@@ -129,7 +143,10 @@ impl Drawing {
         true
     }
 
-    fn show(&mut self, world: &World) {
+    fn show(&mut self, world: &mut World) {
+        if let Some(snapshot) = world.snapshot() {
+            self.sees.send_replace(Some(snapshot));
+        }
         let text = table(world, &self.printer);
         if self.printer.is_live() {
             let up = if self.lines > 0 { format!("\x1b[{}A\x1b[J", self.lines) } else { String::new() };

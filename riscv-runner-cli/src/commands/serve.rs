@@ -14,7 +14,7 @@ use riscv_runner_core::{
 };
 use riscv_runner_github::{signature::WebhookSecrets, webhook::KnownApps};
 use riscv_runner_http::{
-    AppState, IntakeLimits, Role as Routes, Webhooks,
+    AppState, AppStateBuilder, IntakeLimits, Role as Routes, SnapshotSource, Webhooks,
     readiness::{Peer, Readiness},
     router_for,
     staging::HttpStaging,
@@ -68,7 +68,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let policy = watch::Sender::new(Arc::new(config.policy.clone()));
     let wakes = Wakes::default();
     let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
-    let mut cluster = None;
+    let (mut cluster, mut snapshots) = (None, None);
     let mut deliveries: Arc<dyn DeliveryStore> = Arc::<PgStore>::clone(&store);
     if serve.role != Role::Webhook {
         let found = wire::cluster(&config, &[wakes.workers.clone(), wakes.schedule.clone()]).await?;
@@ -80,6 +80,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
             let leading = engine.leading();
             deliveries = Arc::new(StandbyStore { quiet: Arc::clone(&store), notifying, leading });
         }
+        snapshots = Some(Arc::clone(&engine) as Arc<dyn SnapshotSource>);
         running.engine = Some(Box::pin(engine.run(signals.stopped())));
         running.background.spawn(riscv_runner_pg::listen(pg.clone(), wakes.schedule.clone()));
         cluster = Some(found);
@@ -89,7 +90,10 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     running.background.spawn(record_failures(auth_failures, entrance.clone()));
     running.intake = Some((entrance.clone(), writer));
     let controls = watch::Sender::new(Arc::new(Controls::default()));
-    let state = state(&config, serve.role, &store, &witness, &policy, &controls, entrance)?;
+    let mut state = state(&config, serve.role, &store, &witness, &policy, &controls, entrance)?;
+    if let Some(source) = snapshots {
+        state = state.snapshots(source);
+    }
     let looking = look(Arc::clone(&store), cluster.clone(), controls, Arc::clone(&witness.readiness));
     running.background.spawn(looking);
     let reload = Reload { sources: sources.clone(), policy, cluster };
@@ -99,8 +103,15 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
         }
     });
     let listen = serve.listen.unwrap_or(config.server.listen);
-    Box::pin(until_stopped(running, state, serve.role, listen, &signals, config.policy.timeouts.shutdown))
-        .await
+    Box::pin(until_stopped(
+        running,
+        state.build(),
+        serve.role,
+        listen,
+        &signals,
+        config.policy.timeouts.shutdown,
+    ))
+    .await
 }
 
 async fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), Failure> {
@@ -145,7 +156,7 @@ fn state(
     policy: &watch::Sender<Arc<Policy>>,
     controls: &watch::Sender<Arc<Controls>>,
     intake: Intake,
-) -> Result<AppState, Failure> {
+) -> Result<AppStateBuilder, Failure> {
     let mut state = AppState::builder(
         Arc::<PgStore>::clone(store),
         Arc::<PgStore>::clone(store),
@@ -174,7 +185,7 @@ fn state(
         let limits = IntakeLimits { body, ..IntakeLimits::default() };
         state = state.webhooks(Webhooks::new(intake, secrets, apps, limits));
     }
-    Ok(state.build())
+    Ok(state)
 }
 
 /// Keeps bans up to date for intake, and notes whether the cluster answers.

@@ -14,8 +14,6 @@ pub(crate) enum Origin {
     },
     /// An environment variable.
     Variable(Arc<str>),
-    /// A flag of the command line.
-    Flag(&'static str),
     /// Nobody set it.
     Default,
 }
@@ -25,8 +23,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => f.write_str(name),
-            Self::Flag(name) => f.write_str(name),
-            Self::Default => f.write_str("default"),
+            Self::Default => f.write_str("configuration"),
         }
     }
 }

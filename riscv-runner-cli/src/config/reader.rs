@@ -228,7 +228,7 @@ impl<'a> Section<'a> {
     pub(crate) fn resolve(&self, key: &str, path: &str) -> PathBuf {
         match self.origin_of(key) {
             Origin::File { path: file, .. } => file.parent().unwrap_or(Path::new("")).join(path),
-            Origin::Variable(_) | Origin::Flag(_) | Origin::Default => PathBuf::from(path),
+            Origin::Variable(_) | Origin::Default => PathBuf::from(path),
         }
     }
 

@@ -203,9 +203,9 @@ pub(crate) fn show_duration(duration: Duration) -> String {
     if nanos == 0 {
         return match seconds {
             0 => "0s".to_owned(),
-            s if s % 86_400 == 0 => format!("{}d", s / 86_400),
+            s if s % 86_400 == 0 && s >= 172_800 => format!("{}d", s / 86_400),
             s if s % 3600 == 0 => format!("{}h", s / 3600),
-            s if s % 60 == 0 && s >= 600 => format!("{}m", s / 60),
+            s if s % 60 == 0 && s >= 300 => format!("{}m", s / 60),
             s => format!("{s}s"),
         };
     }

@@ -293,9 +293,7 @@ fn the_effective_configuration_can_be_read_again() {
             Shown::Key { key, value, .. } => text.push_str(&format!("{key} = {value}\n")),
         }
     }
-    let text = text
-        .replace("url = \"(set)\"", "url = \"postgres://again\"")
-        .replace("private_key_file = \"org.pem\"", "private_key_file = \"org.pem\"");
+    let text = text.replace("url = \"(set)\"", "url = \"postgres://again\"");
     let again = Folder::with(&text).load(&[]).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
     assert_eq!(again.policy, config.policy);
 }

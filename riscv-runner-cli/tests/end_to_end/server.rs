@@ -1,0 +1,177 @@
+//! `rrctl serve` as a child process, and a client of it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{PATIENCE, stage::eventually};
+
+/// A configuration file in a folder of its own.
+#[derive(Clone)]
+pub(crate) struct Configuration(Arc<TempDir>);
+
+impl Configuration {
+    pub(crate) fn new(folder: TempDir, text: &str) -> Self {
+        let configuration = Self(Arc::new(folder));
+        configuration.replace(text);
+        configuration
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("rrctl.toml")
+    }
+
+    pub(crate) fn text(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    pub(crate) fn replace(&self, text: &str) {
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rrctl"));
+        command.args(arguments).current_dir(self.0.path()).env_clear().kill_on_drop(true);
+        command
+    }
+
+    /// Runs another command to its end.
+    pub(crate) async fn rrctl(&self, arguments: &[&str]) -> Output {
+        timeout(PATIENCE, self.command(arguments).output()).await.unwrap().unwrap()
+    }
+
+    /// The answer of a command that must succeed, as JSON.
+    pub(crate) async fn rrctl_json(&self, arguments: &[&str]) -> Value {
+        let output = self.rrctl(&[arguments, &["--format", "json"]].concat()).await;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// A running `rrctl serve`.
+pub(crate) struct Server {
+    child: Child,
+    configuration: Configuration,
+    url: String,
+    client: reqwest::Client,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts it, and waits until it listens.
+    pub(crate) async fn start(
+        configuration: &Configuration,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut child = configuration
+            .command(&[&["serve"], arguments].concat())
+            .envs(variables.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let kept = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        let url = timeout(PATIENCE, address(&mut child, &log)).await.expect("rrctl serve does not listen");
+        let configuration = configuration.clone();
+        Self { child, configuration, url, client: reqwest::Client::new(), log }
+    }
+
+    pub(crate) fn configuration(&self) -> Configuration {
+        self.configuration.clone()
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        eventually("it is ready", async || self.status("/ready").await == 200).await;
+    }
+
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        self.client.get(format!("{}{path}", self.url)).send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        let (status, body) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Posts a webhook; status and answer.
+    pub(crate) async fn post(&self, headers: &[(&'static str, String)], body: String) -> (u16, Value) {
+        let mut request = self.client.post(format!("{}/", self.url)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    /// Waits until a line of the log holds the text.
+    pub(crate) async fn logged(&self, text: &str) {
+        let has = || self.log.lock().unwrap().iter().any(|line| line.contains(text));
+        eventually(&format!("the log says {text:?}"), async || has()).await;
+    }
+
+    /// Asks for the configuration to be read again.
+    pub(crate) async fn hang_up(&self) {
+        self.signal("-HUP").await;
+    }
+
+    /// Ends it without a warning.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Asks it to stop, and waits until it has, gracefully.
+    pub(crate) async fn stop(mut self) {
+        self.signal("-TERM").await;
+        let status: ExitStatus =
+            timeout(PATIENCE, self.child.wait()).await.expect("it does not stop").unwrap();
+        assert!(status.success(), "{status}: {:#?}", self.log.lock().unwrap());
+        let log = self.log.lock().unwrap();
+        assert!(
+            !log.iter().any(|line| line.contains("PRIVATE KEY") || line.contains("a secret of webhooks"))
+        );
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.child.id().expect("it has ended").to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+    }
+}
+
+/// Where it listens, as its log says.
+async fn address(child: &mut Child, log: &Mutex<Vec<String>>) -> String {
+    loop {
+        let found = log.lock().unwrap().iter().find_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["message"] == "serving").then(|| format!("http://{}", line["address"].as_str().unwrap()))
+        });
+        if let Some(url) = found {
+            return url;
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("rrctl serve ended with {status}: {:#?}", log.lock().unwrap());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
