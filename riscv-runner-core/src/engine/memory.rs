@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     ids::{InstallationId, JobId, PoolName, RepoId, WorkerName},
-    polling::{Asked, Looked},
+    polling::{Asked, Looked, RunsLooked},
     scope::{Scope, ScopeRef},
     snapshot::SightingsByWorker,
 };
@@ -29,6 +29,8 @@ pub(super) struct Remembered {
     pub(super) asked: BTreeMap<JobId, Asked>,
     /// When each repository's runs were last listed, and by which installation.
     pub(super) runs_listed: BTreeMap<RepoId, (Timestamp, InstallationId)>,
+    /// When each run was looked into, and through which installation.
+    pub(super) runs_looked: RunsLooked,
     /// When something that holds a job back ends by itself.
     pub(super) next_look: Option<Timestamp>,
     /// The free slots when the cluster was last looked at.

@@ -20,13 +20,22 @@ impl Engine {
         let policy = self.policy();
         let now = self.now();
         let repos = self.parts.store.known_repos(polling::repos_since(now)).await?;
-        let listed = self.memory.lock().runs_listed.clone();
+        let listed = {
+            let mut memory = self.memory.lock();
+            polling::forget_runs(&mut memory.runs_looked, now);
+            memory.runs_listed.clone()
+        };
+        let mut left = polling::RUNS_PER_SWEEP;
         for repo in polling::repos_due(&repos, &listed, now, &policy.timeouts) {
             if self.parts.forge.health(repo.installation).gone_since.is_some() {
                 continue;
             }
-            match self.list_runs_of(proof, repo, &policy).await {
-                Ok(()) => {
+            if left == 0 {
+                break;
+            }
+            match self.list_runs_of(proof, repo, &policy, &mut left).await {
+                Ok(false) => {}
+                Ok(true) => {
                     self.memory.lock().runs_listed.insert(repo.repo_id, (now, repo.installation));
                 }
                 Err(error) => {
@@ -37,10 +46,23 @@ impl Engine {
         Ok(())
     }
 
-    async fn list_runs_of(&self, proof: &LeaderProof, repo: &KnownRepo, policy: &Policy) -> PortResult<()> {
+    /// Whether every run that was due was looked into, for `left` says how many may be.
+    async fn list_runs_of(
+        &self,
+        proof: &LeaderProof,
+        repo: &KnownRepo,
+        policy: &Policy,
+        left: &mut usize,
+    ) -> PortResult<bool> {
         let address =
             RepoRef { installation: repo.installation, app: repo.entity.kind, repo: repo.repo.clone() };
-        for run in self.parts.forge.active_runs(&address).await? {
+        let active = self.parts.forge.active_runs(&address).await?;
+        let due = polling::runs_due(&active, &self.memory.lock().runs_looked, repo.installation, self.now());
+        for run in due {
+            if *left == 0 {
+                return Ok(false);
+            }
+            *left -= 1;
             let address = RunRef {
                 installation: repo.installation,
                 app: repo.entity.kind,
@@ -54,8 +76,9 @@ impl Engine {
             for report in &reports {
                 self.learn_listed(proof, repo, run, report, rows.get(&report.job), policy).await?;
             }
+            self.memory.lock().runs_looked.insert(run, (self.now(), repo.installation));
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn learn_listed(

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     backoff::age,
-    ids::{InstallationId, RepoId},
+    ids::{InstallationId, RepoId, RunId},
     job::{Job, JobEvent, JobPhase},
     policy::Timeouts,
     ports::{JobReport, KnownRepo, ReportedState},
@@ -16,6 +16,30 @@ use crate::{
 const LATELY: Duration = Duration::from_secs(24 * 3600);
 /// How many repositories one sweep looks at, so that many of them cannot eat GitHub's budget.
 const PER_SWEEP: usize = 20;
+
+/// How many runs one sweep looks into: at a sweep per 5 min this is 720 requests an hour.
+pub const RUNS_PER_SWEEP: usize = 60;
+/// A run that was looked into is left alone for this long: its jobs are known, and asked about by rules
+/// of their own.
+const LOOKED_INTO: Duration = Duration::from_secs(3600);
+
+/// When each run was looked into, and through which installation.
+pub type RunsLooked = BTreeMap<RunId, (Timestamp, InstallationId)>;
+
+/// Forgets runs that would be looked into again anyway.
+pub fn forget_runs(looked: &mut RunsLooked, now: Timestamp) {
+    looked.retain(|_, (at, _)| age(now, *at) < LOOKED_INTO);
+}
+
+/// The runs to look into now: those never looked into through this installation, and those of which
+/// that is long ago.
+#[must_use]
+pub fn runs_due(runs: &[RunId], looked: &RunsLooked, by: InstallationId, now: Timestamp) -> Vec<RunId> {
+    let is_known = |run: &RunId| {
+        looked.get(run).is_some_and(|(at, through)| *through == by && age(now, *at) < LOOKED_INTO)
+    };
+    runs.iter().filter(|run| !is_known(run)).copied().collect()
+}
 
 /// Since when repositories are of interest.
 #[must_use]
@@ -62,5 +86,24 @@ pub fn event_of_listed(report: &JobReport, row: Option<&Job>) -> Option<JobEvent
         (ReportedState::Completed { .. }, None | Some(JobPhase::Completed))
         | (ReportedState::Queued, Some(JobPhase::Pending | JobPhase::Running | JobPhase::Completed))
         | (ReportedState::InProgress(_), Some(JobPhase::Running | JobPhase::Completed)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_looked_into_once_an_hour_and_again_through_a_new_installation() {
+        let runs = [RunId::new(1).unwrap(), RunId::new(2).unwrap()];
+        let (one, other) = (InstallationId::new(1).unwrap(), InstallationId::new(2).unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let mut looked: RunsLooked = [(runs[0], (now, one))].into();
+        assert_eq!(runs_due(&runs, &looked, one, now), [runs[1]]);
+        assert_eq!(runs_due(&runs, &looked, other, now), runs);
+        let later = now + jiff::SignedDuration::from_hours(1);
+        assert_eq!(runs_due(&runs, &looked, one, later), runs);
+        forget_runs(&mut looked, later);
+        assert_eq!(looked, RunsLooked::new());
     }
 }
