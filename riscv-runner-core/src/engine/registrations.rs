@@ -103,9 +103,11 @@ impl Engine {
     }
 }
 
-/// Names of ours on registrations and secrets.
+/// Names of ours on registrations and secrets: their rows are read after they were seen, so that what
+/// was made meanwhile is not taken for a left-over.
 fn names(snapshot: &Snapshot, policy: &Policy) -> BTreeSet<WorkerName> {
     let listed = snapshot.runners.values().filter_map(Observed::present).flat_map(|listing| listing.keys());
-    let ours = listed.filter(|name| policy.name_prefix.owns(name.as_str()));
-    ours.filter_map(|name| WorkerName::new(name.as_str()).ok()).collect()
+    let listed = listed.filter_map(|name| WorkerName::new(name.as_str()).ok());
+    let secrets = snapshot.secrets.present().into_iter().flat_map(|secrets| secrets.keys().cloned());
+    listed.chain(secrets).filter(|name| policy.name_prefix.owns(name.as_str())).collect()
 }

@@ -1,6 +1,6 @@
 //! Free slots: what the boards offer, less what is taken, for pools that may share boards.
 //!
-//! Pods that are not bound yet could land on any board of their pool; [`super::flow`] finds out whether
+//! Pods that are not bound yet could land on any board of their pool; `flow.rs` finds out whether
 //! they leave one free.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
