@@ -126,7 +126,7 @@ pub(crate) struct Serve {
     /// Bring the database's schema up to date first
     #[arg(long)]
     pub(crate) migrate: bool,
-    /// Address and port to listen on, instead of [server] listen
+    /// Address and port to listen on, instead of `server.listen`
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
 }
