@@ -21,7 +21,7 @@ const CONNECTIONS: u32 = 64;
 /// What is put on when latency is asked for, of what the server can take.
 const SHARE: f64 = 0.8;
 /// The schema of the limit.
-const LIMIT: &str = "limit";
+const LIMIT: &str = "pgbench";
 /// The schema of the server.
 const OURS: &str = "ours";
 

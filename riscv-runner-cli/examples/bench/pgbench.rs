@@ -23,7 +23,7 @@ INSERT INTO installation_events (source, event, outcome, installation_id, app_id
 entity_name, payload, received_at, delivery_guid) \
 VALUES ('webhook', 'workflow_job.queued', 'job_stored', 4711, 101, 'Organization', 134263123, \
 'example-organization', :payload, now(), 'g-' || :job);
-SELECT pg_notify('limit_queue_event', '');
+SELECT pg_notify('pgbench_queue_event', '');
 END;
 ";
 
