@@ -33,6 +33,7 @@ fn a_thousand_active_jobs() -> WorldConfig {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "figures are for people")]
 fn a_thousand_active_jobs_for_a_day_cost_few_requests_and_lost_ends_are_noticed_soon() {
     let mut world = World::new(a_thousand_active_jobs());
     world.keep_no_trace();

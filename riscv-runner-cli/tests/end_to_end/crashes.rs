@@ -21,6 +21,7 @@ const CRASHES: u32 = 12;
 const LIFE_MS: u64 = 1_200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "a long run tells what it did")]
 async fn a_burst_is_served_though_the_process_is_killed_again_and_again() {
     let crashes = std::env::var("RRCTL_TEST_CRASHES").ok().map_or(CRASHES, |text| text.parse().unwrap());
     let seed = std::env::var("RRCTL_TEST_SEED").ok().map_or(1, |text| text.parse().unwrap());
