@@ -91,7 +91,9 @@ impl Server {
         });
         let url = timeout(PATIENCE, address(&mut child, &log)).await.expect("rrctl serve does not listen");
         let configuration = configuration.clone();
-        Self { child, configuration, url, client: reqwest::Client::new(), log }
+        // A connection on which something was refused may be closed under the next request.
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { child, configuration, url, client, log }
     }
 
     pub(crate) fn configuration(&self) -> Configuration {
