@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backoff::Backoff,
     controls::Controls,
-    ids::{EntityId, InstallationId, JobId, NodeName, PoolName, RepoName, RunnerName, WorkerName},
+    ids::{InstallationId, JobId, NodeName, PoolName, RepoName, RunnerName, WorkerName},
     job::Placement,
     observed::{Observed, Why},
     pod::{Node, Pod},
@@ -189,12 +189,6 @@ impl Snapshot {
             Some(listing) => listing.and_find(|runners| runners.get(&RunnerName::from(&worker.name))),
             None => Observed::Unknown(Why::NotLooked),
         }
-    }
-
-    /// Live workers of one account, across all its pools.
-    #[must_use]
-    pub fn live_workers_of(&self, entity: EntityId) -> usize {
-        self.workers.values().filter(|w| !w.status.is_terminal() && w.scope.entity == entity).count()
     }
 
     /// Live workers in one pool.

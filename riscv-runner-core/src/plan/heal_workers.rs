@@ -4,7 +4,6 @@ use super::{Action, Because, Draft, PodEnd, sync_pods::end_worker};
 use crate::{
     failure::FailureReason,
     health::{self, Remedy, View},
-    ids::WorkerName,
     worker::Worker,
 };
 
@@ -56,10 +55,4 @@ fn view<'a>(draft: &Draft<'a>, worker: &'a Worker) -> View<'a> {
             .get(&worker.scope.installation)
             .and_then(|health| health.gone_since),
     }
-}
-
-/// What every live worker looks like to the health rules, for `rrctl` and for tests.
-#[must_use]
-pub fn views<'a>(draft: &Draft<'a>) -> Vec<(&'a WorkerName, View<'a>)> {
-    draft.snapshot.workers.values().map(|worker| (&worker.name, view(draft, worker))).collect()
 }
