@@ -149,6 +149,9 @@ pub struct PodFailure {
     pub version: Version<2>,
     /// Why the worker failed.
     pub reason: FailureReason,
+    /// Who ended it and why, where an operator did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// What was seen of its pod.
     #[serde(flatten)]
     pub diagnostics: Diagnostics,
@@ -238,7 +241,13 @@ impl FailureInfo {
     /// Version 2.
     #[must_use]
     pub const fn pod(reason: FailureReason, diagnostics: Diagnostics) -> Self {
-        Self::V2(PodFailure { version: Version, reason, diagnostics })
+        Self::V2(PodFailure { version: Version, reason, note: None, diagnostics })
+    }
+
+    /// Version 2 of a worker that an operator ended: `note` says who, and why.
+    #[must_use]
+    pub const fn noted(reason: FailureReason, note: String, diagnostics: Diagnostics) -> Self {
+        Self::V2(PodFailure { version: Version, reason, note: Some(note), diagnostics })
     }
 
     /// The reason, where the version carries one.

@@ -20,6 +20,7 @@ pub mod match_demand;
 pub mod mint_failure;
 pub mod names;
 mod queues;
+pub mod revoke_workers;
 mod route_caps;
 mod side_by_side;
 pub mod sweep_orphans;
@@ -91,6 +92,7 @@ pub fn schedule(snapshot: &Snapshot, policy: &Policy) -> Plan {
 pub fn reconcile(snapshot: &Snapshot, policy: &Policy) -> Plan {
     let mut draft = Draft::new(snapshot, policy);
     sync_pods::sync_pods(&mut draft);
+    revoke_workers::revoke_workers(&mut draft);
     sweep_orphans::sweep_orphans(&mut draft);
     heal_workers::heal_workers(&mut draft);
     adopt_pods::adopt_pods(&mut draft);

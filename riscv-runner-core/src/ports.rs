@@ -4,6 +4,7 @@
 //! lease has; observing takes none. Ports decide nothing and do not retry.
 
 mod cluster;
+mod controls;
 mod delivery_log;
 mod error;
 mod forge;
@@ -13,6 +14,7 @@ mod reports;
 mod store;
 
 pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodRequest, SecretObject};
+pub use controls::{AuditEntry, AuditId, ControlStore};
 pub use delivery_log::DeliveryStore;
 pub use error::{PortError, PortErrorKind, PortResult};
 pub use forge::{

@@ -162,6 +162,7 @@ impl Snapshot {
                 drained_nodes: BTreeMap::new(),
                 entity_caps: BTreeMap::new(),
                 banned_entities: BTreeMap::new(),
+                revoked_workers: BTreeMap::new(),
             },
             backoffs: BTreeMap::new(),
             quarantines: BTreeMap::new(),

@@ -16,9 +16,10 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use mockall::mock;
 use riscv_runner_core::{
-    controls::Controls,
+    controls::{Controls, Note, Order, Ordered},
     delivery::{DeliveryRecord, JobWrite, Recorded},
     engine::{Engine, EngineParts, Wakes},
+    entity::Entity,
     failure::{Diagnostics, FailureReason},
     ids::*,
     job::{Job, JobEvent, JobFacts, Placement},
@@ -236,6 +237,19 @@ impl ReportStore for Script {
     }
     async fn job(&self, _: JobId) -> PortResult<Option<JobRow>> {
         Ok(None)
+    }
+}
+
+#[async_trait]
+impl ControlStore for Script {
+    async fn order(&self, _: &Order, _: &Note) -> PortResult<Ordered> {
+        unreachable!("no operator writes in these tests")
+    }
+    async fn control_audit(&self, _: u32) -> PortResult<Vec<AuditEntry>> {
+        Ok(Vec::new())
+    }
+    async fn known_accounts(&self) -> PortResult<Vec<Entity>> {
+        Ok(Vec::new())
     }
 }
 

@@ -47,6 +47,12 @@ impl SchemaName {
     pub fn channel(&self) -> String {
         format!("{}{CHANNEL_SUFFIX}", self.0)
     }
+
+    /// The channel on which operators' orders wake everybody: `{schema}_orders`.
+    #[must_use]
+    pub fn orders_channel(&self) -> String {
+        format!("{}_orders", self.0)
+    }
 }
 
 impl fmt::Display for SchemaName {

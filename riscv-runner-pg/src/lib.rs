@@ -4,6 +4,7 @@
 //! worker may come from, is said by the domain; what one statement can compare, it compares.
 
 mod config;
+mod controls;
 mod db;
 mod deliveries;
 mod demand;
@@ -25,6 +26,6 @@ pub mod testing;
 mod workers;
 
 pub use config::{PgConfig, SchemaName, SchemaNameError};
-pub use listen::listen;
+pub use listen::{Listeners, listen};
 pub use migrate::{MigrationReport, MigrationStep, migrate, pending_migrations};
 pub use store::PgStore;

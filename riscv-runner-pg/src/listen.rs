@@ -1,4 +1,4 @@
-//! Waking the scheduler when another process recorded work for it.
+//! Waking the scheduler when another process recorded work for it, or an operator gave an order.
 //!
 //! A notification only wakes; one that was missed costs no more than the time to the next tick.
 
@@ -14,12 +14,34 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait: a tick comes about as often.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Wakes at every notification of the schema's channel, and once after every connection, for
+/// Whom notifications wake.
+#[derive(Debug, Clone, Default)]
+pub struct Listeners {
+    /// Woken when there is new work.
+    pub work: Wake,
+    /// Woken, all of them, when an operator gave an order.
+    pub orders: Vec<Wake>,
+}
+
+impl Listeners {
+    fn wake_all(&self) {
+        self.work.wake();
+        self.wake_for_orders();
+    }
+
+    fn wake_for_orders(&self) {
+        for wake in &self.orders {
+            wake.wake();
+        }
+    }
+}
+
+/// Wakes at every notification of the schema's channels, and once after every connection, for
 /// notifications may have passed before it. Runs until it is dropped.
-pub async fn listen(config: PgConfig, wake: Wake) {
+pub async fn listen(config: PgConfig, listeners: Listeners) {
     let mut wait = FIRST_WAIT;
     loop {
-        match listen_once(&config, &wake, &mut wait).await {
+        match listen_once(&config, &listeners, &mut wait).await {
             Ok(()) => {
                 tracing::info!(channel = config.schema.channel(), "the connection that listens was lost");
             }
@@ -37,7 +59,7 @@ pub async fn listen(config: PgConfig, wake: Wake) {
 }
 
 /// Listens until the connection is lost.
-async fn listen_once(config: &PgConfig, wake: &Wake, wait: &mut Duration) -> Result<(), String> {
+async fn listen_once(config: &PgConfig, listeners: &Listeners, wait: &mut Duration) -> Result<(), String> {
     let options = config.connect_options().map_err(|error| error.chain())?;
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -47,11 +69,16 @@ async fn listen_once(config: &PgConfig, wake: &Wake, wait: &mut Duration) -> Res
         .connect_lazy_with(options);
     let mut listener = PgListener::connect_with(&pool).await.map_err(|error| error.to_string())?;
     listener.eager_reconnect(false);
-    listener.listen(&config.schema.channel()).await.map_err(|error| error.to_string())?;
+    let (work, orders) = (config.schema.channel(), config.schema.orders_channel());
+    listener.listen_all([work.as_str(), orders.as_str()]).await.map_err(|error| error.to_string())?;
     *wait = FIRST_WAIT;
-    wake.wake();
-    while listener.try_recv().await.map_err(|error| error.to_string())?.is_some() {
-        wake.wake();
+    listeners.wake_all();
+    while let Some(notification) = listener.try_recv().await.map_err(|error| error.to_string())? {
+        if notification.channel() == orders {
+            listeners.wake_for_orders();
+        } else {
+            listeners.work.wake();
+        }
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use riscv_runner_core::{
     backoff::Backoff,
-    controls::{Controls, Note},
-    ids::{EntityId, ImageRef, NodeName, PoolName, RepoName},
+    controls::{Controls, Note, Revocation},
+    ids::{EntityId, ImageRef, NodeName, PoolName, RepoName, WorkerName},
     policy::Cap,
     ports::{LeaderProof, PortResult, Standing},
     quarantine::Quarantine,
@@ -28,6 +28,8 @@ use crate::{
 /// One row, a list per table: they are read in one snapshot.
 const STANDING: &str = "SELECT \
      (SELECT coalesce(jsonb_agg(c), '[]') FROM controls c) AS controls, \
+     (SELECT coalesce(jsonb_agg(r), '[]') FROM revocations r WHERE EXISTS (SELECT FROM workers w \
+          WHERE w.pod_name = r.worker AND w.status IN ('pending', 'running'))) AS revocations, \
      (SELECT coalesce(jsonb_agg(b), '[]') FROM pool_backoffs b) AS backoffs, \
      (SELECT coalesce(jsonb_agg(q), '[]') FROM board_quarantines q) AS quarantines, \
      (SELECT coalesce(jsonb_agg(i), '[]') FROM refused_images i) AS images";
@@ -35,6 +37,7 @@ const STANDING: &str = "SELECT \
 #[derive(FromRow)]
 struct StandingRecord {
     controls: Json<Vec<ControlRecord>>,
+    revocations: Json<Vec<RevocationRecord>>,
     backoffs: Json<Vec<BackoffRecord>>,
     quarantines: Json<Vec<QuarantineRecord>>,
     images: Json<Vec<ImageRecord>>,
@@ -46,6 +49,15 @@ struct ControlRecord {
     target_kind: String,
     target_name: String,
     max_workers: Option<i64>,
+    reason: String,
+    actor: String,
+    since: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct RevocationRecord {
+    worker: String,
+    force: bool,
     reason: String,
     actor: String,
     since: Timestamp,
@@ -108,6 +120,14 @@ impl ControlRecord {
     }
 }
 
+impl RevocationRecord {
+    fn read(self) -> Result<(WorkerName, Revocation), BadRow> {
+        let worker = WorkerName::new(&self.worker).map_err(|error| BadRow::new("revocations", error))?;
+        let note = Note { reason: self.reason, actor: self.actor, since: self.since };
+        Ok((worker, Revocation { note, force: self.force }))
+    }
+}
+
 impl BackoffRecord {
     fn read(self) -> Result<(PoolKey, Backoff), BadRow> {
         let key = parse_pool_key(&self.pool_key).map_err(|error| BadRow::new("pool_backoffs", error))?;
@@ -140,6 +160,7 @@ pub(crate) async fn standing(db: &Db) -> PortResult<Standing> {
         .map_err(|error| port_error(OPERATION, error))?;
     let mut controls = Controls::default();
     readable(record.controls.0.into_iter().map(|control| control.add_to(&mut controls)));
+    controls.revoked_workers = keyed(record.revocations.0, RevocationRecord::read);
     Ok(Standing {
         controls,
         backoffs: keyed(record.backoffs.0, BackoffRecord::read),

@@ -5,16 +5,18 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
+    controls::{Note, Order, Ordered},
     delivery::{DeliveryRecord, JobWrite, Recorded},
+    entity::Entity,
     ids::{
         DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PoolName, ReplicaName, RepoName,
         WorkerName,
     },
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page,
-        PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved,
-        SchedulingStore, Standing, UsageRow, WorkerChange,
+        AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo,
+        LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow,
+        Reservation, Reserved, SchedulingStore, Standing, UsageRow, WorkerChange,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -24,7 +26,8 @@ use riscv_runner_core::{
 use sqlx::PgPool;
 
 use crate::{
-    config::PgConfig, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, sweeps, workers,
+    config::PgConfig, controls, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, sweeps,
+    workers,
 };
 
 /// A store on PostgreSQL, in one schema that was migrated.
@@ -191,6 +194,21 @@ impl SchedulingStore for PgStore {
         quarantine: Option<&Quarantine>,
     ) -> PortResult<()> {
         standing::set_quarantine(&self.db, proof, node, quarantine).await
+    }
+}
+
+#[async_trait]
+impl ControlStore for PgStore {
+    async fn order(&self, order: &Order, note: &Note) -> PortResult<Ordered> {
+        controls::order(&self.db, order, note).await
+    }
+
+    async fn control_audit(&self, limit: u32) -> PortResult<Vec<AuditEntry>> {
+        controls::last(&self.db, limit).await
+    }
+
+    async fn known_accounts(&self) -> PortResult<Vec<Entity>> {
+        controls::accounts(&self.db).await
     }
 }
 

@@ -11,7 +11,7 @@ use riscv_runner_core::{
     job::JobEvent,
     ports::{DeliveryStore, PortErrorKind, ReportStore, SchedulingStore},
 };
-use riscv_runner_pg::{PgStore, listen};
+use riscv_runner_pg::{Listeners, PgStore, listen};
 use serde_json::value::RawValue;
 use sqlx::postgres::PgListener;
 
@@ -100,7 +100,7 @@ async fn a_commit_that_gives_work_wakes_the_listener() {
     config.notify = true;
     let store = PgStore::connect(&config).await.unwrap();
     let wake = Wake::default();
-    let listener = tokio::spawn(listen(config.clone(), wake.clone()));
+    let listener = tokio::spawn(listen(config.clone(), Listeners { work: wake.clone(), orders: Vec::new() }));
     let bound = Duration::from_secs(20);
     let woken = async || tokio::time::timeout(bound, wake.woken()).await;
     woken().await.expect("once it listens");

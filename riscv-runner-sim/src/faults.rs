@@ -5,6 +5,7 @@
 mod call;
 mod cluster;
 mod control;
+mod controls;
 mod forge;
 mod profile;
 mod store;

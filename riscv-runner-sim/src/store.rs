@@ -2,6 +2,7 @@
 //!
 //! Outlives the simulated processes that write to it; keeps nothing on disk.
 
+mod controls;
 mod deliveries;
 mod lease;
 mod reports;

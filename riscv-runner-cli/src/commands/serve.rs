@@ -8,6 +8,7 @@ use riscv_runner_core::{
     engine::{
         Engine, EngineParts, Wakes,
         intake::{Intake, IntakeWriter, intake},
+        wake::Wake,
     },
     policy::Policy,
     ports::{Cluster, DeliveryStore, Observer, Platform, SchedulingStore},
@@ -20,7 +21,7 @@ use riscv_runner_http::{
     staging::HttpStaging,
 };
 use riscv_runner_k8s::KubeCluster;
-use riscv_runner_pg::{PgStore, pending_migrations};
+use riscv_runner_pg::{Listeners, PgStore, pending_migrations};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
@@ -67,6 +68,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let (witness, auth_failures) = Witness::new();
     let policy = watch::Sender::new(Arc::new(config.policy.clone()));
     let wakes = Wakes::default();
+    let orders = Wake::default();
     let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
     let (mut cluster, mut snapshots) = (None, None);
     let mut deliveries: Arc<dyn DeliveryStore> = Arc::<PgStore>::clone(&store);
@@ -82,9 +84,9 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
         }
         snapshots = Some(Arc::clone(&engine) as Arc<dyn SnapshotSource>);
         running.engine = Some(Box::pin(engine.run(signals.stopped())));
-        running.background.spawn(riscv_runner_pg::listen(pg.clone(), wakes.schedule.clone()));
         cluster = Some(found);
     }
+    running.background.spawn(riscv_runner_pg::listen(pg.clone(), listeners(&wakes, &orders)));
     let observer = Arc::<Witness>::clone(&witness) as Arc<dyn Observer>;
     let (entrance, writer) = intake(INTAKE_QUEUE, deliveries, observer, wakes.schedule.clone());
     running.background.spawn(record_failures(auth_failures, entrance.clone()));
@@ -94,7 +96,8 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     if let Some(source) = snapshots {
         state = state.snapshots(source);
     }
-    let looking = look(Arc::clone(&store), cluster.clone(), controls, Arc::clone(&witness.readiness));
+    let readiness = Arc::clone(&witness.readiness);
+    let looking = look(Arc::clone(&store), cluster.clone(), controls, orders, readiness);
     running.background.spawn(looking);
     let reload = Reload { sources: sources.clone(), policy, cluster };
     running.background.spawn(async move {
@@ -112,6 +115,12 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
         config.policy.timeouts.shutdown,
     ))
     .await
+}
+
+/// An order may be about demand, about a worker, or about what intake refuses.
+fn listeners(wakes: &Wakes, orders: &Wake) -> Listeners {
+    let told = [&wakes.schedule, &wakes.workers, &wakes.runners, orders];
+    Listeners { work: wakes.schedule.clone(), orders: told.map(Wake::clone).into() }
 }
 
 async fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), Failure> {
@@ -193,6 +202,7 @@ async fn look(
     store: Arc<PgStore>,
     cluster: Option<Arc<KubeCluster>>,
     controls: watch::Sender<Arc<Controls>>,
+    orders: Wake,
     readiness: Arc<Readiness>,
 ) {
     loop {
@@ -208,7 +218,8 @@ async fn look(
                 Err(_) => readiness.failed(Peer::Cluster, now),
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        // An operator's order is looked at once it is there.
+        let _ = tokio::time::timeout(LOOK_EVERY, orders.woken()).await;
     }
 }
 

@@ -4,6 +4,7 @@ use futures::stream::{self, StreamExt};
 
 use super::Engine;
 use crate::{
+    controls::Revocation,
     failure::{Diagnostics, FailureInfo, FailureReason},
     ids::{ImageRef, WorkerName},
     plan::{Action, EndWorker, Plan, PodEnd, Step, action::Registration},
@@ -146,8 +147,21 @@ impl Engine {
         }
     }
 
+    /// Asks GitHub before a worker is ended. An operator who forces it does not wait for a yes.
+    async fn may_end_for(&self, proof: &LeaderProof, end: &EndWorker) -> PortResult<bool> {
+        let answer = self.may_end(proof, &end.worker, end.registration.as_ref()).await;
+        match answer {
+            Ok(agreed) => Ok(agreed || end.is_forced()),
+            Err(error) if !end.is_forced() || error.kind() == PortErrorKind::NotLeader => Err(error),
+            Err(error) => {
+                tracing::warn!(worker = %end.worker, error = error.chain(), "the registration of a worker revoked by force was not deleted; the clean-up will");
+                Ok(true)
+            }
+        }
+    }
+
     async fn end(&self, proof: &LeaderProof, end: EndWorker) -> PortResult<()> {
-        if end.is_destructive() && !self.may_end(proof, &end.worker, end.registration.as_ref()).await? {
+        if end.is_destructive() && !self.may_end_for(proof, &end).await? {
             return Ok(());
         }
         let diagnostics = match (&end.pod, end.reason) {
@@ -159,7 +173,7 @@ impl Engine {
         let change = WorkerChange::Failed {
             at: end.at,
             reason: end.reason,
-            info: Box::new(FailureInfo::pod(end.reason, diagnostics)),
+            info: Box::new(info(&end, diagnostics)),
             backoff: end.backoff,
             quarantine: end.quarantine.clone(),
         };
@@ -200,5 +214,15 @@ impl Engine {
             Err(error) if error.kind() == PortErrorKind::NotLeader => self.depose(),
             Err(error) => tracing::warn!(%worker, error = error.chain(), "a worker's row was not changed"),
         }
+    }
+}
+
+fn info(end: &EndWorker, diagnostics: Diagnostics) -> FailureInfo {
+    match &end.revocation {
+        Some(Revocation { note, .. }) => {
+            let note = format!("revoked by {} at {}: {}", note.actor, note.since, note.reason);
+            FailureInfo::noted(end.reason, note, diagnostics)
+        }
+        None => FailureInfo::pod(end.reason, diagnostics),
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backoff::Backoff,
+    controls::Revocation,
     failure::FailureReason,
     ids::{ImageRef, JobId, NodeName, PodUid, PoolName, RunnerId, WorkerName},
     labels::LabelSet,
@@ -198,6 +199,9 @@ pub struct EndWorker {
     pub quarantine: Option<(NodeName, Quarantine)>,
     /// Its image, if GitHub refuses the image's runner.
     pub refused_image: Option<ImageRef>,
+    /// The operator's wish, if it is ended because of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<Revocation>,
 }
 
 impl EndWorker {
@@ -208,6 +212,12 @@ impl EndWorker {
             PodEnd::Nothing => false,
             PodEnd::Kill { .. } | PodEnd::ForceDelete { .. } => true,
         }
+    }
+
+    /// Whether it is ended whatever GitHub says: the operator answers for the loss of its job.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.revocation.as_ref().is_some_and(|revocation| revocation.force)
     }
 }
 

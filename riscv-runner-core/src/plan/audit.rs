@@ -27,7 +27,8 @@ pub enum Violation {
     Slots(String),
     /// Workers planned while the cluster cannot be observed, or ended on an unknown observation.
     Blind(WorkerName),
-    /// A worker that runs a known job is to be ended although its node is there.
+    /// A worker that runs a known job is to be ended although its node is there, and no operator
+    /// forces it.
     BusyWorker(WorkerName),
     /// Two decisions about one worker, or two workers of one name.
     Twice(WorkerName),
@@ -104,9 +105,15 @@ fn ended(snapshot: &Snapshot, end: &EndWorker, broken: &mut Vec<Violation>) {
         matches!(pod.phase, crate::pod::PodPhase::Running { .. })
             && node.is_none_or(|node| node.present().is_some_and(|node| node.unreachable_since.is_none()))
     });
-    if end.is_destructive() && worker.runs_known_job() && alive_and_well {
+    let wanted = is_wanted(snapshot, end);
+    if end.is_destructive() && worker.runs_known_job() && alive_and_well && !wanted {
         broken.push(Violation::BusyWorker(end.worker.clone()));
     }
+}
+
+/// Whether an operator wants the worker gone though a job runs on it.
+fn is_wanted(snapshot: &Snapshot, end: &EndWorker) -> bool {
+    end.is_forced() && snapshot.controls.revoked_workers.get(&end.worker).is_some_and(|wish| wish.force)
 }
 
 /// How many workers there are and how many more are planned.

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{health::Illness, scope::PoolKey};
+use crate::{controls::Note, health::Illness, scope::PoolKey};
 
 /// Why a step is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,11 @@ pub enum Because {
     },
     /// A health rule found an illness.
     Ill(Illness),
+    /// An operator revoked the worker.
+    Revoked {
+        /// Who, when, and why.
+        note: Note,
+    },
     /// The job that the worker ran is over.
     JobOver,
     /// The registration was missing in this many looks in a row.
@@ -73,6 +78,9 @@ impl fmt::Display for Because {
                 write!(f, "no pod {} s after it was reserved", reserved_for.as_secs())
             }
             Self::Ill(illness) => illness.fmt(f),
+            Self::Revoked { note } => {
+                write!(f, "revoked by {} at {}: {}", note.actor, note.since, note.reason)
+            }
             Self::JobOver => f.write_str("its job is over"),
             Self::RegistrationMissing { looks } => {
                 write!(f, "its registration was missing in {looks} looks in a row")

@@ -29,6 +29,8 @@ pub struct PoolSlots {
     pub active: u32,
     /// Boards set aside, and when the first of them is tried again.
     pub quarantined: Option<(u32, Timestamp)>,
+    /// Boards that would take workers, did operators not drain them.
+    pub drained: u32,
 }
 
 /// The free slots of all pools.
@@ -85,7 +87,9 @@ impl Capacity {
         if node.accepts_pods() && (drained || taken >= offered && offered < node.slots) {
             self.avoid.push(node.name.clone());
         }
+        let withheld = u32::from(drained && node.accepts_pods());
         for ix in &self.flow.class(class).pools {
+            self.slots[*ix].drained += withheld;
             self.slots[*ix].total += offered;
             self.slots[*ix].active += taken.min(offered);
         }

@@ -49,6 +49,9 @@ pub enum Hold {
         total: u32,
         /// Slots taken of them.
         active: u32,
+        /// Boards of the pool that operators drain.
+        #[serde(default)]
+        drained: u32,
     },
     /// Boards of the pool are set aside because their workers keep failing, and no other is free.
     BoardQuarantined {
@@ -147,13 +150,18 @@ impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DemandMet => f.write_str("a worker for it is on its way"),
-            Self::Paused { note, .. } => {
-                write!(f, "paused by {} since {}: {}", note.actor, note.since, note.reason)
+            Self::Paused { target, note } => {
+                write!(f, "{} by {} since {}: {}", word(target), note.actor, note.since, note.reason)
             }
             Self::EntityAtCap { current, max } => write!(f, "the account has {current} of {max} workers"),
             Self::PoolAtCap { pool, current, max } => write!(f, "pool {pool} has {current} of {max} workers"),
-            Self::NoCapacity { pool, total, active } => {
-                write!(f, "pool {pool} has no free slot: {active} of {total} are taken")
+            Self::NoCapacity { pool, total, active, drained } => {
+                write!(f, "pool {pool} has no free slot: {active} of {total} are taken")?;
+                match drained {
+                    0 => Ok(()),
+                    1 => f.write_str(", and an operator drains 1 board"),
+                    n => write!(f, ", and operators drain {n} boards"),
+                }
             }
             Self::BoardQuarantined { pool, boards, until } => {
                 write!(
@@ -175,6 +183,16 @@ impl fmt::Display for Hold {
             }
             Self::UnknownPool { pool } => write!(f, "pool {pool} is not in the configuration"),
         }
+    }
+}
+
+const fn word(target: &ControlTarget) -> &'static str {
+    match target {
+        ControlTarget::Pool(_) | ControlTarget::Board(_) => "drained",
+        ControlTarget::Everything
+        | ControlTarget::Entity(_)
+        | ControlTarget::Repository(_)
+        | ControlTarget::Worker(_) => "paused",
     }
 }
 

@@ -127,7 +127,12 @@ fn no_slot(capacity: &Capacity, pool: &PoolName) -> Hold {
     let slots = capacity.slots(pool).cloned().unwrap_or_default();
     match slots.quarantined {
         Some((boards, until)) => Hold::BoardQuarantined { pool: pool.clone(), boards, until },
-        None => Hold::NoCapacity { pool: pool.clone(), total: slots.total, active: slots.active },
+        None => Hold::NoCapacity {
+            pool: pool.clone(),
+            total: slots.total,
+            active: slots.active,
+            drained: slots.drained,
+        },
     }
 }
 

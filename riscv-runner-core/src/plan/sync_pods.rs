@@ -115,6 +115,7 @@ pub(super) fn end_worker(
         backoff,
         quarantine,
         refused_image: (reason == FailureReason::RunnerVersionRefused).then(|| worker.image.clone()),
+        revocation: None,
     }
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryStore, LeaderProof, LeaseStore, PortResult, ReportStore};
+use super::{ControlStore, DeliveryStore, LeaderProof, LeaseStore, PortResult, ReportStore};
 use crate::{
     backoff::Backoff,
     controls::Controls,
@@ -355,5 +355,5 @@ pub trait SchedulingStore: Send + Sync {
 }
 
 /// A whole store.
-pub trait Store: DeliveryStore + SchedulingStore + LeaseStore + ReportStore {}
-impl<T: DeliveryStore + SchedulingStore + LeaseStore + ReportStore> Store for T {}
+pub trait Store: DeliveryStore + SchedulingStore + LeaseStore + ReportStore + ControlStore {}
+impl<T: DeliveryStore + SchedulingStore + LeaseStore + ReportStore + ControlStore> Store for T {}

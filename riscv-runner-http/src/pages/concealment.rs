@@ -53,5 +53,5 @@ fn without_texts(pod: &PodFailure, texts: bool) -> PodFailure {
         end.message = text(&end.message);
         end.logs = withheld(&end.logs);
     }
-    PodFailure { version: pod.version, reason: pod.reason, diagnostics: shown }
+    PodFailure { version: pod.version, reason: pod.reason, note: text(&pod.note), diagnostics: shown }
 }

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn evidence_is_what_the_verdict_holds() {
-        let hold = Hold::NoCapacity { pool: "k1".parse().unwrap(), total: 3, active: 3 };
+        let hold = Hold::NoCapacity { pool: "k1".parse().unwrap(), total: 3, active: 3, drained: 0 };
         let told = ReasonJson::whole(&Reason::Held(hold));
         assert_eq!(told.name, "no_capacity");
         assert_eq!(told.evidence, json!({ "pool": "k1", "total": 3, "active": 3 }));

@@ -6,6 +6,7 @@ mod demand;
 mod evidence;
 mod fixture;
 mod leadership;
+mod ordering;
 mod reporting;
 mod reserving;
 mod workers;
@@ -54,4 +55,11 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a_leader_that_was_succeeded_writes_nothing", leadership::a_succeeded_leader_writes_nothing),
     ("pages_are_disjoint_and_newest_first", reporting::pages_are_disjoint_and_newest_first),
     ("usage_counts_by_account_pool_and_labels", reporting::usage_counts_by_account_pool_and_labels),
+    ("every_order_is_in_force_until_taken_back", ordering::every_order_is_in_force_until_it_is_taken_back),
+    (
+        "an_order_that_changes_nothing_leaves_no_trace",
+        ordering::an_order_that_changes_nothing_leaves_no_trace,
+    ),
+    ("a_revocation_ends_with_its_worker", ordering::a_revocation_ends_with_its_worker),
+    ("accounts_are_known_by_their_newest_name", ordering::accounts_are_known_by_their_newest_name),
 ];

@@ -7,7 +7,7 @@ use riscv_runner_core::{
     delivery::{IfAbsent, JobWrite},
     ids::{DeliveryGuid, JobId, PoolName, RunnerName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, JobState, Step},
-    ports::{JobRow, Reservation, Standing, WorkerRow},
+    ports::{AuditEntry, JobRow, Reservation, Standing, WorkerRow},
     scope::PoolKey,
     worker::{KnownJob, Worker, WorkerStatus},
 };
@@ -54,6 +54,7 @@ pub(super) struct Rows {
     pub(super) log: Vec<LogRow>,
     pub(super) guids: BTreeSet<DeliveryGuid>,
     pub(super) standing: Standing,
+    pub(super) audit: Vec<AuditEntry>,
     pub(super) deliveries_swept: Option<Timestamp>,
     pub(super) lease: Lease,
     pub(super) changes: Option<Vec<Change>>,

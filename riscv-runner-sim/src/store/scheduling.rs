@@ -82,7 +82,11 @@ impl SchedulingStore for MemoryStore {
     }
 
     async fn standing(&self) -> PortResult<Standing> {
-        Ok(self.read(|rows| rows.standing.clone()))
+        Ok(self.read(|rows| {
+            let mut standing = rows.standing.clone();
+            standing.controls.revoked_workers.retain(|worker, _| rows.live.contains(worker));
+            standing
+        }))
     }
 
     async fn reserve(&self, proof: &LeaderProof, reservations: &[Reservation]) -> PortResult<Vec<Reserved>> {
