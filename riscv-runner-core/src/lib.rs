@@ -52,5 +52,6 @@ pub mod routing;
 pub mod runner;
 pub mod scope;
 pub mod snapshot;
+pub mod unrouted;
 pub mod why;
 pub mod worker;

@@ -11,6 +11,7 @@ mod forge;
 mod lease;
 mod platform;
 mod reports;
+mod stats;
 mod store;
 
 pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodRequest, SecretObject};
@@ -24,6 +25,7 @@ pub use forge::{
 pub use lease::{LeaderProof, LeaseStore};
 pub use platform::{EngineEvent, LoopName, Observer, Platform, ProvisionStep, Silent};
 pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};
+pub use stats::{Lately, UnroutedRow, Waits, WeekRow};
 pub use store::{
     Cas, DoubtfulJob, HeadRequest, KnownRepo, Reservation, Reserved, SchedulingStore, Standing, Store,
     WorkerChange,

@@ -238,6 +238,18 @@ impl ReportStore for Script {
     async fn job(&self, _: JobId) -> PortResult<Option<JobRow>> {
         Ok(None)
     }
+    async fn worker(&self, _: &WorkerName) -> PortResult<Option<WorkerRow>> {
+        Ok(None)
+    }
+    async fn weekly_usage(&self, _: ReportWindow, _: Timestamp) -> PortResult<Vec<WeekRow>> {
+        Ok(Vec::new())
+    }
+    async fn lately(&self, _: ReportWindow) -> PortResult<Lately> {
+        Ok(Lately::default())
+    }
+    async fn unrouted(&self, _: Timestamp, _: u32) -> PortResult<Vec<UnroutedRow>> {
+        Ok(Vec::new())
+    }
 }
 
 #[async_trait]

@@ -74,6 +74,7 @@ mod answer;
 mod cached;
 mod health;
 mod intake;
+mod live;
 pub mod metrics;
 mod pages;
 mod picture;

@@ -1,8 +1,10 @@
 //! The pages and their JSON twins: one reading, two ways to show it.
 //!
-//! Server-rendered, without script or outside assets. Everything that comes from outside is escaped.
+//! Server-rendered, readable without script, without outside assets. Everything that comes from outside
+//! is escaped.
 
 mod boards;
+mod chart;
 mod concealment;
 mod failure;
 mod jobs;
@@ -14,24 +16,31 @@ mod queue;
 mod reason;
 mod representation;
 mod text;
+mod unrouted;
 mod usage;
 mod visitor;
+mod weekly;
 mod why;
+mod worker;
 mod workers;
 
 use axum::{Router, response::Response, routing::get};
 use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 
+pub(crate) use self::visitor::Reader;
 use crate::{answer, state::AppState};
 
 const STYLE: &str = include_str!("pages/style.css");
+const LIVE: &str = include_str!("pages/live.js");
 
 /// The routes of all pages.
 pub(crate) fn routes() -> Router<AppState> {
     let mut router = Router::new()
         .route("/", get(overview::show))
         .route("/sign-in", get(visitor::sign_in))
-        .route("/style.css", get(style));
+        .route("/live", get(overview::watch))
+        .route("/live.js", get(|| asset("text/javascript; charset=utf-8", LIVE)))
+        .route("/style.css", get(|| asset("text/css; charset=utf-8", STYLE)));
     for path in ["/usage", "/usage.json"] {
         router = router.route(path, get(usage::show));
     }
@@ -41,6 +50,9 @@ pub(crate) fn routes() -> Router<AppState> {
     for path in ["/workers", "/workers.json"] {
         router = router.route(path, get(workers::show));
     }
+    for path in ["/stats/weekly-usage", "/stats/weekly-usage.json"] {
+        router = router.route(path, get(weekly::show));
+    }
     for path in ["/queue", "/queue.json"] {
         router = router.route(path, get(queue::show));
     }
@@ -48,11 +60,11 @@ pub(crate) fn routes() -> Router<AppState> {
         router = router.route(path, get(boards::show));
     }
     // A parameter ends at a slash, so it takes `.json` with it.
-    router.route("/why/{job_id}", get(why::show))
+    router.route("/why/{job_id}", get(why::show)).route("/worker/{name}", get(worker::show))
 }
 
-async fn style() -> Response {
-    let mut response = answer::typed(StatusCode::OK, "text/css; charset=utf-8", STYLE);
+async fn asset(content_type: &'static str, text: &'static str) -> Response {
+    let mut response = answer::typed(StatusCode::OK, content_type, text);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response
 }

@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use riscv_runner_core::{
     controls::Controls,
     policy::Policy,
-    ports::{LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore},
+    ports::{Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore, UnroutedRow},
+    unrouted,
 };
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -13,8 +15,9 @@ use tokio::sync::watch;
 use crate::{
     cached::{Cached, Shared},
     intake::Webhooks,
+    live::Live,
     metrics::Metrics,
-    pages::lately::Lately,
+    pages::lately::last_day,
     picture::Picture,
     readiness::Readiness,
     snapshots::SnapshotSource,
@@ -27,6 +30,11 @@ const STORE_READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const PICTURE_MAX_AGE: Duration = Duration::from_secs(1);
 /// What the last day showed changes slowly, and takes long to read.
 const LATELY_MAX_AGE: Duration = Duration::from_secs(30);
+/// How many may watch the overview at the same time, unless the host says otherwise: each costs a
+/// connection and nothing else.
+const WATCHERS: usize = 200;
+/// How often those who watch the overview are shown anew, if anything changed.
+const LIVE_EVERY: Duration = Duration::from_secs(2);
 
 /// Everything that the router shares between requests; cheap to clone.
 #[derive(Clone)]
@@ -41,6 +49,8 @@ pub(crate) struct Parts {
     pub(crate) snapshots: Option<Arc<dyn SnapshotSource>>,
     pub(crate) picture: Cached<Picture>,
     pub(crate) lately: Cached<Lately>,
+    pub(crate) unrouted: Cached<Vec<UnroutedRow>>,
+    pub(crate) live: Live,
     pub(crate) webhooks: Option<Webhooks>,
     pub(crate) staging: Option<Arc<dyn StagingProxy>>,
     pub(crate) readiness: Arc<Readiness>,
@@ -72,6 +82,8 @@ impl AppState {
             snapshots: None,
             picture: Cached::default(),
             lately: Cached::default(),
+            unrouted: Cached::default(),
+            live: Live::new(WATCHERS, LIVE_EVERY),
             webhooks: None,
             staging: None,
             readiness: Arc::default(),
@@ -134,6 +146,14 @@ impl AppStateBuilder {
         self
     }
 
+    /// How many may watch the overview live at the same time, and how often they are shown anew. Whoever
+    /// finds no place reads the page every 15 seconds instead. Default: 200, every two seconds.
+    #[must_use]
+    pub fn live(mut self, watchers: usize, every: Duration) -> Self {
+        self.0.live = Live::new(watchers, every);
+        self
+    }
+
     /// The state, ready for [`crate::router`].
     #[must_use]
     pub fn build(self) -> AppState {
@@ -161,11 +181,25 @@ impl AppState {
         Some(self.0.picture.get(max_age, look).await)
     }
 
+    /// Ends the streams of those who watch the overview: a server that waits for its connections to
+    /// close would wait for ever. To be called when the process is asked to stop.
+    pub fn end_streams(&self) {
+        self.0.live.end();
+    }
+
     /// What the last day showed.
     pub(crate) async fn lately(&self) -> Shared<Lately> {
         let (reports, now) = (Arc::clone(&self.0.reports), self.0.platform.now());
-        let read = async move { in_time(Lately::read(reports.as_ref(), now)).await };
+        let read = async move { in_time(reports.lately(last_day(now))).await };
         self.0.lately.get(LATELY_MAX_AGE, read).await
+    }
+
+    /// Jobs whose labels no rule knew.
+    pub(crate) async fn unrouted(&self) -> Shared<Vec<UnroutedRow>> {
+        let (reports, now) = (Arc::clone(&self.0.reports), self.0.platform.now());
+        let since = now.checked_sub(unrouted::LOOK_BACK).unwrap_or(Timestamp::MIN);
+        let read = async move { in_time(reports.unrouted(since, unrouted::MOST_ROWS)).await };
+        self.0.unrouted.get(LATELY_MAX_AGE, read).await
     }
 
     /// Reads the store, but not for ever: a store that hangs is as good as down.

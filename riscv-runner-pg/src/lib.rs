@@ -20,9 +20,11 @@ mod reports;
 mod reserve;
 mod rows;
 mod standing;
+mod stats;
 mod store;
 mod sweeps;
 pub mod testing;
+mod unrouted;
 mod workers;
 
 pub use config::{PgConfig, SchemaName, SchemaNameError};

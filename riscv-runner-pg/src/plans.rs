@@ -2,11 +2,11 @@
 
 use riscv_runner_core::{
     ids::PoolName,
-    ports::{HeadRequest, SchedulingStore},
+    ports::{HeadRequest, ReportStore, SchedulingStore},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{PgConfig, PgStore, demand, migrate, testing::ThrowAwayPostgres, workers};
+use crate::{PgConfig, PgStore, demand, migrate, stats, testing::ThrowAwayPostgres, unrouted, workers};
 
 /// 100,000 waiting and 100,000 ended jobs over 100 keys, 2,000 ended workers and 50 live ones.
 const FILL: &str = r#"
@@ -65,6 +65,55 @@ async fn no_statement_of_a_cycle_reads_the_backlog() {
             }
         }
     }
+}
+
+/// A year of 100,000 jobs and as many workers, and of 200,000 rows of the log, half of them of jobs that
+/// no rule knew; one in 365 is of the last day.
+const YEAR: &str = r#"
+    INSERT INTO jobs (job_id, status, entity_id, entity_name, entity_type, repo_id, repo_full_name, repo_private,
+        installation_id, job_labels, pool_key, k8s_pool, k8s_image, job_created_at, job_started_at, job_completed_at)
+    SELECT n, 'completed', 7, 'acme', 'Organization', 700, 'acme/tools', false, 70, '["l"]', 'org:7|l', 'k1', 'img',
+        at, at + interval '1 minute', at + interval '9 minutes'
+    FROM generate_series(1, 100000) n, LATERAL (SELECT to_timestamp(1748464000 + n * 315)) times (at);
+    INSERT INTO workers (pod_name, entity_id, entity_name, entity_type, installation_id, job_labels, pool_key,
+        k8s_pool, k8s_image, status, created_at, completed_at)
+    SELECT 'w-' || n, 7, 'acme', 'Organization', 70, '["l"]', 'org:7|l', 'k1', 'img',
+        CASE WHEN n > 99990 THEN 'running' ELSE 'completed' END::status_enum,
+        at, CASE WHEN n <= 99990 THEN at + interval '9 minutes' END
+    FROM generate_series(1, 100000) n, LATERAL (SELECT to_timestamp(1748464000 + n * 315)) times (at);
+    INSERT INTO installation_events (source, event, outcome, entity_id, entity_name, entity_type, payload, received_at)
+    SELECT 'webhook', 'workflow_job.queued', CASE WHEN n % 2 = 0 THEN 'ignored_no_label' ELSE 'job_stored' END,
+        7, 'acme', 'Organization',
+        jsonb_build_object('workflow_job', jsonb_build_object('id', n, 'labels', jsonb_build_array('ubunut')),
+            'repository', jsonb_build_object('full_name', 'acme/tools')),
+        to_timestamp(1748464000 + n * 157)
+    FROM generate_series(1, 200000) n;
+    ANALYZE jobs; ANALYZE workers; ANALYZE installation_events;
+"#;
+
+#[tokio::test]
+async fn sums_for_pages_read_their_window_by_index() {
+    let config = ThrowAwayPostgres::shared().fresh_config();
+    migrate(&config).await.unwrap();
+    let store = PgStore::connect(&config).await.unwrap();
+    sqlx::raw_sql(YEAR).execute(store.pool()).await.unwrap();
+    let day = "('2026-05-27T00:00:00Z'::timestamptz, '2026-05-28T00:00:00Z'::timestamptz)";
+    let weeks = "('2026-05-11T00:00:00Z'::timestamptz, '2026-05-29T00:00:00Z'::timestamptz, \
+                  '2026-05-28T20:00:00Z'::timestamptz)";
+    for (sql, arguments, index) in [
+        (stats::WEEKLY, weeks, "workers_ended"),
+        (stats::WEEKLY, weeks, "workers_live"),
+        (stats::WAITS, day, "jobs_lately"),
+        (stats::ENDED, day, "jobs_ended"),
+        (stats::RESERVED, day, "workers_newest"),
+        (stats::FAILED, day, "workers_ended"),
+        (unrouted::UNROUTED, "('2026-05-27T00:00:00Z'::timestamptz, 20000)", "installation_events_unrouted"),
+    ] {
+        let plan = plan(&config, "force_custom_plan", sql, arguments).await;
+        assert!(plan.contains(index) && !plan.contains("Seq Scan on"), "{index} in\n{plan}");
+    }
+    let read = store.unrouted("2026-05-27T00:00:00Z".parse().unwrap(), 20_000).await.unwrap();
+    assert_eq!(read.len(), 1);
 }
 
 #[tokio::test]

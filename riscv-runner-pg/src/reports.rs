@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff_sqlx::ToSqlx;
 use riscv_runner_core::{
     entity::EntityKind,
-    ids::{EntityId, JobId, Login, PoolName},
+    ids::{EntityId, JobId, Login, PoolName, WorkerName},
     job::JobPhase,
     labels::LabelSet,
-    ports::{JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportWindow, UsageRow},
+    ports::{JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportWindow, UsageRow, WorkerRow},
     worker::WorkerStatus,
 };
 use sqlx::{FromRow, Row, types::Json};
@@ -100,6 +100,25 @@ pub(crate) async fn job(db: &Db, job: JobId) -> PortResult<Option<JobRow>> {
         .fetch_optional(&db.pool)
         .await
         .and_then(|row| row.map(|row| JobRecord::from_row(&row)).transpose())
+        .map_err(|error| port_error(OPERATION, error))?;
+    record.map(|record| record.read().map_err(|bad| bad.into_port_error(OPERATION))).transpose()
+}
+
+/// One worker.
+pub(crate) async fn worker(db: &Db, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {
+    const OPERATION: &str = "read a worker";
+    let record = db
+        .query(concat!(
+            "SELECT ",
+            worker_columns!(),
+            " FROM ",
+            workers_with_jobs!(),
+            " WHERE w.pod_name = $1"
+        ))
+        .bind(worker.as_str())
+        .fetch_optional(&db.pool)
+        .await
+        .and_then(|row| row.map(|row| WorkerRecord::from_row(&row)).transpose())
         .map_err(|error| port_error(OPERATION, error))?;
     record.map(|record| record.read().map_err(|bad| bad.into_port_error(OPERATION))).transpose()
 }

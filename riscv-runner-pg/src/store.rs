@@ -14,9 +14,10 @@ use riscv_runner_core::{
     },
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo,
+        AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately,
         LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow,
-        Reservation, Reserved, SchedulingStore, Standing, UsageRow, WorkerChange,
+        Reservation, Reserved, SchedulingStore, Standing, UnroutedRow, UsageRow, WeekRow, WorkerChange,
+        WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -26,8 +27,8 @@ use riscv_runner_core::{
 use sqlx::PgPool;
 
 use crate::{
-    config::PgConfig, controls, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, sweeps,
-    workers,
+    config::PgConfig, controls, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, stats,
+    sweeps, unrouted, workers,
 };
 
 /// A store on PostgreSQL, in one schema that was migrated.
@@ -252,5 +253,21 @@ impl ReportStore for PgStore {
 
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
         reports::job(&self.db, job).await
+    }
+
+    async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {
+        reports::worker(&self.db, worker).await
+    }
+
+    async fn weekly_usage(&self, window: ReportWindow, now: Timestamp) -> PortResult<Vec<WeekRow>> {
+        stats::weekly_usage(&self.db, window, now).await
+    }
+
+    async fn lately(&self, window: ReportWindow) -> PortResult<Lately> {
+        stats::lately(&self.db, window).await
+    }
+
+    async fn unrouted(&self, since: Timestamp, limit: u32) -> PortResult<Vec<UnroutedRow>> {
+        unrouted::unrouted(&self.db, since, limit).await
     }
 }

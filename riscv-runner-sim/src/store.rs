@@ -8,6 +8,7 @@ mod lease;
 mod reports;
 mod rows;
 mod scheduling;
+mod stats;
 
 use std::{
     collections::BTreeMap,

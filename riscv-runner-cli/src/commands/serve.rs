@@ -242,7 +242,8 @@ async fn until_stopped(
         Role::Scheduler => Routes::Scheduler,
     };
     tracing::info!(%address, ?role, "serving");
-    let server = axum::serve(listener, router_for(routes, state)).with_graceful_shutdown(signals.stopped());
+    let server =
+        axum::serve(listener, router_for(routes, state.clone())).with_graceful_shutdown(signals.stopped());
     let Running { engine, intake, mut background } = running;
     let writer = intake.map(|(entrance, writer)| {
         drop(entrance);
@@ -251,6 +252,7 @@ async fn until_stopped(
     let engine = engine.map(tokio::spawn);
     let served = tokio::spawn(server.into_future());
     signals.stopped().await;
+    state.end_streams();
     let ending = async {
         let served = served.await;
         background.shutdown().await;

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::PortResult;
+use super::{Lately, PortResult, UnroutedRow, WeekRow};
 use crate::{
     entity::EntityKind,
-    ids::{EntityId, JobId, Login, PoolName},
+    ids::{EntityId, JobId, Login, PoolName, WorkerName},
     job::{Job, JobPhase},
     labels::LabelSet,
     worker::{Worker, WorkerStatus},
@@ -109,4 +109,30 @@ pub trait ReportStore: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>>;
+
+    /// One worker.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>>;
+
+    /// How long workers lived in each week that begins in the window or before its start, as far as it
+    /// is within the window; those that still live, until `now`. By week, then by account.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn weekly_usage(&self, window: ReportWindow, now: Timestamp) -> PortResult<Vec<WeekRow>>;
+
+    /// What the window showed: waits of jobs created in it, jobs and workers that ended in it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn lately(&self, window: ReportWindow) -> PortResult<Lately>;
+
+    /// Queued jobs that no rule knew, among the newest `limit` log rows of such jobs since `since`,
+    /// without those that another runner took; the latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn unrouted(&self, since: Timestamp, limit: u32) -> PortResult<Vec<UnroutedRow>>;
 }

@@ -117,7 +117,7 @@ fn row(visitor: &Visitor, board: &Board, now: Timestamp) -> Markup {
                 @if board.pools.is_empty() { "none selects it" }
                 @for (n, pool) in board.pools.iter().enumerate() { @if n > 0 { ", " } (pool) }
             }
-            td { (each(&board.occupants, |worker| html! { (worker.pod_name) })) }
+            td { (each(&board.occupants, |worker| html! { (text::worker(visitor, &worker.pod_name)) })) }
             td {
                 (each(&board.occupants, |worker| html! {
                     @match worker.job_id {

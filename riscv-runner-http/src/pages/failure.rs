@@ -10,18 +10,38 @@ const MAX_EVENTS: usize = 20;
 /// A page has a hundred rows, and each may have several logs; the rest is in the JSON twin.
 const MAX_LOG_BYTES: usize = 8 * 1024;
 
-/// The reason, and everything known about it.
-pub(crate) fn show(reason: FailureReason, info: &FailureInfo) -> Markup {
+/// How much room there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Space {
+    /// A row of many: the latest events, and the end of each log, folded.
+    Row,
+    /// A page of its own: everything, unfolded.
+    Page,
+}
+
+/// The reason, and what is known about it, folded where it is long.
+pub(crate) fn brief(reason: FailureReason, info: &FailureInfo) -> Markup {
     html! {
         strong { (reason) }
         @match info {
             FailureInfo::V1(plain) => { p class="message" { (plain.message) } }
-            FailureInfo::V2(pod) => { (details(pod)) }
+            FailureInfo::V2(pod) => { (details(pod, Space::Row)) }
         }
     }
 }
 
-fn details(pod: &PodFailure) -> Markup {
+/// The reason, and everything known about it, at full length.
+pub(crate) fn whole(reason: FailureReason, info: &FailureInfo) -> Markup {
+    html! {
+        p { strong { (text::words(reason.as_str())) } }
+        @match info {
+            FailureInfo::V1(plain) => { p class="message" { (plain.message) } }
+            FailureInfo::V2(pod) => { (details(pod, Space::Page)) }
+        }
+    }
+}
+
+fn details(pod: &PodFailure, space: Space) -> Markup {
     let seen = &pod.diagnostics;
     html! {
         @if seen.pod_reason.is_some() || seen.pod_message.is_some() {
@@ -30,13 +50,13 @@ fn details(pod: &PodFailure) -> Markup {
                 @if let Some(message) = &seen.pod_message { ": " (message) }
             }
         }
-        @for (name, end) in &seen.containers { (container(name, end)) }
-        @if !seen.events.is_empty() { (events(&seen.events)) }
+        @for (name, end) in &seen.containers { (container(name, end, space)) }
+        @if !seen.events.is_empty() { (events(&seen.events, space)) }
         @if let Some(error) = &seen.collect_error { p class="message" { "Not everything could be had: " (error) } }
     }
 }
 
-fn container(name: &str, end: &ContainerEnd) -> Markup {
+fn container(name: &str, end: &ContainerEnd, space: Space) -> Markup {
     html! {
         p class="message" {
             "Container " (name) ": "
@@ -48,8 +68,8 @@ fn container(name: &str, end: &ContainerEnd) -> Markup {
             @if let Some(message) = &end.message { ": " (message) }
         }
         @if let Some(logs) = &end.logs {
-            @let end = tail(logs);
-            details {
+            @let end = if space == Space::Page { logs } else { tail(logs) };
+            details open[space == Space::Page] {
                 summary {
                     "Log of container " (name)
                     @if end.len() < logs.len() { ", the last " (MAX_LOG_BYTES / 1024) " KiB" }
@@ -65,12 +85,13 @@ fn tail(log: &str) -> &str {
     &log[start..]
 }
 
-fn events(events: &[PodEvent]) -> Markup {
+fn events(events: &[PodEvent], space: Space) -> Markup {
+    let shown = if space == Space::Page { events.len() } else { MAX_EVENTS };
     html! {
-        details {
+        details open[space == Space::Page] {
             summary { "Pod events (" (events.len()) ")" }
             ul {
-                @for event in events.iter().rev().take(MAX_EVENTS).rev() {
+                @for event in events.iter().skip(events.len().saturating_sub(shown)) {
                     li {
                         (text::time(event.last_seen)) " " (event.kind) " " (event.reason) ": " (event.message)
                         @if event.count > 1 { " (" (event.count) " times)" }
@@ -90,8 +111,10 @@ mod tests {
         let log = format!("begin{}end", "ü".repeat(MAX_LOG_BYTES));
         assert!(tail(&log).len() <= MAX_LOG_BYTES && tail(&log).len() >= MAX_LOG_BYTES - 1);
         let end = ContainerEnd { logs: Some(log), ..ContainerEnd::default() };
-        let markup = container("runner", &end).into_string();
+        let markup = container("runner", &end, Space::Row).into_string();
         assert!(markup.contains("the last 8 KiB") && markup.contains("end</pre>"), "{markup}");
         assert!(!markup.contains("begin"), "{markup}");
+        let whole = container("runner", &end, Space::Page).into_string();
+        assert!(whole.contains("begin") && whole.contains("<details open"), "a page of its own has it all");
     }
 }

@@ -8,13 +8,14 @@ use super::visitor::{Reader, Visitor};
 use crate::answer::{self, Fault};
 
 /// Path and name of each page in the navigation.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/", "Overview"),
     ("/queue", "Queue"),
     ("/boards", "Boards"),
     ("/jobs", "Jobs"),
     ("/workers", "Workers"),
     ("/usage", "Usage"),
+    ("/stats/weekly-usage", "Weekly usage"),
 ];
 
 /// Those that only a process with a scheduler shows.
@@ -26,6 +27,44 @@ const REFRESH: u32 = 15;
 /// A whole page.
 pub(crate) fn page(status: StatusCode, visitor: &Visitor, title: &str, content: &Markup) -> Response {
     written(status, &framed(visitor, title, content, &html! {}))
+}
+
+/// A part of a page that is replaced when it changes.
+pub(crate) struct Part {
+    /// Which part.
+    pub(crate) name: &'static str,
+    /// What it shows now.
+    pub(crate) content: Markup,
+}
+
+impl Part {
+    /// The part, named so that the script finds it.
+    pub(crate) fn markup(&self) -> Markup {
+        html! { section data-part=(self.name) { (self.content) } }
+    }
+}
+
+/// A whole page whose parts are kept up to date by the stream at `source`; without script it loads
+/// itself anew.
+pub(crate) fn watched_page(
+    visitor: &Visitor,
+    title: &str,
+    source: &str,
+    parts: &[Part],
+    as_of: &Part,
+) -> Response {
+    let head = html! {
+        noscript { meta http-equiv="refresh" content=(REFRESH); }
+        script src=(visitor.address("/live.js")) defer {}
+    };
+    let content = html! {
+        div data-live=(visitor.address(source)) {
+            @for part in parts { (part.markup()) }
+            (as_of.markup())
+        }
+        p class="quiet" id="live-status" role="status" {}
+    };
+    written(StatusCode::OK, &framed(visitor, title, &content, &head))
 }
 
 /// A whole page that loads itself anew.
@@ -58,7 +97,7 @@ fn framed(visitor: &Visitor, title: &str, content: &Markup, head: &Markup) -> Ma
                     p class="name" { "RISC-V runners" }
                     nav aria-label="Pages" { ul { (navigation(visitor)) } }
                 }
-                main id="content" {
+                main id="content" tabindex="-1" {
                     h1 { (title) }
                     (content)
                 }

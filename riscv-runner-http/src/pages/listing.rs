@@ -2,7 +2,11 @@
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header::LINK};
-use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, Weekday},
+    tz::TimeZone,
+};
 use maud::{Markup, html};
 use riscv_runner_core::ports::{Page, ReportWindow};
 
@@ -31,34 +35,19 @@ impl Listing {
     /// Reads `start`, `end`, `page` and `per_page`. Days are UTC, and `end` is the last one shown.
     pub(crate) fn asked(query: &str, now: Timestamp) -> Result<Self, Fault> {
         let mut listing = Self {
-            window: ReportWindow { start: now, end: now },
+            window: window(query, now, DEFAULT_DAYS, None)?,
             page: Page { page: 0, per_page: DEFAULT_PER_PAGE },
             given: Vec::new(),
         };
-        let today = now.to_zoned(TimeZone::UTC).date();
-        let (mut start, mut end) = (None, None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
-                "start" => {
-                    start = Some(day("start", &value, today)?);
-                    listing.given.push(("start", value.into_owned()));
-                }
-                "end" => {
-                    end = Some(day("end", &value, today)?);
-                    listing.given.push(("end", value.into_owned()));
-                }
+                "start" => listing.given.push(("start", value.into_owned())),
+                "end" => listing.given.push(("end", value.into_owned())),
                 "page" => listing.page.page = number("page", &value, 0, u32::MAX / MAX_PER_PAGE)?,
                 "per_page" => listing.page.per_page = number("per_page", &value, 1, MAX_PER_PAGE)?,
                 _ => {}
             }
         }
-        // The store's clock may be ahead of ours: without `end`, what it dated tomorrow is shown too.
-        let last = end.unwrap_or_else(|| today.saturating_add(1.day()));
-        let first = start.unwrap_or_else(|| end.unwrap_or(today).saturating_sub(DEFAULT_DAYS.days()));
-        if last < first {
-            return Err(Fault::new(format!("{first} is after the end, {last}")).parameter("start"));
-        }
-        listing.window = ReportWindow { start: midnight(first), end: midnight(last.saturating_add(1.day())) };
         Ok(listing)
     }
 
@@ -130,7 +119,43 @@ impl Listing {
     }
 }
 
-fn midnight(day: Date) -> Timestamp {
+/// Reads `start` and `end`: by default so many days up to now, and never more than `most`.
+pub(crate) fn window(
+    query: &str,
+    now: Timestamp,
+    default_days: i64,
+    most: Option<i64>,
+) -> Result<ReportWindow, Fault> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let (mut start, mut end) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "start" => start = Some(day("start", &value, today)?),
+            "end" => end = Some(day("end", &value, today)?),
+            _ => {}
+        }
+    }
+    // The store's clock may be ahead of ours: without `end`, what it dated tomorrow is shown too.
+    let last = end.unwrap_or_else(|| today.saturating_add(1.day()));
+    let first = start.unwrap_or_else(|| end.unwrap_or(today).saturating_sub(default_days.days()));
+    if last < first {
+        return Err(Fault::new(format!("{first} is after the end, {last}")).parameter("start"));
+    }
+    if let Some(most) = most.filter(|most| first.saturating_add(most.days()) < last) {
+        let told = format!("{first} is more than {most} days before the end, {last}");
+        return Err(Fault::new(told).parameter("start").hint("ask for the rest with an earlier end"));
+    }
+    Ok(ReportWindow { start: midnight(first), end: midnight(last.saturating_add(1.day())) })
+}
+
+/// The Monday of the week in which a time lies, in UTC.
+pub(crate) fn monday(at: Timestamp) -> Date {
+    let day = at.to_zoned(TimeZone::UTC).date();
+    day.saturating_sub(i64::from(day.weekday().since(Weekday::Monday)).days())
+}
+
+/// The beginning of a day, in UTC.
+pub(crate) fn midnight(day: Date) -> Timestamp {
     // Days are kept within a few thousand of today, all of which have a midnight in UTC.
     day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
 }

@@ -1,25 +1,34 @@
 //! `GET /`: what waits and runs now, what the boards do, whether the service is well, and the way to
-//! the other pages.
+//! the other pages; `GET /live` is the same for those who keep watching.
 
 mod pools;
 mod service;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use riscv_runner_core::{
     controls::{Controls, Note},
-    ids::{PoolName, ReplicaName},
-    ports::{PortError, UsageRow},
+    ids::{Epoch, PoolName, ReplicaName},
+    ports::{Lately, PortError, UsageRow},
 };
 use serde::Serialize;
 
 use self::pools::PoolJson;
-use super::{boards, lately::Lately, text, usage::Totals, visitor::Visitor};
+use super::{
+    boards, lately, layout::Part, representation::Representation, text, usage::Totals, visitor::Visitor,
+};
 use crate::{
+    answer::{self, Fault},
     cached::Shared,
+    live::{Audience, Look},
     picture::{BoardState, Picture},
     readiness::{Peer, PeerState},
     state::{AppState, PICTURE_MAX_AGE},
@@ -44,7 +53,7 @@ struct OverviewJson<'a> {
 /// Everything that the page is made from.
 struct Read {
     usage: Vec<UsageRow>,
-    leader: Option<(ReplicaName, riscv_runner_core::ids::Epoch, Timestamp)>,
+    leader: Option<(ReplicaName, Epoch, Timestamp)>,
     lately: Arc<Lately>,
     picture: Option<Arc<Picture>>,
 }
@@ -57,19 +66,16 @@ async fn read(state: &AppState) -> Result<Read, Arc<PortError>> {
     Ok(Read { usage, leader, lately, picture: picture.transpose()? })
 }
 
-pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
-    let Read { usage, leader, lately, picture } = match read(&state).await {
-        Ok(read) => read,
-        Err(error) => return visitor.unreadable(&error),
-    };
+fn overview<'a>(state: &AppState, read: &'a Read) -> OverviewJson<'a> {
     let now = state.0.platform.now();
     let readiness = &state.0.readiness;
-    let picture = picture.as_deref();
+    let picture = read.picture.as_deref();
     let Controls { everything_paused, drained_pools, .. } = state.controls().as_ref().clone();
-    let overview = OverviewJson {
+    let leader = read.leader.as_ref().filter(|(_, _, until)| *until > now);
+    OverviewJson {
         now,
-        totals: Totals::of(&usage),
-        pools: pools::by_name(&usage, state.policy().pools.keys(), picture),
+        totals: Totals::of(&read.usage),
+        pools: pools::by_name(&read.usage, state.policy().pools.keys(), picture),
         boards: picture.and_then(|picture| picture.boards.as_ref()).map(|boards| {
             let mut counts = BTreeMap::new();
             for board in boards {
@@ -77,46 +83,104 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
             }
             counts
         }),
-        lately: &lately,
-        leader: leader.filter(|(_, _, until)| *until > now).map(|(name, _, _)| name),
+        lately: &read.lately,
+        leader: leader.map(|(name, _, _)| name.clone()),
         cluster: readiness.peer(Peer::Cluster),
         github: readiness.peer(Peer::GitHub),
         everything_paused,
         drained_pools,
-    };
-    if visitor.is_html() {
-        visitor.live("Overview", &page(&visitor, &overview, picture))
-    } else {
-        visitor.json(&overview)
     }
 }
 
-fn page(visitor: &Visitor, overview: &OverviewJson<'_>, picture: Option<&Picture>) -> Markup {
-    let Totals { jobs_pending, jobs_running, workers_pending, workers_running } = overview.totals;
-    let waiting = if picture.is_some() { "/queue" } else { "/jobs" };
+pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
+    let read = match read(&state).await {
+        Ok(read) => read,
+        Err(error) => return visitor.unreadable(&error),
+    };
+    let overview = overview(&state, &read);
+    if !visitor.is_html() {
+        return visitor.json(&overview);
+    }
+    let picture = read.picture.as_deref();
+    let parts = parts(&visitor, &overview, picture);
+    visitor.watched("Overview", "/live", &parts, &as_of(overview.now))
+}
+
+/// The same, again and again, as server-sent events.
+pub(super) async fn watch(State(state): State<AppState>, visitor: Visitor) -> Response {
+    let audience = Audience { reader: visitor.reader, base: visitor.base.clone() };
+    let look = Box::new(|state, audience| look(state, audience).boxed());
+    state.0.live.watch(&state, audience, look).unwrap_or_else(|| {
+        let fault = Fault::new("too many watch the overview already, or this process is stopping")
+            .hint("read / again instead");
+        let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &fault).into_response();
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("15"));
+        response
+    })
+}
+
+async fn look(state: AppState, audience: Audience) -> Result<Look, String> {
+    let read = read(&state).await.map_err(|error| {
+        tracing::warn!(error = error.chain(), "the overview could not be read for those who watch it");
+        "the store cannot be read".to_owned()
+    })?;
+    let visitor = Visitor {
+        reader: audience.reader,
+        form: Representation::Html,
+        base: audience.base,
+        path: "/".to_owned(),
+        query: String::new(),
+        sees_queue: state.0.snapshots.is_some(),
+    };
+    let overview = overview(&state, &read);
+    let parts = parts(&visitor, &overview, read.picture.as_deref());
+    let content = parts.iter().map(|part| part.markup().into_string()).collect();
+    Ok(Look { content, as_of: as_of(overview.now).markup().into_string() })
+}
+
+/// What changes with every look.
+fn as_of(now: Timestamp) -> Part {
+    Part { name: "as-of", content: html! { p class="quiet" { "As of " (text::time(Some(now))) " UTC" } } }
+}
+
+/// The page in parts, each of which is replaced when it changes; the same ones in every look.
+fn parts(visitor: &Visitor, overview: &OverviewJson<'_>, picture: Option<&Picture>) -> Vec<Part> {
+    let part = |name, content| Part { name, content };
+    let mut parts = vec![
+        part("notice", notice(overview)),
+        part("figures", figures(visitor, overview.totals, picture.is_some())),
+        part("pools", html! { h2 { "Pools" } (pools::table(overview, picture.is_some())) }),
+    ];
+    if let Some(picture) = picture {
+        let grid = match &picture.boards {
+            Some(boards) => boards::grid(visitor, boards),
+            None => boards::unobserved(),
+        };
+        parts.push(part("boards", html! { h2 { "Boards" } (grid) }));
+    }
+    parts.push(part("lately", html! { h2 { "The last 24 hours" } (lately::show(overview.lately, visitor)) }));
+    parts.push(part("service", html! { h2 { "Service" } (service::facts(overview)) }));
+    parts
+}
+
+fn notice(overview: &OverviewJson<'_>) -> Markup {
     html! {
         @if let Some(note) = &overview.everything_paused {
             p role="status" class="notice" { "Everything is paused: " (held(note)) }
         }
+    }
+}
+
+fn figures(visitor: &Visitor, totals: Totals, sees_queue: bool) -> Markup {
+    let Totals { jobs_pending, jobs_running, workers_pending, workers_running } = totals;
+    let waiting = if sees_queue { "/queue" } else { "/jobs" };
+    html! {
         dl class="figures" {
             (figure(visitor, "Jobs waiting", jobs_pending, waiting))
             (figure(visitor, "Jobs running", jobs_running, "/jobs"))
             (figure(visitor, "Workers starting", workers_pending, "/workers"))
             (figure(visitor, "Workers running", workers_running, "/workers"))
         }
-        h2 { "Pools" }
-        (pools::table(overview, picture.is_some()))
-        @if let Some(picture) = picture {
-            h2 { "Boards" }
-            @match &picture.boards {
-                Some(boards) => { (boards::grid(visitor, boards)) }
-                None => { (boards::unobserved()) }
-            }
-        }
-        h2 { "The last 24 hours" }
-        (overview.lately.show(visitor))
-        h2 { "Service" }
-        (service::facts(overview))
     }
 }
 

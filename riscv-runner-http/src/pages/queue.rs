@@ -17,6 +17,7 @@ use super::{
     layout,
     reason::ReasonJson,
     text,
+    unrouted::{self, UnroutedJson},
     visitor::{Reader, Visitor},
 };
 use crate::{
@@ -30,6 +31,8 @@ struct QueueJson<'a> {
     jobs_pending: u64,
     /// The group with the oldest job first.
     queue: Vec<GroupJson<'a>>,
+    /// Jobs whose labels no rule knows, the likely typos first.
+    unrouted: Vec<UnroutedJson>,
     /// Whether this process leads: only the leader knows all of GitHub's limits.
     leading: bool,
     as_of: Timestamp,
@@ -76,9 +79,14 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Some(Err(error)) => return visitor.unreadable(&error),
         None => return visitor.not_seen_here(),
     };
+    let unrouted = match state.unrouted().await {
+        Ok(rows) => unrouted::shown(&state.policy(), &rows, visitor.reader),
+        Err(error) => return visitor.unreadable(&error),
+    };
     let queue = QueueJson {
         jobs_pending: picture.keys.iter().map(|key| u64::from(key.pending)).sum(),
         queue: picture.keys.iter().map(|key| group(&picture, key, visitor.reader)).collect(),
+        unrouted,
         leading: state.0.readiness.is_leading(),
         as_of: picture.snapshot.now,
     };
@@ -138,6 +146,7 @@ fn page(visitor: &Visitor, queue: &QueueJson<'_>) -> Markup {
         } @else {
             (layout::table("Queue", &caption, &COLUMNS, &rows))
         }
+        (unrouted::section(&queue.unrouted, queue.as_of))
         (layout::concealed_note(visitor, "Repositories of personal accounts"))
     }
 }

@@ -2,7 +2,9 @@
 
 use jiff::{Timestamp, Unit};
 use maud::{Markup, html};
-use riscv_runner_core::labels::LabelSet;
+use riscv_runner_core::{ids::WorkerName, labels::LabelSet};
+
+use super::visitor::Visitor;
 
 /// A time for people and programs; nothing for a time that is not known.
 pub(crate) fn time(at: Option<Timestamp>) -> Markup {
@@ -46,6 +48,11 @@ pub(crate) fn labels(labels: &LabelSet) -> Markup {
     html! {
         ul class="labels" { @for label in labels.labels() { li { (label.original()) } } }
     }
+}
+
+/// A worker, as a link to all that is known of it.
+pub(crate) fn worker(visitor: &Visitor, name: &WorkerName) -> Markup {
+    html! { a href=(visitor.address(&format!("/worker/{name}"))) { (name) } }
 }
 
 /// A cell without a value.

@@ -16,14 +16,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
-use super::{layout, representation::Representation};
+use super::{
+    layout::{self, Part},
+    representation::Representation,
+};
 use crate::{
     answer::{self, Fault},
     state::AppState,
 };
 
 /// Whether a reader has shown the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reader {
     /// Anybody.
     Anonymous,
@@ -139,6 +142,16 @@ impl Visitor {
     /// A page for people of what changes by the second: it loads itself anew.
     pub(crate) fn live(&self, title: &str, content: &Markup) -> Response {
         Self::vary(layout::live_page(self, title, content))
+    }
+
+    /// A page for people that the stream at `source` keeps up to date.
+    pub(crate) fn watched(&self, title: &str, source: &str, parts: &[Part], as_of: &Part) -> Response {
+        Self::vary(layout::watched_page(self, title, source, parts, as_of))
+    }
+
+    /// The query with its `?`, to be repeated in a link; nothing where there is none.
+    pub(crate) fn query_suffix(&self) -> String {
+        if self.query.is_empty() { String::new() } else { format!("?{}", self.query) }
     }
 
     /// The page for programs.

@@ -199,7 +199,7 @@ fn page(visitor: &Visitor, row: &JobRow, why: &WhyJson<'_>, explained: bool) -> 
             @if let Some(until) = why.reason.as_ref().and_then(|reason| reason.until) {
                 dt { "Tried again" } dd { (text::time(Some(until))) " UTC" }
             }
-            @if let Some(worker) = &why.worker { (worker_facts(worker)) }
+            @if let Some(worker) = &why.worker { (worker_facts(visitor, worker)) }
             dt { "As of" } dd { (text::time(Some(why.as_of))) " UTC" }
         }
         p class="quiet" {
@@ -245,9 +245,9 @@ fn headline(row: &JobRow, why: &WhyJson<'_>, explained: bool) -> Markup {
     }
 }
 
-fn worker_facts(worker: &WorkerJson) -> Markup {
+fn worker_facts(visitor: &Visitor, worker: &WorkerJson) -> Markup {
     html! {
-        dt { "Worker" } dd { (worker.pod_name) " " (text::status(worker.status)) }
+        dt { "Worker" } dd { (text::worker(visitor, &worker.pod_name)) " " (text::status(worker.status)) }
         dt { "Board" } dd { (text::or_nothing(worker.k8s_node.as_ref().map(AsRef::as_ref))) }
         dt { "Reserved" } dd { (text::time(Some(worker.created_at))) " UTC" }
         @if worker.running_at.is_some() { dt { "Pod runs since" } dd { (text::time(worker.running_at)) " UTC" } }

@@ -26,28 +26,28 @@ use crate::state::AppState;
 
 /// A worker, with the names that the table's columns have.
 #[derive(Debug, Serialize)]
-struct WorkerJson<'a> {
-    pod_name: &'a WorkerName,
+pub(super) struct WorkerJson<'a> {
+    pub(super) pod_name: &'a WorkerName,
     provider: &'static str,
     entity_id: EntityId,
-    entity_name: &'a Login,
+    pub(super) entity_name: &'a Login,
     entity_type: EntityKind,
     installation_id: InstallationId,
     /// `null` for organizations, and where the reader may not know it.
-    repo_full_name: Option<&'a RepoName>,
-    job_labels: &'a LabelSet,
-    k8s_pool: &'a PoolName,
-    k8s_image: &'a ImageRef,
-    k8s_node: Option<&'a NodeName>,
-    status: &'static str,
-    failure_reason: Option<FailureReason>,
-    failure_info: Option<FailureInfo>,
+    pub(super) repo_full_name: Option<&'a RepoName>,
+    pub(super) job_labels: &'a LabelSet,
+    pub(super) k8s_pool: &'a PoolName,
+    pub(super) k8s_image: &'a ImageRef,
+    pub(super) k8s_node: Option<&'a NodeName>,
+    pub(super) status: &'static str,
+    pub(super) failure_reason: Option<FailureReason>,
+    pub(super) failure_info: Option<FailureInfo>,
     runner_id: Option<RunnerId>,
-    job_id: Option<JobId>,
+    pub(super) job_id: Option<JobId>,
     created_at: Timestamp,
     running_at: Option<Timestamp>,
     online_at: Option<Timestamp>,
-    completed_at: Option<Timestamp>,
+    pub(super) completed_at: Option<Timestamp>,
     updated_at: Timestamp,
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     listing.link(response, &visitor, total)
 }
 
-fn shown(row: &WorkerRow, reader: Reader) -> WorkerJson<'_> {
+pub(super) fn shown(row: &WorkerRow, reader: Reader) -> WorkerJson<'_> {
     let worker = &row.worker;
     let repo = match &worker.scope.target {
         Target::Organization => None,
@@ -130,7 +130,7 @@ fn page(
         "Reserved (UTC)",
         "Lived",
     ];
-    let rows = html! { @for worker in workers { (row(worker, now)) } };
+    let rows = html! { @for worker in workers { (row(visitor, worker, now)) } };
     html! {
         (layout::table("Workers", &listing.caption("worker", total), &COLUMNS, &rows))
         @if workers.is_empty() { p { "No workers on this page." } }
@@ -139,14 +139,14 @@ fn page(
     }
 }
 
-fn row(worker: &WorkerJson<'_>, now: Timestamp) -> Markup {
+fn row(visitor: &Visitor, worker: &WorkerJson<'_>, now: Timestamp) -> Markup {
     html! {
         tr {
-            th scope="row" { (worker.pod_name) }
+            th scope="row" { (text::worker(visitor, worker.pod_name)) }
             td { (text::status(worker.status)) }
             td {
                 @match (worker.failure_reason, &worker.failure_info) {
-                    (Some(reason), Some(info)) => { (failure::show(reason, info)) }
+                    (Some(reason), Some(info)) => { (failure::brief(reason, info)) }
                     _ => { (text::nothing()) }
                 }
             }
@@ -161,7 +161,7 @@ fn row(worker: &WorkerJson<'_>, now: Timestamp) -> Markup {
             td { (text::or_nothing(worker.k8s_node.map(AsRef::as_ref))) }
             td {
                 @match worker.job_id {
-                    Some(job) => { (job) }
+                    Some(job) => { a href=(visitor.address(&format!("/why/{job}"))) { (job) } }
                     None => { (text::nothing()) }
                 }
             }

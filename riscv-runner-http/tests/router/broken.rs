@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{DeliveryRecord, Recorded},
-    ids::{DeliveryGuid, Epoch, JobId, ReplicaName},
+    ids::{DeliveryGuid, Epoch, JobId, ReplicaName, WorkerName},
     ports::{
-        DeliveryStore, JobRow, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortError,
-        PortErrorKind, PortResult, ReportStore, ReportWindow, UsageRow,
+        DeliveryStore, JobRow, Lately, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortError,
+        PortErrorKind, PortResult, ReportStore, ReportWindow, UnroutedRow, UsageRow, WeekRow, WorkerRow,
     },
 };
 
@@ -89,6 +89,22 @@ impl ReportStore for Broken {
     }
 
     async fn job(&self, _: JobId) -> PortResult<Option<JobRow>> {
+        self.fail().await
+    }
+
+    async fn worker(&self, _: &WorkerName) -> PortResult<Option<WorkerRow>> {
+        self.fail().await
+    }
+
+    async fn weekly_usage(&self, _: ReportWindow, _: Timestamp) -> PortResult<Vec<WeekRow>> {
+        self.fail().await
+    }
+
+    async fn lately(&self, _: ReportWindow) -> PortResult<Lately> {
+        self.fail().await
+    }
+
+    async fn unrouted(&self, _: Timestamp, _: u32) -> PortResult<Vec<UnroutedRow>> {
         self.fail().await
     }
 }

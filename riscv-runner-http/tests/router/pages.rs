@@ -25,7 +25,7 @@ use crate::{
     serving::{Serving, Stores, TOKEN, policy, send},
 };
 
-const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
+pub(crate) const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
 
 async fn proof(serving: &Serving) -> LeaderProof {
     let replica = ReplicaName::new("replica-1").unwrap();
@@ -34,7 +34,7 @@ async fn proof(serving: &Serving) -> LeaderProof {
 }
 
 /// A worker that failed with this info.
-async fn failed_worker(serving: &Serving, name: &str, target: Target, info: FailureInfo) {
+pub(crate) async fn failed_worker(serving: &Serving, name: &str, target: Target, info: FailureInfo) {
     let now = serving.clock.now();
     let worker = Worker {
         name: WorkerName::new(name).unwrap(),
@@ -72,7 +72,7 @@ async fn failed_worker(serving: &Serving, name: &str, target: Target, info: Fail
     assert_eq!(changed.unwrap(), Cas::Done);
 }
 
-fn pod_failure(text: &str) -> FailureInfo {
+pub(crate) fn pod_failure(text: &str) -> FailureInfo {
     let end = ContainerEnd {
         exit_code: Some(137),
         reason: Some("OOMKilled".into()),
@@ -83,7 +83,7 @@ fn pod_failure(text: &str) -> FailureInfo {
     FailureInfo::pod(FailureReason::PodFailed, Diagnostics { containers, ..Diagnostics::default() })
 }
 
-fn personal(repo: &str) -> Target {
+pub(crate) fn personal(repo: &str) -> Target {
     Target::Repository { id: RepoId::new(51).unwrap(), name: RepoName::new(repo).unwrap() }
 }
 
@@ -143,11 +143,13 @@ async fn hostile_text_stays_text() {
     let job = Job { name: HOSTILE, html_url: "javascript:alert(1)", ..Job::default() };
     serving.send(job.request("g1")).await;
     failed_worker(&serving, "rr-abc", Target::Organization, pod_failure(HOSTILE)).await;
-    for path in ["/", "/jobs", "/workers", "/usage"] {
+    for path in ["/", "/jobs", "/workers", "/usage", "/stats/weekly-usage", "/worker/rr-abc"] {
         let html = serving.get_as_reader(path).await.text;
         assert!(!html.contains("<img"), "{path}: {html}");
         assert!(!html.contains("href=\"javascript"), "{path}: {html}");
-        assert!(!html.contains("<script") && !html.contains(" style=\""), "{path}: {html}");
+        let ours = "<script src=\"/live.js\" defer></script>";
+        assert!(!html.replace(ours, "").contains("<script"), "{path}: {html}");
+        assert!(!html.contains(" style=\""), "{path}: {html}");
     }
     let workers = serving.get_as_reader("/workers").await.text;
     assert!(workers.contains("&lt;img src=x onerror=alert(1)&gt;"), "{workers}");

@@ -88,7 +88,10 @@ async fn the_overview_shows_age_reasons_and_slots_of_each_pool() {
     assert_eq!(pool["reasons"], json!({ "no_capacity": 1, "provision": 1 }));
     assert_eq!(pool["slots"]["free"], 1);
     assert_eq!(body["boards"], json!({ "free": 1 }));
-    assert_eq!(body["lately"], json!({ "waits": Value::Null, "workers": 0, "failures": {} }));
+    assert_eq!(
+        body["lately"],
+        json!({ "waits": Value::Null, "ended_by_hour": {}, "workers": 0, "failures": {} })
+    );
     let html = serving.get("/").await.text;
     assert!(html.contains("1 × no capacity") && html.contains("class=\"boards\""), "{html}");
 }
@@ -102,7 +105,7 @@ async fn the_overview_shows_how_long_jobs_waited_and_without_a_scheduler_too() {
         serving.send(started.request(&format!("started-{id}"))).await;
     }
     let html = serving.get("/").await.text;
-    assert!(html.contains("half of 4 at most 2 min 0 s, 95 % at most 2 min 0 s"), "{html}");
+    assert!(html.contains("half of 4 at most 2 min 0 s (p50), 95 % at most 2 min 0 s (p95)"), "{html}");
     assert!(!html.contains("class=\"boards\""), "{html}");
 }
 

@@ -55,6 +55,7 @@ pub(crate) struct Serving {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) controls: watch::Sender<Arc<Controls>>,
     pub(crate) looking: Arc<Looking>,
+    pub(crate) state: AppState,
     pub(crate) router: Router,
     _policy: watch::Sender<Arc<Policy>>,
 }
@@ -114,7 +115,8 @@ impl Serving {
         serving
     }
 
-    fn made(
+    /// The same with settings that need the boards.
+    pub(crate) fn made(
         role: Role,
         limits: IntakeLimits,
         settings: impl FnOnce(AppStateBuilder, Arc<Looking>) -> AppStateBuilder,
@@ -135,8 +137,9 @@ impl Serving {
             .metrics(Arc::clone(&metrics))
             .reader_token(SecretString::from(TOKEN));
         let looking = Arc::new(Looking::new(Arc::clone(&store), clock.clone()));
-        let router = router_for(role, settings(builder, Arc::clone(&looking)).build());
-        Self { store, clock, readiness, metrics, controls, looking, router, _policy: policy }
+        let state = settings(builder, Arc::clone(&looking)).build();
+        let router = router_for(role, state.clone());
+        Self { store, clock, readiness, metrics, controls, looking, state, router, _policy: policy }
     }
 
     /// Sends a request.

@@ -9,6 +9,7 @@ mod leadership;
 mod ordering;
 mod reporting;
 mod reserving;
+mod sums;
 mod workers;
 
 use futures::future::BoxFuture;
@@ -62,4 +63,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ),
     ("a_revocation_ends_with_its_worker", ordering::a_revocation_ends_with_its_worker),
     ("accounts_are_known_by_their_newest_name", ordering::accounts_are_known_by_their_newest_name),
+    ("weeks_hold_what_was_lived_in_them", sums::weeks_hold_what_was_lived_in_them),
+    ("the_last_day_is_counted", sums::the_last_day_is_counted),
+    ("a_worker_is_found_by_its_name", sums::a_worker_is_found_by_its_name),
+    ("unrouted_labels_are_those_that_nobody_took", sums::unrouted_labels_are_those_that_nobody_took),
 ];

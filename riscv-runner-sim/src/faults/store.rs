@@ -12,9 +12,9 @@ use riscv_runner_core::{
     },
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, LeaderProof, LeaseStore, Page,
-        PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved,
-        SchedulingStore, Standing, Store, UsageRow, WorkerChange,
+        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately, LeaderProof, LeaseStore,
+        Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved,
+        SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -189,5 +189,21 @@ impl<T: Store + ?Sized> ReportStore for Faulty<T> {
 
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
         self.call("read a job", self.inner.job(job)).await
+    }
+
+    async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {
+        self.call("read a worker", self.inner.worker(worker)).await
+    }
+
+    async fn weekly_usage(&self, window: ReportWindow, now: Timestamp) -> PortResult<Vec<WeekRow>> {
+        self.call("read the weekly usage", self.inner.weekly_usage(window, now)).await
+    }
+
+    async fn lately(&self, window: ReportWindow) -> PortResult<Lately> {
+        self.call("read the last day", self.inner.lately(window)).await
+    }
+
+    async fn unrouted(&self, since: Timestamp, limit: u32) -> PortResult<Vec<UnroutedRow>> {
+        self.call("read unrouted labels", self.inner.unrouted(since, limit)).await
     }
 }

@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     entity::EntityKind,
-    ids::{EntityId, JobId, Login, PoolName},
+    ids::{EntityId, JobId, Login, PoolName, WorkerName},
     job::JobPhase,
     labels::LabelSet,
-    ports::{JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, UsageRow},
+    ports::{
+        JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, UnroutedRow,
+        UsageRow, WeekRow, WorkerRow,
+    },
     worker::WorkerStatus,
 };
 
-use super::MemoryStore;
+use super::{MemoryStore, stats};
 
 #[async_trait]
 impl ReportStore for MemoryStore {
@@ -69,9 +72,25 @@ impl ReportStore for MemoryStore {
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
         Ok(self.read(|rows| rows.jobs.get(&job).cloned()))
     }
+
+    async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {
+        Ok(self.read(|rows| rows.worker(worker)))
+    }
+
+    async fn weekly_usage(&self, window: ReportWindow, now: Timestamp) -> PortResult<Vec<WeekRow>> {
+        Ok(self.read(|rows| stats::weekly_usage(rows, window, now)))
+    }
+
+    async fn lately(&self, window: ReportWindow) -> PortResult<Lately> {
+        Ok(self.read(|rows| stats::lately(rows, window)))
+    }
+
+    async fn unrouted(&self, since: Timestamp, limit: u32) -> PortResult<Vec<UnroutedRow>> {
+        Ok(self.read(|rows| stats::unrouted(rows, since, limit)))
+    }
 }
 
-fn contains(window: ReportWindow, at: Timestamp) -> bool {
+pub(super) fn contains(window: ReportWindow, at: Timestamp) -> bool {
     window.start <= at && at < window.end
 }
 

@@ -13,7 +13,6 @@ pub(super) fn facts(overview: &OverviewJson<'_>) -> Markup {
             dd { (text::or_nothing(overview.leader.as_ref().map(AsRef::as_ref))) }
             dt { "Cluster" } dd { (peer(overview.cluster)) }
             dt { "GitHub" } dd { (peer(overview.github)) }
-            dt { "Time" } dd { (text::time(Some(overview.now))) " UTC" }
         }
     }
 }

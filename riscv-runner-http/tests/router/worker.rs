@@ -1,0 +1,82 @@
+//! `/worker/{name}`: one worker's life, and to whom it is told.
+
+use http::StatusCode;
+use riscv_runner_core::pod::PodPhase;
+use serde_json::{Value, json};
+
+use crate::{
+    pages::{HOSTILE, failed_worker, personal, pod_failure},
+    payloads::Job,
+    serving::Serving,
+};
+
+fn stages(body: &Value) -> Vec<&str> {
+    body["timeline"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_life_is_told_in_the_order_in_which_it_happened() {
+    let serving = Serving::seeing(1);
+    serving.send(Job { id: 7, ..Job::default() }.request("g1")).await;
+    serving
+        .send(Job { id: 7, action: "in_progress", runner: Some("rr-abc"), ..Job::default() }.request("g2"))
+        .await;
+    let since = serving.clock.now();
+    serving.looking.worker("rr-abc", "k1-1", PodPhase::Running { since }, Some(7)).await;
+    let body = serving.get("/worker/rr-abc.json").await.json();
+    assert_eq!(stages(&body), ["reserved", "pod_created", "running", "job_started"]);
+    assert_eq!((&body["job_id"], &body["k8s_node"]), (&json!(7), &json!("k1-1")));
+    assert_eq!(body["timeline"][3]["at"], "2026-01-01T00:02:00Z");
+    assert_eq!(body["timeline"][3]["detail"], "build");
+    assert_eq!(body["pod"]["phase"], "running");
+    let html = serving.get("/worker/rr-abc").await.text;
+    for text in ["Job started", "on k1-1", "href=\"/why/7\"", "acme/widgets"] {
+        assert!(html.contains(text), "{text} is missing in {html}");
+    }
+    for path in ["/workers", "/boards", "/why/7"] {
+        let html = serving.get(path).await.text;
+        assert!(html.contains("href=\"/worker/rr-abc\""), "{path} does not lead there: {html}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_shown_whole_and_its_logs_to_readers_only() {
+    let serving = Serving::new();
+    failed_worker(&serving, "rr-bob", personal("bob/diary"), pod_failure(HOSTILE)).await;
+    let stranger = serving.get("/worker/rr-bob").await.text;
+    assert!(!stranger.contains("diary") && !stranger.contains("log of"), "{stranger}");
+    assert!(stranger.contains("exit code 137"), "{stranger}");
+    let json = serving.get("/worker/rr-bob.json").await.text;
+    assert!(!json.contains("diary") && !json.contains("log of"), "{json}");
+    let reader = serving.get_as_reader("/worker/rr-bob").await.text;
+    assert!(reader.contains("bob/diary") && reader.contains("log of &lt;img"), "{reader}");
+    assert!(!reader.contains("<img"), "{reader}");
+    let body = serving.get_as_reader("/worker/rr-bob.json").await.json();
+    assert_eq!(stages(&body).last(), Some(&"failed"));
+}
+
+#[tokio::test]
+async fn a_private_repositorys_job_is_not_told_to_strangers() {
+    let serving = Serving::seeing(1);
+    let job = Job { id: 7, repo: "acme/skunkworks", private: true, name: "skunkworks", ..Job::default() };
+    serving.send(job.request("g1")).await;
+    serving.send(Job { action: "in_progress", runner: Some("rr-abc"), ..job }.request("g2")).await;
+    let since = serving.clock.now();
+    serving.looking.worker("rr-abc", "k1-1", PodPhase::Running { since }, Some(7)).await;
+    for path in ["/worker/rr-abc", "/worker/rr-abc.json"] {
+        let text = serving.get(path).await.text;
+        assert!(!text.contains("skunkworks"), "{path}: {text}");
+        let text = serving.get_as_reader(path).await.text;
+        assert!(text.contains("skunkworks"), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_is_not_found_and_one_that_nobody_can_have_is_a_fault() {
+    let serving = Serving::new();
+    let unknown = serving.get("/worker/rr-nobody.json").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert!(unknown.json()["hint"].as_str().unwrap().contains("/workers"));
+    let wrong = serving.get("/worker/Not%20A%20Name.json").await;
+    assert_eq!((wrong.status, &wrong.json()["parameter"]), (StatusCode::BAD_REQUEST, &json!("name")));
+}
