@@ -1,10 +1,15 @@
 //! The command line: what may be asked of `rrctl`, as types.
 
+mod orders;
+
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use riscv_runner_core::ids::{JobId, RepoName};
 
+pub(crate) use self::orders::{
+    CapArgument, ControlsListing, Drain, DrainKind, EntityCommand, Order, Pause, PauseKind, Revoke,
+};
 use crate::commands::simulate::{Profiles, Seeds};
 
 /// Control plane that gives GitHub Actions real RISC-V boards.
@@ -83,6 +88,21 @@ pub(crate) enum Command {
     Boards(Output),
     /// Show demand and supply by account, pool and labels
     Usage(Output),
+    /// Place nothing new on a board or a pool; running jobs finish
+    Drain(Drain),
+    /// End a drain
+    Undrain(Drain),
+    /// Provision nothing for an account, a repository or anybody; running jobs finish
+    Pause(Pause),
+    /// End a pause
+    Resume(Pause),
+    /// Change at run time how many workers an account may have, or refuse its jobs
+    #[command(subcommand)]
+    Entity(EntityCommand),
+    /// End a worker now: deregister it, then end its pod
+    Revoke(Revoke),
+    /// Show what operators hold back, and who ordered what
+    Controls(ControlsListing),
     /// Run the real engine on simulated boards; nothing else is needed
     Demo(Demo),
     /// Run the real engine in simulated worlds under faults, and judge it by the laws

@@ -2,9 +2,11 @@
 
 pub(crate) mod boards;
 pub(crate) mod config;
+pub(crate) mod controls;
 pub(crate) mod demo;
 pub(crate) mod jobs;
 pub(crate) mod migrate;
+pub(crate) mod order;
 pub(crate) mod pools;
 pub(crate) mod queue;
 pub(crate) mod route;

@@ -36,6 +36,11 @@ impl Failure {
         Self::Failed { what: what.into(), hint: None }
     }
 
+    /// The command was not used as it can be.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: None }
+    }
+
     /// The same with what to do next.
     pub(crate) fn hint(self, text: impl Into<String>) -> Self {
         let text = Some(text.into());

@@ -18,6 +18,7 @@ mod witness;
 use std::process::ExitCode;
 
 use clap::Parser;
+use riscv_runner_core::controls::Verb;
 
 use self::{
     args::{Arguments, Command},
@@ -59,6 +60,17 @@ async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Re
         Command::Pools(output) => Box::pin(commands::pools::run(output, sources, printer)).await,
         Command::Boards(output) => Box::pin(commands::boards::run(output, sources, printer)).await,
         Command::Usage(output) => Box::pin(commands::usage::run(output, sources, printer)).await,
+        Command::Drain(drain) => Box::pin(commands::order::drain(Verb::Drain, drain, sources, printer)).await,
+        Command::Undrain(drain) => {
+            Box::pin(commands::order::drain(Verb::Undrain, drain, sources, printer)).await
+        }
+        Command::Pause(pause) => Box::pin(commands::order::pause(Verb::Pause, pause, sources, printer)).await,
+        Command::Resume(pause) => {
+            Box::pin(commands::order::pause(Verb::Resume, pause, sources, printer)).await
+        }
+        Command::Entity(entity) => Box::pin(commands::order::entity(entity, sources, printer)).await,
+        Command::Revoke(revoke) => Box::pin(commands::order::revoke(revoke, sources, printer)).await,
+        Command::Controls(listing) => Box::pin(commands::controls::run(listing, sources, printer)).await,
         Command::Demo(demo) => Box::pin(commands::demo::run(demo, printer)).await,
         Command::Simulate(simulate) => commands::simulate::run(&simulate, printer),
         Command::Config(command) => commands::config::run(command, sources, printer),

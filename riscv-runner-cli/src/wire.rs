@@ -80,12 +80,25 @@ pub(crate) async fn observer(config: &Config) -> Result<Arc<Engine>, Failure> {
     Ok(Engine::new(parts))
 }
 
-/// This process, as the lease names it: the host, for people, and a number that no other process has.
-pub(crate) fn replica_name() -> Result<ReplicaName, Failure> {
+/// This machine, as people know it.
+fn host() -> String {
     let host = std::env::var("HOSTNAME")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"))
         .unwrap_or_else(|_| "rrctl".to_owned());
-    let host: String = host.trim().chars().filter(char::is_ascii_graphic).take(200).collect();
+    host.trim().chars().filter(char::is_ascii_graphic).take(100).collect()
+}
+
+/// Who runs this process, as `user@host`.
+pub(crate) fn operator() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let user = user.unwrap_or_else(|_| "somebody".to_owned());
+    let user: String = user.chars().filter(|c| !c.is_control()).take(90).collect();
+    format!("{user}@{}", host())
+}
+
+/// This process, as the lease names it: the host, for people, and a number that no other process has.
+pub(crate) fn replica_name() -> Result<ReplicaName, Failure> {
+    let host = host();
     let number = TokioPlatform.seed();
     ReplicaName::new(format!("{host}-{}-{:04x}", std::process::id(), number & 0xffff))
         .map_err(|error| Failure::because("no name for this process", &error))

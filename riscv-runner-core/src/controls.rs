@@ -2,13 +2,17 @@
 
 pub mod known;
 mod order;
+mod written;
 
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::order::{Control, Order, OrderError, Ordered, Verb};
+pub use self::{
+    order::{Control, Order, OrderError, Ordered, Verb},
+    written::{WrittenCap, WrittenOrder},
+};
 use crate::{
     ids::{EntityId, IdError, NodeName, PoolName, RepoName, WorkerName},
     policy::Cap,

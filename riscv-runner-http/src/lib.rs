@@ -76,6 +76,7 @@ mod health;
 mod intake;
 mod live;
 pub mod metrics;
+mod orders;
 mod pages;
 mod picture;
 pub mod readiness;

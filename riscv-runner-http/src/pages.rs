@@ -6,6 +6,7 @@
 mod boards;
 mod chart;
 mod concealment;
+mod controls;
 mod failure;
 mod jobs;
 pub(crate) mod lately;
@@ -55,6 +56,9 @@ pub(crate) fn routes() -> Router<AppState> {
     }
     for path in ["/queue", "/queue.json"] {
         router = router.route(path, get(queue::show));
+    }
+    for path in ["/controls", "/controls.json"] {
+        router = router.route(path, get(controls::show));
     }
     for path in ["/boards", "/boards.json"] {
         router = router.route(path, get(boards::show));

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::{
     answer::{self, Fault},
-    health, intake, pages, security,
+    health, intake, orders, pages, security,
     state::AppState,
 };
 
@@ -53,6 +53,10 @@ pub fn router_for(role: Role, state: AppState) -> Router {
         .route("/metrics", get(health::metrics));
     if role.takes_webhooks() && state.0.webhooks.is_some() {
         router = router.route("/", post(intake::receive));
+    }
+    let takes_orders = state.0.operators.as_ref().is_some_and(|operators| operators.token.is_some());
+    if role.shows_pages() && takes_orders {
+        router = router.route("/controls", post(orders::receive));
     }
     if role.shows_pages() {
         router = router.merge(pages::routes());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     controls::Controls,
     policy::Policy,
-    ports::{Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore, UnroutedRow},
+    ports::{ControlStore, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore, UnroutedRow},
     unrouted,
 };
 use secrecy::SecretString;
@@ -17,6 +17,7 @@ use crate::{
     intake::Webhooks,
     live::Live,
     metrics::Metrics,
+    orders::Operators,
     pages::lately::last_day,
     picture::Picture,
     readiness::Readiness,
@@ -57,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reader_token: Option<SecretString>,
     pub(crate) public_pages: bool,
+    pub(crate) operators: Option<Operators>,
 }
 
 /// Puts an [`AppState`] together; what is not set takes its default.
@@ -90,6 +92,7 @@ impl AppState {
             metrics: Arc::default(),
             reader_token: None,
             public_pages: true,
+            operators: None,
         })
     }
 }
@@ -151,6 +154,14 @@ impl AppStateBuilder {
     #[must_use]
     pub fn live(mut self, watchers: usize, every: Duration) -> Self {
         self.0.live = Live::new(watchers, every);
+        self
+    }
+
+    /// Where orders of operators are kept, for the page that shows them; and the bearer token with
+    /// which programs may give them at `POST /controls`. Without a token that route is not served.
+    #[must_use]
+    pub fn operators(mut self, store: Arc<dyn ControlStore>, token: Option<SecretString>) -> Self {
+        self.0.operators = Some(Operators { store, token });
         self
     }
 

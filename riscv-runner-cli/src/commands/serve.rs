@@ -175,7 +175,8 @@ fn state(
     )
     .metrics(Arc::clone(&witness.metrics))
     .readiness(Arc::clone(&witness.readiness))
-    .public_pages(config.server.public_pages);
+    .public_pages(config.server.public_pages)
+    .operators(Arc::<PgStore>::clone(store), config.server.admin_secret.clone());
     if let Some(token) = &config.server.trace_secret {
         state = state.reader_token(token.clone());
     }

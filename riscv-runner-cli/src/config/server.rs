@@ -33,6 +33,8 @@ pub(crate) struct Server {
     pub(crate) public_pages: bool,
     /// The bearer token of readers.
     pub(crate) trace_secret: Option<SecretString>,
+    /// The bearer token of programs that give orders.
+    pub(crate) admin_secret: Option<SecretString>,
     /// Where deliveries of staging accounts go.
     pub(crate) staging_url: Option<String>,
     /// Repositories whose deliveries go to staging.
@@ -105,11 +107,13 @@ impl Server {
     /// Reads `[server]`.
     pub(crate) fn read(section: Section<'_>, variables: &Variables) -> Self {
         let trace_secret = section.secret("trace_secret", "trace_secret_file").get();
+        let admin_secret = section.secret("admin_secret", "admin_secret_file").get();
         let server = Self {
             listen: section.or("listen", LISTEN),
             body_limit: section.or("body_limit", BODY_LIMIT),
             public_pages: section.or("public_pages", true),
             trace_secret,
+            admin_secret,
             staging_url: section.get("staging_url").map(|HttpUrl(url)| url),
             staging_repositories: section
                 .or::<Vec<RepoName>>("staging_repositories", Vec::new())

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod every_verdict;
+mod orders;
 mod run;
 
 use std::{fs, path::Path};

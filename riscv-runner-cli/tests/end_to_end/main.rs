@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod crashes;
+mod orders;
 mod server;
 mod stage;
 

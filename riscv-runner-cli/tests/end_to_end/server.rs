@@ -116,6 +116,10 @@ impl Server {
         serde_json::from_str(&body).unwrap()
     }
 
+    pub(crate) async fn text(&self, path: &str) -> String {
+        self.client.get(format!("{}{path}", self.url)).send().await.unwrap().text().await.unwrap()
+    }
+
     /// Posts a webhook; status and answer.
     pub(crate) async fn post(&self, headers: &[(&'static str, String)], body: String) -> (u16, Value) {
         let mut request = self.client.post(format!("{}/", self.url)).body(body);

@@ -1,6 +1,9 @@
 //! Whether the thing that an order names is there: a mistyped name would hold back nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{Control, ControlTarget, Order};
 use crate::{
@@ -31,6 +34,46 @@ pub enum NameProblem {
     },
     /// Whether a board has it cannot be told, for the cluster cannot be observed.
     Unseen(NodeName),
+}
+
+/// How alike a suggestion must be.
+const LIKENESS: f64 = 0.75;
+/// Longer lists of names help nobody.
+const LISTED: usize = 8;
+
+impl fmt::Display for NameProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { target, .. } => write!(f, "there is no {target}"),
+            Self::Unseen(name) => {
+                write!(f, "the cluster cannot be observed, so nobody knows whether there is a board {name}")
+            }
+        }
+    }
+}
+
+impl NameProblem {
+    /// What else could be meant.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<String> {
+        match self {
+            Self::Unknown { target, candidates } => suggest(&target.name(), candidates),
+            Self::Unseen(_) => None,
+        }
+    }
+}
+
+/// The name that comes closest, or a few of those there are.
+#[must_use]
+pub fn suggest(name: &str, candidates: &[String]) -> Option<String> {
+    let alike = candidates.iter().map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
+    let nearest = alike.filter(|(likeness, _)| *likeness > LIKENESS).max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((_, nearest)) = nearest {
+        return Some(format!("did you mean {nearest}?"));
+    }
+    let more = if candidates.len() > LISTED { ", …" } else { "" };
+    let listed: Vec<&str> = candidates.iter().take(LISTED).map(String::as_str).collect();
+    (!listed.is_empty()).then(|| format!("there are: {}{more}", listed.join(", ")))
 }
 
 /// Checks what an order names. Letting something go needs no check: that it is held back is enough.
@@ -103,6 +146,17 @@ mod tests {
             let target = ControlTarget::parse(kind, bad).unwrap();
             assert_eq!(refused, NameProblem::Unknown { target, candidates: vec![good.into()] });
         }
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let names = ["k1-1", "k1-2", "x9-10"].map(str::to_owned);
+        assert_eq!(suggest("x9-11", &names).as_deref(), Some("did you mean x9-10?"));
+        assert_eq!(suggest("zzz", &names).as_deref(), Some("there are: k1-1, k1-2, x9-10"));
+        assert_eq!(suggest("zzz", &[]), None);
+        let problem = check(&order(Verb::Drain, "board", "k1-2"), &known()).unwrap_err();
+        assert_eq!(problem.to_string(), "there is no board k1-2");
+        assert_eq!(problem.suggestion().as_deref(), Some("did you mean k1-1?"));
     }
 
     #[test]

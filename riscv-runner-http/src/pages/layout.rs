@@ -8,7 +8,7 @@ use super::visitor::{Reader, Visitor};
 use crate::answer::{self, Fault};
 
 /// Path and name of each page in the navigation.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("/", "Overview"),
     ("/queue", "Queue"),
     ("/boards", "Boards"),
@@ -16,6 +16,7 @@ const PAGES: [(&str, &str); 7] = [
     ("/workers", "Workers"),
     ("/usage", "Usage"),
     ("/stats/weekly-usage", "Weekly usage"),
+    ("/controls", "Controls"),
 ];
 
 /// Those that only a process with a scheduler shows.

@@ -50,6 +50,11 @@ impl Looking {
         }
     }
 
+    /// The store that is looked at.
+    pub(crate) fn store(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.store)
+    }
+
     /// More boards of a kind: `k1-1`, `k1-2`, …
     pub(crate) fn add_boards(&self, kind: &str, count: u32) {
         for n in 1..=count {

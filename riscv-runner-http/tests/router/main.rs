@@ -8,6 +8,7 @@ mod health;
 mod listings;
 mod live;
 mod looking;
+mod orders;
 mod pages;
 mod payloads;
 mod queue;

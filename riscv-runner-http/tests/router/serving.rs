@@ -115,6 +115,21 @@ impl Serving {
         serving
     }
 
+    /// The same without boards, with these settings.
+    pub(crate) fn seeing_with(
+        settings: impl FnOnce(AppStateBuilder, Arc<MemoryStore>) -> AppStateBuilder,
+    ) -> Self {
+        Self::made(
+            Role::All,
+            IntakeLimits::default(),
+            |builder, looking| {
+                let store = looking.store();
+                settings(builder.snapshots(looking), store)
+            },
+            |store| Stores { deliveries: store.clone(), reports: store.clone(), lease: store },
+        )
+    }
+
     /// The same with settings that need the boards.
     pub(crate) fn made(
         role: Role,

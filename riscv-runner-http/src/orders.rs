@@ -1,0 +1,242 @@
+//! `POST /controls`: orders of operators for automation, behind a token of their own.
+//!
+//! The token is asked for before anything is read. Only `Authorization: Bearer` is taken: a browser
+//! never sends it by itself, so no other site can make one give an order.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State, response::Response};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use riscv_runner_core::{
+    controls::{
+        ControlTarget, Note, Order, Ordered, Verb, WrittenOrder,
+        known::{self, Known, NameProblem},
+    },
+    ids::JobId,
+    observed::Observed,
+    policy::Cap,
+    ports::{ControlStore, PortError},
+    snapshot::Snapshot,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    answer::{self, Fault},
+    state::{AppState, PICTURE_MAX_AGE},
+};
+
+/// An order is a few lines.
+const MAX_BODY: usize = 16 * 1024;
+/// Who is named in the audit when the sender names nobody.
+const NOBODY: &str = "http";
+
+/// Who may order, and where orders go.
+#[derive(Clone)]
+pub(crate) struct Operators {
+    pub(crate) store: Arc<dyn ControlStore>,
+    pub(crate) token: Option<SecretString>,
+}
+
+/// An order as it is sent; it has the shape in which answers repeat it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    verb: String,
+    target: SentTarget,
+    #[serde(default)]
+    max_workers: Option<SentCap>,
+    /// Take the name though nothing is known that has it; end a worker though a job runs on it.
+    #[serde(default)]
+    force: bool,
+    reason: String,
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentTarget {
+    kind: String,
+    #[serde(default)]
+    name: Option<SentName>,
+}
+
+/// Ids are numbers, and names are text; an id may be either.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum SentName {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum SentCap {
+    Number(u32),
+    Text(String),
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    changed: bool,
+    order: WrittenOrder,
+}
+
+/// Why an order was not carried out.
+enum Refusal {
+    Unauthorized,
+    TooLarge,
+    Invalid(&'static str, String),
+    Unknown(NameProblem),
+    Busy(JobId),
+    Unavailable(PortError),
+}
+
+/// Takes one order.
+pub(crate) async fn receive(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+    match carry_out(&state, &headers, body).await {
+        Ok(answer) => answer::json(StatusCode::OK, &answer),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+async fn carry_out(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Answer, Refusal> {
+    let operators = state.0.operators.as_ref().ok_or(Refusal::Unauthorized)?;
+    let token = operators.token.as_ref().ok_or(Refusal::Unauthorized)?;
+    if !holds(headers, token) {
+        return Err(Refusal::Unauthorized);
+    }
+    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| Refusal::TooLarge)?;
+    let sent: Sent = serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::Invalid("body", format!("the body is not an order: {error}")))?;
+    let now = state.0.platform.now();
+    let actor = sent.actor.clone().unwrap_or_else(|| NOBODY.to_owned());
+    let note = Note::new(&sent.reason, &actor, now)
+        .map_err(|error| Refusal::Invalid("reason", error.to_string()))?;
+    let (force, order) = (sent.force, sent.order()?);
+    check(state, operators, &order, force).await?;
+    let ordered = state.read(operators.store.order(&order, &note)).await.map_err(Refusal::Unavailable)?;
+    let changed = ordered == Ordered::Done;
+    tracing::info!(verb = %order.verb(), target = %order.target(), actor = note.actor, reason = note.reason, changed, "an operator gave an order");
+    Ok(Answer { changed, order: WrittenOrder::of(&order, &note) })
+}
+
+fn holds(headers: &HeaderMap, token: &SecretString) -> bool {
+    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, credentials) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| credentials.trim())
+    });
+    presented.is_some_and(|presented| token.expose_secret().as_bytes().ct_eq(presented.as_bytes()).into())
+}
+
+impl Sent {
+    fn order(self) -> Result<Order, Refusal> {
+        let verb = Verb::parse(&self.verb).ok_or_else(|| {
+            let verbs = Verb::ALL.map(Verb::as_str).join(", ");
+            Refusal::Invalid("verb", format!("{:?} is not one of {verbs}", self.verb))
+        })?;
+        let name = match self.target.name {
+            Some(SentName::Number(id)) => id.to_string(),
+            Some(SentName::Text(name)) => name,
+            None => String::new(),
+        };
+        let target = ControlTarget::parse(&self.target.kind, &name)
+            .map_err(|error| Refusal::Invalid("target", error.to_string()))?;
+        let cap = match self.max_workers {
+            Some(SentCap::Number(n)) => Some(Cap::AtMost(n)),
+            Some(SentCap::Text(word)) if word == "unlimited" => Some(Cap::Unlimited),
+            Some(SentCap::Text(word)) => {
+                let problem = format!("must be a number or \"unlimited\", not {word:?}");
+                return Err(Refusal::Invalid("max_workers", problem));
+            }
+            None => None,
+        };
+        Order::new(verb, target, cap, self.force).map_err(|error| Refusal::Invalid("verb", error.to_string()))
+    }
+}
+
+/// Whether what the order names is there, and, of a worker, free.
+async fn check(state: &AppState, operators: &Operators, order: &Order, force: bool) -> Result<(), Refusal> {
+    if force {
+        return Ok(());
+    }
+    let picture = match state.picture(PICTURE_MAX_AGE).await {
+        Some(Ok(picture)) => Some(picture),
+        Some(Err(_)) | None => None,
+    };
+    let snapshot = picture.as_ref().map(|picture| &picture.snapshot);
+    if let (Order::Revoke { worker, .. }, Some(snapshot)) = (order, snapshot) {
+        let job = snapshot.workers.get(worker).filter(|worker| worker.runs_known_job());
+        return job.and_then(|worker| worker.job).map_or(Ok(()), |job| Err(Refusal::Busy(job.id)));
+    }
+    let known = names(state, operators, order, snapshot).await?;
+    known::check(order, &known).map_err(Refusal::Unknown)
+}
+
+async fn names(
+    state: &AppState,
+    operators: &Operators,
+    order: &Order,
+    snapshot: Option<&Snapshot>,
+) -> Result<Known, Refusal> {
+    let policy = state.policy();
+    let boards = snapshot.map(|snapshot| match &snapshot.nodes {
+        Observed::Present(nodes) => Observed::Present(nodes.keys().cloned().collect()),
+        Observed::Absent => Observed::Absent,
+        Observed::Unknown(why) => Observed::Unknown(*why),
+    });
+    let mut known = Known { pools: policy.pools.keys().cloned().collect(), boards, ..Known::default() };
+    if matches!(order.target(), ControlTarget::Entity(_)) {
+        known.accounts = policy.entities.keys().map(|id| (*id, None)).collect();
+        let heard = state.read(operators.store.known_accounts()).await.map_err(Refusal::Unavailable)?;
+        known.accounts.extend(heard.into_iter().map(|entity| (entity.id, Some(entity.login))));
+    }
+    Ok(known)
+}
+
+impl Refusal {
+    fn response(self) -> Response {
+        let (status, fault) = match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, Fault::new("unauthorized")),
+            Self::TooLarge => {
+                let problem = format!("the body is larger than {MAX_BODY} bytes, or ended early");
+                (StatusCode::PAYLOAD_TOO_LARGE, Fault::new(problem))
+            }
+            Self::Invalid(field, problem) => (StatusCode::BAD_REQUEST, Fault::new(problem).field(field)),
+            Self::Unknown(problem) => {
+                let status = match problem {
+                    NameProblem::Unknown { .. } => StatusCode::NOT_FOUND,
+                    NameProblem::Unseen(_) => StatusCode::SERVICE_UNAVAILABLE,
+                };
+                let hint = problem.suggestion().map_or_else(String::new, |text| format!("{text} or: "));
+                let hint = format!("{hint}\"force\": true takes the name as it is");
+                (status, Fault::new(problem.to_string()).field("target").hint(hint))
+            }
+            Self::Busy(job) => {
+                let fault = Fault::new(format!("the worker runs job {job}")).field("target").hint(
+                    "it ends by itself after its job; \"force\": true ends it now, and the job fails on GitHub",
+                );
+                (StatusCode::CONFLICT, fault)
+            }
+            Self::Unavailable(error) => {
+                tracing::warn!(error = error.chain(), "an order was not carried out");
+                let fault = Fault::new("the store cannot be reached").hint("repeating an order does no harm");
+                (StatusCode::SERVICE_UNAVAILABLE, fault)
+            }
+        };
+        let mut response = answer::json(status, &fault);
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
