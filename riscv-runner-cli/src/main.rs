@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod config;
+mod counts;
 mod failure;
 mod logging;
 mod moment;

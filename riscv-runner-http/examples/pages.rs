@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use jiff::{Timestamp, ToSpan};
 use riscv_runner_core::{
     controls::{Controls, Note},
+    delivery::{DeliveryRecord, Effect, LogEntry, LogSource, Outcome as DeliveryOutcome},
     entity::{Entity, EntityKind},
     failure::{ContainerEnd, Diagnostics, FailureInfo, FailureReason},
     ids::{
-        EntityId, InstallationId, JobId, Login, NodeName, PoolName, ReplicaName, RepoId, RepoName,
-        RunnerName, WorkerName,
+        DeliveryGuid, EntityId, InstallationId, JobId, Login, NodeName, PoolName, ReplicaName, RepoId,
+        RepoName, RunnerName, WorkerName,
     },
     job::{End, JobEvent, JobFacts, JobPhase, Placement, Start},
     labels::LabelSet,
@@ -22,8 +23,9 @@ use riscv_runner_core::{
     plan::heads::every_head,
     pod::{Node, Pod, PodPhase},
     policy::{Limits, NamePrefix, Policy, PoolPolicy, Timeouts},
-    ports::{LeaderProof, LeaseStore, Platform, PortResult, SchedulingStore, WorkerChange},
+    ports::{DeliveryStore, LeaderProof, LeaseStore, Platform, PortResult, SchedulingStore, WorkerChange},
     quarantine::Quarantine,
+    routing::{LabelMatch, Route},
     scope::{PoolKey, ScopeRef},
     snapshot::Snapshot,
     worker::{KnownJob, Worker, WorkerStatus},
@@ -75,6 +77,8 @@ async fn main() -> Outcome<()> {
     world.add_boards()?;
     world.add_jobs().await?;
     world.add_failures().await?;
+    world.add_weeks().await?;
+    world.add_typos().await?;
     let controls = world.hold_back().await?;
     let readiness = Arc::new(Readiness::default());
     readiness.seen(Peer::Cluster, now);
@@ -98,13 +102,27 @@ fn policy() -> Outcome<Policy> {
     let pools = KINDS.iter().map(|(kind, ..)| Ok((PoolName::new(kind)?, pool(kind))));
     Ok(Policy {
         pools: pools.collect::<Outcome<_>>()?,
-        routes: Vec::new(),
+        routes: KINDS.iter().map(|(kind, _, labels)| route(kind, labels)).collect::<Outcome<_>>()?,
         entities: BTreeMap::new(),
         banned_senders: [].into(),
         staging_repositories: [].into(),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         name_prefix: NamePrefix::new("rise-riscv-runner-")?,
+    })
+}
+
+fn route(kind: &str, labels: &str) -> Outcome<Route> {
+    Ok(Route {
+        labels: LabelSet::new(labels.split(','))?,
+        label_match: LabelMatch::Exact,
+        entities: Vec::new(),
+        repositories: Vec::new(),
+        app: None,
+        pool: PoolName::new(kind)?,
+        image: None,
+        max_workers: None,
+        warm: 0,
     })
 }
 
@@ -216,6 +234,47 @@ impl Invented {
         Ok(())
     }
 
+    /// Workers of the twelve weeks before.
+    async fn add_weeks(&self) -> Outcome<()> {
+        for n in 0..12 * 20_i64 {
+            let facts = facts(2000 + n * 7 % 11, KINDS[0].2, self.now)?;
+            let placement = Placement { pool: PoolName::new(KINDS[0].0)?, image: IMAGE.parse()? };
+            let name = WorkerName::new(format!("rise-riscv-runner-week{n:05}"))?;
+            let began = self.now - ((n / 20 + 1) * 7 * 24 - n % 20 * 5).hours();
+            let old = worker(&name, facts.scope_ref(), &facts.labels, &placement, began);
+            let _ = self.store.adopt_worker(&self.proof, &old).await?;
+            let change = WorkerChange::Completed { at: began + (20 + n * 37 % 200).minutes() };
+            let _ = self.store.change_worker(&self.proof, &name, WorkerStatus::Running, &change).await?;
+        }
+        Ok(())
+    }
+
+    /// Jobs whose labels no rule knows.
+    async fn add_typos(&self) -> Outcome<()> {
+        let mut batch = Vec::new();
+        for (n, labels) in ["ubunut-24.04-riscv", "ubuntu-latest", HOSTILE].into_iter().enumerate() {
+            let id = 3000 + i64::try_from(n)?;
+            let facts = JobFacts { labels: LabelSet::new([labels])?, ..facts(id, KINDS[0].2, self.now)? };
+            let payload = serde_json::json!({
+                "workflow_job": { "id": facts.id, "labels": facts.labels },
+                "repository": { "full_name": facts.repo },
+            });
+            let log = LogEntry {
+                source: LogSource::Webhook,
+                guid: Some(DeliveryGuid::new(format!("typo-{n}"))?),
+                event: "workflow_job.queued".to_owned(),
+                installation: Some(facts.installation),
+                app: None,
+                entity: Some(facts.entity),
+                payload: serde_json::value::to_raw_value(&payload)?,
+                received_at: self.now - (n as i64 * 40 + 3).minutes(),
+            };
+            batch.push(DeliveryRecord { log, effect: Effect::Nothing(DeliveryOutcome::IgnoredNoLabel) });
+        }
+        self.store.record_deliveries(&batch).await?;
+        Ok(())
+    }
+
     async fn hold_back(&self) -> Outcome<Controls> {
         let note =
             |reason: &str| Note { reason: reason.into(), actor: "eve".into(), since: self.now - 3.hours() };
@@ -238,7 +297,6 @@ fn facts(id: i64, labels: &str, now: Timestamp) -> Outcome<JobFacts> {
     let n = usize::try_from(id)? % ACCOUNTS.len();
     let login = ACCOUNTS[n];
     let kind = if login == "bob" { EntityKind::User } else { EntityKind::Organization };
-    let typo = if id == 299 { "ubunut-24.04-riscv" } else { labels };
     Ok(JobFacts {
         id: JobId::new(48_000_000_000 + id)?,
         run: None,
@@ -250,7 +308,7 @@ fn facts(id: i64, labels: &str, now: Timestamp) -> Outcome<JobFacts> {
             if id % 8 == 0 { HOSTILE.replace('/', "") } else { "llama.cpp".into() }
         ))?,
         private: id % 11 == 0,
-        labels: LabelSet::new(typo.split(','))?,
+        labels: LabelSet::new(labels.split(','))?,
         name: Some(if id % 13 == 0 {
             HOSTILE.to_owned()
         } else {

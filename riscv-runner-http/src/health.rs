@@ -1,7 +1,10 @@
 //! `/health`, `/ready` and `/metrics`: what probes and scrapers ask for.
 
 use axum::{extract::State, response::Response};
-use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{RETRY_AFTER, VARY},
+};
 use jiff::Timestamp;
 use riscv_runner_core::{
     ids::{Epoch, ReplicaName},
@@ -11,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     answer::{self, Fault},
-    metrics::{self, Readings},
+    metrics::{Exposition, Readings},
     readiness::{Peer, PeerState},
     state::{AppState, PICTURE_MAX_AGE},
 };
@@ -130,10 +133,18 @@ async fn ask_store(
     (true, leader)
 }
 
-/// The metrics as OpenMetrics text.
-pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
-    match state.0.metrics.scrape(read_gauges(&state).await.as_ref()) {
-        Ok(text) => answer::typed(StatusCode::OK, metrics::CONTENT_TYPE, text),
+/// The metrics, in the text format that is asked for.
+pub(crate) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    if let Some(counted) = &state.0.counted {
+        state.0.metrics.take_over(counted.as_ref());
+    }
+    let form = Exposition::asked(&headers);
+    match state.0.metrics.scrape_as(form, read_gauges(&state).await.as_ref()) {
+        Ok(text) => {
+            let mut response = answer::typed(StatusCode::OK, form.content_type(), text);
+            response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+            response
+        }
         Err(error) => {
             tracing::error!(error = %error, "the metrics could not be written");
             answer::json(StatusCode::INTERNAL_SERVER_ERROR, &Fault::new("the metrics could not be written"))

@@ -3,14 +3,20 @@
 //! Label values come from enums and from the configured pools only, never from jobs, repositories or
 //! accounts, so the number of series is bounded whatever the load.
 
+mod exposition;
 mod labels;
 mod readings;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,15 +31,13 @@ use riscv_runner_core::{
 };
 use riscv_runner_github::{Answer, GithubObserver};
 
+pub use exposition::Exposition;
 use labels::{
     CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, OutcomeLabels, PoolLabels, ReasonLabels,
     SlotLabels, StepLabels, WebhookLabels, WorkerLabels,
 };
 pub use labels::{RequestOutcome, WebhookEvent};
 pub use readings::Readings;
-
-/// The content type of the scraped text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// From a millisecond to the ten seconds that GitHub waits for an answer.
 const REQUEST_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -44,8 +48,45 @@ const WAIT_SECONDS: [f64; 13] =
     [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0];
 
 type Count = Gauge<u64, AtomicU64>;
+/// Of a metric that is one series at most: a family, so that it may be absent.
+type NoLabels = [(&'static str, &'static str); 0];
 type Seconds = Gauge<f64, AtomicU64>;
 type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// What other parts of the process count by themselves; asked at every scrape.
+pub trait Counted: Send + Sync {
+    /// The least that any installation or App has left of its hourly budget of requests to GitHub;
+    /// `None` where none is known.
+    fn github_budget_remaining_min(&self) -> Option<u64>;
+    /// Statements that were sent to the store since the process started.
+    fn store_statements(&self) -> u64;
+}
+
+/// What retention removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemovedKind {
+    /// Rows of the event log.
+    Events,
+    /// Jobs that are over.
+    Jobs,
+    /// Workers that are over.
+    Workers,
+}
+
+impl RemovedKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Events, Self::Jobs, Self::Workers];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Jobs => "jobs",
+            Self::Workers => "workers",
+        }
+    }
+}
 
 /// Everything that is counted; observes the engine ([`Observer`]) and the requests to GitHub
 /// ([`GithubObserver`]), and is shared with the router.
@@ -62,6 +103,9 @@ pub struct Metrics {
     provision_duration: Timings<StepLabels>,
     job_wait: Histogram,
     recoveries: Family<KindLabels, Counter>,
+    retention_removed: Family<KindLabels, Counter>,
+    store_statements: Counter,
+    github_budget: Family<NoLabels, Count>,
     github_requests: Family<EndpointLabels, Counter>,
     queue_depth: Family<PoolLabels, Count>,
     queue_oldest: Family<PoolLabels, Seconds>,
@@ -101,6 +145,9 @@ impl Metrics {
             provision_duration: Family::new_with_constructor(work_seconds),
             job_wait: Histogram::new(WAIT_SECONDS),
             recoveries: Family::default(),
+            retention_removed: Family::default(),
+            store_statements: Counter::default(),
+            github_budget: Family::default(),
             github_requests: Family::default(),
             queue_depth: Family::default(),
             queue_oldest: Family::default(),
@@ -145,6 +192,16 @@ impl Metrics {
             "Requests to GitHub's REST API, by operation and status",
             self.github_requests.clone(),
         );
+        registry.register(
+            "retention_removed",
+            "Old rows that retention removed, by kind",
+            self.retention_removed.clone(),
+        );
+        registry.register(
+            "store_statements",
+            "Statements sent to the store, transaction control apart",
+            self.store_statements.clone(),
+        );
     }
 
     fn register_timings(&mut self) {
@@ -178,6 +235,12 @@ impl Metrics {
     fn register_gauges(&mut self) {
         let registry = &mut self.registry;
         registry.register("leader", "1 while this process leads, else 0", self.leader.clone());
+        registry.register(
+            "github_budget_remaining_min",
+            "The least that any installation or App has left of its hourly requests to GitHub; absent \
+             while none is known",
+            self.github_budget.clone(),
+        );
         registry.register("queue_depth", "Jobs that wait for a runner, by pool", self.queue_depth.clone());
         registry.register("jobs", "Jobs that wait for a runner or hold one, by status", self.jobs.clone());
         registry.register("workers", "Live workers, by status and pool", self.workers.clone());
@@ -213,6 +276,9 @@ impl Metrics {
         for name in LoopName::ALL {
             let _ = self.cycle_duration.get_or_create(&LoopLabels { r#loop: name.as_str() });
         }
+        for kind in RemovedKind::ALL {
+            let _ = self.retention_removed.get_or_create(&KindLabels { kind: kind.as_str() });
+        }
         for step in ProvisionStep::ALL {
             let _ = self.provision_duration.get_or_create(&StepLabels { step: step.as_str() });
         }
@@ -225,7 +291,23 @@ impl Metrics {
         self.webhook_duration.observe(took.as_secs_f64());
     }
 
-    /// The text of a scrape, with the gauges of these readings; without any (the store cannot be read)
+    /// Counts rows that retention removed.
+    pub fn removed(&self, kind: RemovedKind, rows: u64) {
+        self.retention_removed.get_or_create(&KindLabels { kind: kind.as_str() }).inc_by(rows);
+    }
+
+    /// Takes over what other parts of the process count by themselves.
+    pub(crate) fn take_over(&self, counted: &dyn Counted) {
+        self.store_statements.inner().store(counted.store_statements(), Ordering::Relaxed);
+        match counted.github_budget_remaining_min() {
+            Some(remaining) => {
+                self.github_budget.get_or_create(&[]).set(remaining);
+            }
+            None => self.github_budget.clear(),
+        }
+    }
+
+    /// The OpenMetrics text of a scrape, with the gauges of these readings; without any (the store cannot be read)
     /// they keep their last values.
     ///
     /// # Errors
@@ -238,6 +320,18 @@ impl Metrics {
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)
+    }
+
+    /// The same text in one of the formats that scrapers ask for.
+    ///
+    /// # Errors
+    /// When the text cannot be formatted.
+    pub fn scrape_as(&self, form: Exposition, readings: Option<&Readings>) -> Result<String, fmt::Error> {
+        let text = self.scrape(readings)?;
+        Ok(match form {
+            Exposition::OpenMetrics => text,
+            Exposition::Plain => exposition::plain(&text),
+        })
     }
 
     fn show(&self, readings: &Readings) {

@@ -32,6 +32,7 @@ pub(crate) use self::visitor::Reader;
 use crate::{answer, state::AppState};
 
 const STYLE: &str = include_str!("pages/style.css");
+const ICON: &str = include_str!("pages/icon.svg");
 const LIVE: &str = include_str!("pages/live.js");
 
 /// The routes of all pages.
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/", get(overview::show))
         .route("/sign-in", get(visitor::sign_in))
         .route("/live", get(overview::watch))
+        .route("/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .route("/live.js", get(|| asset("text/javascript; charset=utf-8", LIVE)))
         .route("/style.css", get(|| asset("text/css; charset=utf-8", STYLE)));
     for path in ["/usage", "/usage.json"] {

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     controls::Controls,
     policy::Policy,
-    ports::{ControlStore, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore, UnroutedRow},
+    ports::{
+        ControlStore, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore,
+        UnroutedRow,
+    },
     unrouted,
 };
 use secrecy::SecretString;
@@ -16,7 +19,7 @@ use crate::{
     cached::{Cached, Shared},
     intake::Webhooks,
     live::Live,
-    metrics::Metrics,
+    metrics::{Counted, Metrics},
     orders::Operators,
     pages::lately::last_day,
     picture::Picture,
@@ -56,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) staging: Option<Arc<dyn StagingProxy>>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) counted: Option<Arc<dyn Counted>>,
     pub(crate) reader_token: Option<SecretString>,
     pub(crate) public_pages: bool,
     pub(crate) operators: Option<Operators>,
@@ -90,6 +94,7 @@ impl AppState {
             staging: None,
             readiness: Arc::default(),
             metrics: Arc::default(),
+            counted: None,
             reader_token: None,
             public_pages: true,
             operators: None,
@@ -131,6 +136,14 @@ impl AppStateBuilder {
     #[must_use]
     pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.0.metrics = metrics;
+        self
+    }
+
+    /// What other parts of the process count by themselves. Default: nothing, and those metrics stay at
+    /// zero.
+    #[must_use]
+    pub fn counted(mut self, counted: Arc<dyn Counted>) -> Self {
+        self.0.counted = Some(counted);
         self
     }
 

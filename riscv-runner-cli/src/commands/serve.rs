@@ -13,7 +13,7 @@ use riscv_runner_core::{
     policy::Policy,
     ports::{Cluster, DeliveryStore, Observer, Platform, SchedulingStore},
 };
-use riscv_runner_github::{signature::WebhookSecrets, webhook::KnownApps};
+use riscv_runner_github::{GithubForge, signature::WebhookSecrets, webhook::KnownApps};
 use riscv_runner_http::{
     AppState, AppStateBuilder, IntakeLimits, Role as Routes, SnapshotSource, Webhooks,
     readiness::{Peer, Readiness},
@@ -28,6 +28,7 @@ use crate::{
     args::{Role, Serve},
     commands::migrate::migrate,
     config::{self, Config, Need, Sources},
+    counts::Counts,
     failure::{Failure, count},
     logging,
     platform::TokioPlatform,
@@ -71,14 +72,18 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let orders = Wake::default();
     let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
     let (mut cluster, mut snapshots) = (None, None);
+    let mut counts = Counts { stores: vec![Arc::clone(&store)], forge: None };
     let mut deliveries: Arc<dyn DeliveryStore> = Arc::<PgStore>::clone(&store);
     if serve.role != Role::Webhook {
         let found = wire::cluster(&config, &[wakes.workers.clone(), wakes.schedule.clone()]).await?;
-        let engine = engine(&config, &store, &found, &witness, &policy, &wakes)?;
+        let forge = wire::forge(&config, Arc::<Witness>::clone(&witness))?;
+        counts.forge = Some(Arc::clone(&forge));
+        let engine = engine(forge, &store, &found, &witness, &policy, &wakes)?;
         if serve.role == Role::All {
             let mut standby = pg.clone();
             (standby.notify, standby.max_connections) = (true, STANDBY_CONNECTIONS);
             let notifying = wire::store(&standby).await?;
+            counts.stores.push(Arc::clone(&notifying));
             let leading = engine.leading();
             deliveries = Arc::new(StandbyStore { quiet: Arc::clone(&store), notifying, leading });
         }
@@ -93,6 +98,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     running.intake = Some((entrance.clone(), writer));
     let controls = watch::Sender::new(Arc::new(Controls::default()));
     let mut state = state(&config, serve.role, &store, &witness, &policy, &controls, entrance)?;
+    state = state.counted(Arc::new(counts));
     if let Some(source) = snapshots {
         state = state.snapshots(source);
     }
@@ -138,7 +144,7 @@ async fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), Failur
 }
 
 fn engine(
-    config: &Config,
+    forge: Arc<GithubForge>,
     store: &Arc<PgStore>,
     cluster: &Arc<KubeCluster>,
     witness: &Arc<Witness>,
@@ -147,7 +153,7 @@ fn engine(
 ) -> Result<Arc<Engine>, Failure> {
     Ok(Engine::new(EngineParts {
         store: Arc::<PgStore>::clone(store),
-        forge: wire::forge(config, Arc::<Witness>::clone(witness))?,
+        forge,
         cluster: Arc::<KubeCluster>::clone(cluster),
         platform: Arc::new(TokioPlatform),
         observer: Arc::<Witness>::clone(witness),

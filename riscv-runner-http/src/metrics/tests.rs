@@ -35,7 +35,7 @@ fn usage(entity: i64, pool: &str, pending: u64, workers: u64) -> UsageRow {
 }
 
 /// Pools of the kind of board that they are named after.
-fn policy(pools: &[&str]) -> Arc<Policy> {
+pub(super) fn policy(pools: &[&str]) -> Arc<Policy> {
     let pool = |name: &&str| {
         let node_selector = BTreeMap::from([("board".to_owned(), (*name).to_owned())]);
         let image = ImageRef::new("registry.example/runner:1").unwrap();

@@ -112,11 +112,15 @@ fn scaled(amount: u64, of: u64, to: u32) -> u32 {
     u32::try_from(scaled).unwrap_or(to).min(to)
 }
 
-/// A step of 1, 2 or 5 times a power of ten, so many of which hold the most.
+/// A step of one figure and zeros, so many of which hold the most.
 fn round_step(most: u64, steps: u64) -> u64 {
     let least = most.div_ceil(steps).max(1);
     let magnitude = 10_u64.pow(least.ilog10());
-    [1, 2, 5, 10].into_iter().map(|factor| factor * magnitude).find(|step| *step >= least).unwrap_or(least)
+    [1, 2, 3, 4, 5, 6, 8, 10]
+        .into_iter()
+        .map(|factor| factor * magnitude)
+        .find(|step| *step >= least)
+        .unwrap_or(least)
 }
 
 /// A number with its thousands apart.
@@ -138,7 +142,9 @@ mod tests {
 
     #[test]
     fn steps_are_round_and_hold_the_most() {
-        for (most, step) in [(0, 1), (3, 1), (4, 1), (5, 2), (17, 5), (100, 50), (4_321, 2_000)] {
+        for (most, step) in
+            [(0, 1), (3, 1), (4, 1), (5, 2), (17, 5), (100, 30), (4_321, 2_000), (9_152, 3_000)]
+        {
             assert_eq!(round_step(most, 4), step, "{most}");
         }
     }

@@ -22,6 +22,22 @@ const PAGES: [(&str, &str); 8] = [
 /// Those that only a process with a scheduler shows.
 const SEEN: [&str; 2] = ["/queue", "/boards"];
 
+/// Columns of figures, on whatever page; their headings stand above the figures, at the right. So do weeks.
+const FIGURES: [&str; 12] = [
+    "Boards",
+    "Jobs",
+    "Jobs running",
+    "Jobs waiting",
+    "Running",
+    "Slots",
+    "Slots free",
+    "Total",
+    "Waiting",
+    "Workers",
+    "Workers running",
+    "Workers starting",
+];
+
 /// How often a page of what changes by the second loads itself anew, in seconds: slow enough to read.
 const REFRESH: u32 = 15;
 
@@ -90,6 +106,7 @@ fn framed(visitor: &Visitor, title: &str, content: &Markup, head: &Markup) -> Ma
                 meta name="color-scheme" content="light dark";
                 (head)
                 title { (title) " · RISC-V runners" }
+                link rel="icon" type="image/svg+xml" href=(visitor.address("/icon.svg"));
                 link rel="stylesheet" href=(visitor.address("/style.css"));
             }
             body {
@@ -139,11 +156,19 @@ pub(crate) fn table(name: &str, caption: &Markup, columns: &[&str], rows: &Marku
         div class="scroll" role="region" aria-label=(name) tabindex="0" {
             table {
                 caption { (caption) }
-                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                thead {
+                    tr { @for column in columns { th scope="col" class=[holds_figures(column)] { (column) } } }
+                }
                 tbody { (rows) }
             }
         }
     }
+}
+
+/// The class of a column's heading, if it holds figures.
+fn holds_figures(column: &str) -> Option<&'static str> {
+    let is_week = column.starts_with(|first: char| first.is_ascii_digit());
+    (is_week || FIGURES.contains(&column)).then_some("number")
 }
 
 /// What an anonymous reader does not see.

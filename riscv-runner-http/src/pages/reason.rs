@@ -97,7 +97,7 @@ mod tests {
         let hold = Hold::NoCapacity { pool: "k1".parse().unwrap(), total: 3, active: 3, drained: 0 };
         let told = ReasonJson::whole(&Reason::Held(hold));
         assert_eq!(told.name, "no_capacity");
-        assert_eq!(told.evidence, json!({ "pool": "k1", "total": 3, "active": 3 }));
+        assert_eq!(told.evidence, json!({ "pool": "k1", "total": 3, "active": 3, "drained": 0 }));
         assert_eq!(ReasonJson::whole(&Reason::Held(Hold::DemandMet)).evidence, json!({}));
         let since = Timestamp::UNIX_EPOCH;
         let booting = Reason::RunnerBooting { worker: "rr-abc".parse().unwrap(), since };

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     concealment, failure, layout, text,
-    visitor::{Reader, Visitor},
+    visitor::Visitor,
     workers::{self, WorkerJson},
 };
 use crate::{
@@ -72,7 +72,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     let job = job.filter(|job| concealment::knows_repository(visitor.reader, &job.job.facts));
     let shown = OneWorkerJson {
         worker: workers::shown(&row, visitor.reader),
-        timeline: timeline(&row, job.as_ref(), pod.as_ref(), visitor.reader),
+        timeline: timeline(&row, job.as_ref(), pod.as_ref()),
         pod,
         as_of: state.0.platform.now(),
     };
@@ -114,7 +114,7 @@ fn seen(pod: &Pod) -> PodJson {
 }
 
 /// What happened, in the order in which it happened.
-fn timeline(row: &WorkerRow, job: Option<&JobRow>, pod: Option<&PodJson>, reader: Reader) -> Vec<Stage> {
+fn timeline(row: &WorkerRow, job: Option<&JobRow>, pod: Option<&PodJson>) -> Vec<Stage> {
     let worker = &row.worker;
     let state = job.map(|job| &job.job.state);
     let start = state.and_then(|state| state.start.as_ref());
@@ -123,9 +123,9 @@ fn timeline(row: &WorkerRow, job: Option<&JobRow>, pod: Option<&PodJson>, reader
     let failure = worker.failure.as_ref().map(|(reason, _)| text::words(reason.as_str()));
     let ended = if worker.failure.is_some() { "failed" } else { "completed" };
     let node = worker.node.as_ref().map(|node| format!("on {node}"));
-    let target = concealment::knows_target(reader, worker).then(|| worker.scope.scope().to_string());
+    let pool = Some(format!("for pool {}", worker.pool));
     let stages = [
-        ("reserved", Some(worker.created_at), target),
+        ("reserved", Some(worker.created_at), pool),
         ("pod_created", pod.map(|pod| pod.created_at), None),
         ("running", worker.running_at, node),
         ("online", worker.online_at, worker.runner.map(|id| format!("GitHub's runner {id}"))),

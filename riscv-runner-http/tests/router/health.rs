@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
 use riscv_runner_core::{
     ids::ReplicaName,
     ports::{EngineEvent, LeaseStore, Observer},
@@ -94,10 +95,14 @@ async fn metrics_show_the_queue_and_survive_an_outage_of_the_store() {
     serving.send(Job::default().request("g1")).await;
     serving.metrics.observe(EngineEvent::Leading(true));
     let answer = serving.get("/metrics").await;
-    assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
+    assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
     assert!(answer.text.contains("rrctl_queue_depth{pool=\"k1\"} 1\n"), "{}", answer.text);
     assert!(answer.text.contains("rrctl_leader 1\n"));
-    assert!(answer.text.ends_with("# EOF\n"));
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+    let request = Request::get("/metrics").header("accept", accept).body(Body::empty()).unwrap();
+    let answer = serving.send(request).await;
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(answer.text.contains("rrctl_leader 1\n") && answer.text.ends_with("# EOF\n"), "{}", answer.text);
 
     let answer = without_store(Role::All, Broken::Down).get("/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);

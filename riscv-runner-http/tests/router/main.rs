@@ -4,6 +4,8 @@
 
 mod boards;
 mod broken;
+mod browser;
+mod devtools;
 mod health;
 mod listings;
 mod live;
@@ -12,6 +14,7 @@ mod orders;
 mod pages;
 mod payloads;
 mod queue;
+mod series;
 mod serving;
 mod staging;
 mod sums;
