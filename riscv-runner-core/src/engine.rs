@@ -16,6 +16,7 @@ mod registrations;
 mod runs;
 mod schedule;
 mod tasks;
+mod told;
 pub mod wake;
 mod workers;
 

@@ -7,6 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
+use super::told::Told;
 use crate::{
     ids::{InstallationId, JobId, PoolName, RepoId, WorkerName},
     polling::{Asked, Looked, RunsLooked},
@@ -35,6 +36,8 @@ pub(super) struct Remembered {
     pub(super) next_look: Option<Timestamp>,
     /// The free slots when the cluster was last looked at.
     pub(super) free: BTreeMap<PoolName, u32>,
+    /// Why jobs are held, as far as the log has told it.
+    pub(super) told: Told,
     /// Workers that are being made.
     pub(super) in_flight: BTreeSet<WorkerName>,
 }

@@ -19,6 +19,7 @@ impl Engine {
             let policy = self.policy();
             let (snapshot, truncated) = observe::demand_and_supply(self, &policy).await?;
             let plan = plan::schedule(&snapshot, &policy);
+            self.tell_held(&plan.held);
             if !self.passes_audit(&snapshot, &policy, &plan) {
                 return Ok(());
             }

@@ -132,11 +132,11 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Waits until a condition holds in the page; it must within ten seconds.
+    /// Waits until a condition holds in the page; it must within half a minute.
     pub(crate) async fn wait_until(&mut self, condition: &str) {
         let waiting = format!(
             "new Promise((done) => {{
-               const ends = performance.now() + 10000;
+               const ends = performance.now() + 30000;
                const look = () => {{
                  if ({condition}) done(true);
                  else if (performance.now() > ends) done(false);

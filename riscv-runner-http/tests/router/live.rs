@@ -15,7 +15,7 @@ use crate::{
 };
 
 const SOON: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A router whose streams are quick, for at most this many watchers.
 fn serving(watchers: usize) -> Serving {
