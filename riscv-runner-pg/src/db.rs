@@ -13,7 +13,7 @@ use sqlx::{
 };
 
 use crate::{
-    config::{PgConfig, SchemaName, place, unreachable},
+    config::{PgConfig, place, unreachable},
     error::port_error,
 };
 
@@ -27,7 +27,6 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Db {
     pub(crate) pool: PgPool,
-    pub(crate) schema: SchemaName,
     /// The channel to notify; `None` when nobody listens.
     pub(crate) channel: Option<String>,
     statements: AtomicU64,
@@ -50,7 +49,6 @@ impl Db {
             .connect_lazy_with(options);
         Ok(Self {
             pool,
-            schema: config.schema.clone(),
             channel: config.notify.then(|| config.schema.channel()),
             statements: AtomicU64::new(0),
         })

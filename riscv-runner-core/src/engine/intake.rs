@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use super::wake::Wake;
@@ -15,6 +16,8 @@ use crate::{
 
 /// How many deliveries may share a commit: beyond this a batch only adds latency.
 const MAX_BATCH: usize = 128;
+/// How many batches may be on their way at once: while one waits for the disk, the next is written.
+const WRITERS: usize = 2;
 
 /// Why a delivery was not acknowledged. It was not recorded, or nothing is known about it; GitHub
 /// may deliver it again at any time, for recording is idempotent.
@@ -45,6 +48,10 @@ pub struct Intake {
 /// The other end of the queue; runs until every [`Intake`] is dropped.
 pub struct IntakeWriter {
     queue: mpsc::Receiver<Waiting>,
+    committer: Committer,
+}
+
+struct Committer {
     store: Arc<dyn DeliveryStore>,
     observer: Arc<dyn Observer>,
     schedule: Wake,
@@ -58,7 +65,10 @@ pub fn intake(
     schedule: Wake,
 ) -> (Intake, IntakeWriter) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
-    (Intake { queue: sender }, IntakeWriter { queue: receiver, store, observer, schedule })
+    (
+        Intake { queue: sender },
+        IntakeWriter { queue: receiver, committer: Committer { store, observer, schedule } },
+    )
 }
 
 impl Intake {
@@ -91,18 +101,26 @@ impl Intake {
 impl IntakeWriter {
     /// Records what arrives, until every entrance is dropped and the queue is empty.
     ///
-    /// A batch is whatever waits when the writer is free: a lone delivery commits at once, and the
+    /// A batch is whatever waits when a commit may begin: a lone delivery commits at once, and the
     /// batches grow with the load.
-    pub async fn run(mut self) {
-        let mut waiting = Vec::with_capacity(MAX_BATCH);
-        while self.queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
-            let (records, answers): (Vec<_>, Vec<_>) =
-                waiting.drain(..).map(|item| (item.record, item.answer)).unzip();
-            let results = self.commit(&records).await;
-            for (answer, result) in answers.into_iter().zip(results) {
-                // The handler may have gone with its connection; the delivery is recorded all the same.
-                let _ = answer.send(result);
-            }
+    pub async fn run(self) {
+        let Self { queue, committer } = self;
+        let batches = stream::unfold(queue, async |mut queue| {
+            let mut batch = Vec::new();
+            (queue.recv_many(&mut batch, MAX_BATCH).await > 0).then_some((batch, queue))
+        });
+        batches.for_each_concurrent(WRITERS, |batch| committer.answer(batch)).await;
+    }
+}
+
+impl Committer {
+    async fn answer(&self, batch: Vec<Waiting>) {
+        let (records, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|item| (item.record, item.answer)).unzip();
+        let results = self.commit(&records).await;
+        for (answer, result) in answers.into_iter().zip(results) {
+            // The handler may have gone with its connection; the delivery is recorded all the same.
+            let _ = answer.send(result);
         }
     }
 
