@@ -147,7 +147,10 @@ async fn a_cycle_is_as_many_statements_and_rows_at_any_backlog() {
         let reserved = store.reserve(&lead(store).await, &[wish()]).await.unwrap();
         // Taking the lease is no part of a cycle.
         costs.push(store.statements() - before - 1);
-        assert_eq!(reserved, [if std::ptr::eq(store, &raw const full) { Reserved::Yes } else { Reserved::DemandMet }]);
+        assert_eq!(
+            reserved,
+            [if std::ptr::eq(store, &raw const full) { Reserved::Yes } else { Reserved::DemandMet }]
+        );
         if std::ptr::eq(store, &raw const full) {
             assert_eq!(demand.values().map(|demand| demand.pending).sum::<u32>(), 100_000);
             assert_eq!(workers.len(), 50);

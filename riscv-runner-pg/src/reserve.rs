@@ -39,8 +39,7 @@ pub(crate) async fn reserve(
     let caps = |cap: fn(&Reservation) -> Option<u32>| {
         reservations.iter().map(|wish| cap(wish).map(i64::from)).collect::<Vec<Option<i64>>>()
     };
-    let (repo_ids, repos): (Vec<_>, Vec<_>) =
-        reservations.iter().map(|wish| repository(&wish.scope)).unzip();
+    let (repo_ids, repos): (Vec<_>, Vec<_>) = reservations.iter().map(|wish| repository(&wish.scope)).unzip();
     let results: Option<Vec<String>> = sqlx::Row::try_get(
         &db.query(RESERVE)
             .bind(proof.epoch().get())
@@ -76,7 +75,8 @@ fn read(result: &str) -> PortResult<Reserved> {
         "pool_at_cap" => Reserved::PoolAtCap,
         "demand_met" => Reserved::DemandMet,
         other => {
-            let message = format!("reserve_workers answered {other:?}; is the schema newer than this program?");
+            let message =
+                format!("reserve_workers answered {other:?}; is the schema newer than this program?");
             return Err(PortError::new(PortErrorKind::Bug, OPERATION, message));
         }
     })

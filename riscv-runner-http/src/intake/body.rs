@@ -10,6 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::Refusal;
 
+/// Up to this many bytes are set aside on the word of a header; few deliveries are larger.
+const TRUSTED: usize = 64 * 1024;
+
 /// How many bytes of unfinished bodies are held at a time: whoever sends them need not be GitHub.
 #[derive(Debug, Clone)]
 pub(super) struct BodyBudget(Arc<Semaphore>);
@@ -39,13 +42,14 @@ impl BodyBudget {
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(Refusal::TooLarge { limit });
         }
-        tokio::time::timeout(time, self.collect(body, limit))
+        let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        let bytes = BytesMut::with_capacity(expected.min(TRUSTED));
+        tokio::time::timeout(time, self.collect(body, bytes, limit))
             .await
             .unwrap_or(Err(Refusal::Slow { seconds: time.as_secs() }))
     }
 
-    async fn collect(&self, mut body: Body, limit: usize) -> Result<Held, Refusal> {
-        let mut bytes = BytesMut::new();
+    async fn collect(&self, mut body: Body, mut bytes: BytesMut, limit: usize) -> Result<Held, Refusal> {
         let mut share: Option<OwnedSemaphorePermit> = None;
         while let Some(frame) = body.frame().await {
             // The connection broke, so nobody reads this answer.
