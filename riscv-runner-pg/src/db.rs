@@ -13,7 +13,7 @@ use sqlx::{
 };
 
 use crate::{
-    config::{PgConfig, place, unreachable},
+    config::{PgConfig, SchemaName, place, unreachable},
     error::port_error,
 };
 
@@ -27,6 +27,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Db {
     pub(crate) pool: PgPool,
+    pub(crate) schema: SchemaName,
     /// The channel to notify; `None` when nobody listens.
     pub(crate) channel: Option<String>,
     statements: AtomicU64,
@@ -49,6 +50,7 @@ impl Db {
             .connect_lazy_with(options);
         Ok(Self {
             pool,
+            schema: config.schema.clone(),
             channel: config.notify.then(|| config.schema.channel()),
             statements: AtomicU64::new(0),
         })
