@@ -21,12 +21,12 @@ pub(crate) async fn set(store: &PgStore, jobs: u32) -> Outcome<()> {
     Ok(())
 }
 
-/// Adds so many waiting jobs.
+/// Adds so many waiting jobs, with ids beyond those that the double of GitHub gives.
 pub(crate) async fn add(store: &PgStore, jobs: i64) -> Outcome<()> {
     sqlx::query(
         "INSERT INTO jobs (job_id, run_id, entity_id, entity_name, entity_type, repo_id, repo_full_name, \
              repo_private, installation_id, job_labels, pool_key, k8s_pool, k8s_image, job_created_at) \
-         SELECT n, n, 1 + n % $2, 'account-' || (1 + n % $2), 'Organization', 1 + n % $2, \
+         SELECT 1000000000 + n, n, 1 + n % $2, 'account-' || (1 + n % $2), 'Organization', 1 + n % $2, \
              'account-' || (1 + n % $2) || '/project', false, 1 + n % $2, jsonb_build_array($3::text), \
              'org:' || (1 + n % $2) || '|' || $3, 'boards', 'registry.example/runner:1', \
              now() - interval '1 day' + n * interval '1 millisecond' \
