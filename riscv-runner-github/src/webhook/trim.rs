@@ -83,9 +83,6 @@ const REPOSITORY_KEYS: &[&str] = &[
 /// Bulk of a job that its page shows better.
 const JOB_KEYS: &[&str] = &["steps"];
 
-/// What every deployment through an App repeats of that App: what it is subscribed to and may do.
-const APP_KEYS: &[&str] = &["events", "permissions"];
-
 /// Which part of a payload is being copied.
 #[derive(Clone, Copy)]
 enum Part {
@@ -93,15 +90,12 @@ enum Part {
     Repository,
     Account,
     Job,
-    Deployment,
-    App,
 }
 
 impl Part {
     fn drops(self, key: &str) -> bool {
         match self {
-            Self::Payload | Self::Deployment => false,
-            Self::App => APP_KEYS.contains(&key),
+            Self::Payload => false,
             Self::Repository => REPOSITORY_KEYS.contains(&key),
             Self::Account => ACCOUNT_KEYS.contains(&key),
             Self::Job => JOB_KEYS.contains(&key),
@@ -111,16 +105,9 @@ impl Part {
     fn inside(self, key: &str) -> Option<Self> {
         match (self, key) {
             (Self::Payload, "repository") => Some(Self::Repository),
-            (Self::Payload, "sender" | "organization")
-            | (Self::Repository | Self::App, "owner")
-            | (Self::Deployment, "creator") => Some(Self::Account),
+            (Self::Payload, "sender" | "organization") | (Self::Repository, "owner") => Some(Self::Account),
             (Self::Payload, "workflow_job") => Some(Self::Job),
-            (Self::Payload, "deployment") => Some(Self::Deployment),
-            (Self::Deployment, "performed_via_github_app") => Some(Self::App),
-            (
-                Self::Payload | Self::Repository | Self::Account | Self::Job | Self::Deployment | Self::App,
-                _,
-            ) => None,
+            (Self::Payload | Self::Repository | Self::Account | Self::Job, _) => None,
         }
     }
 }
@@ -219,10 +206,6 @@ mod tests {
                 "owner": { "login": "o", "url": "x" },
             },
             "workflow_job": { "id": 2, "steps": [1, 2], "run_url": "kept" },
-            "deployment": {
-                "url": "kept", "creator": { "login": "c", "url": "x" },
-                "performed_via_github_app": { "id": 3, "events": ["push"], "owner": { "login": "g", "url": "x" } },
-            },
             "novelty": { "steps": [1], "license": null },
         });
         let kept = json!({
@@ -232,10 +215,6 @@ mod tests {
             "organization": { "login": "o" },
             "repository": { "id": 1, "steps": "kept", "owner": { "login": "o" } },
             "workflow_job": { "id": 2, "run_url": "kept" },
-            "deployment": {
-                "url": "kept", "creator": { "login": "c" },
-                "performed_via_github_app": { "id": 3, "owner": { "login": "g" } },
-            },
             "novelty": { "steps": [1], "license": null },
         });
         assert_eq!(trimmed(&full), kept);
@@ -283,10 +262,6 @@ mod tests {
                 Just("steps".to_owned()),
                 Just("workflow_job".to_owned()),
                 Just("keys_url".to_owned()),
-                Just("deployment".to_owned()),
-                Just("creator".to_owned()),
-                Just("performed_via_github_app".to_owned()),
-                Just("events".to_owned()),
                 "[ -~]{0,6}",
             ];
             prop_oneof![
