@@ -78,7 +78,9 @@ pub(crate) async fn record_failures(mut failures: mpsc::Receiver<AuthFailure>, i
             payload,
             received_at: failure.at,
         };
-        if let Err(error) = intake.record(DeliveryRecord { log, effect: Effect::Nothing(outcome) }).await {
+        if let Err(error) =
+            intake.record(DeliveryRecord { log, effect: Effect::Nothing(outcome), installation: None }).await
+        {
             tracing::warn!(%error, installation = %failure.installation, "a failed authentication was not recorded");
         }
     }

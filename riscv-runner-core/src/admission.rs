@@ -6,6 +6,7 @@ use crate::{
     controls::Controls,
     delivery::{Delivery, DeliveryContent, DeliveryRecord, Effect, IfAbsent, LogEntry, LogSource, Outcome},
     ids::Login,
+    installation::InstallationNews,
     job::{JobEvent, JobFacts},
     policy::Policy,
     routing::{Query, route},
@@ -32,6 +33,7 @@ pub fn is_staging(policy: &Policy, delivery: &Delivery) -> bool {
 #[must_use]
 pub fn decide(delivery: Delivery, by: &IntakePolicy<'_>) -> DeliveryRecord {
     let effect = effect(&delivery, by);
+    let installation = InstallationNews::of(&delivery);
     let reduced = match &effect {
         Effect::Nothing(outcome) => matches!(outcome, Outcome::IgnoredNoLabel | Outcome::BannedEntity),
         Effect::Join { if_absent, .. } => matches!(if_absent, IfAbsent::Ignore(_)),
@@ -49,6 +51,7 @@ pub fn decide(delivery: Delivery, by: &IntakePolicy<'_>) -> DeliveryRecord {
             received_at: delivery.received_at,
         },
         effect,
+        installation,
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::{
     entity::{Entity, EntityKind},
     ids::{AppId, DeliveryGuid, InstallationId, Login, RepoName},
+    installation::InstallationNews,
     job::{JobEvent, JobFacts, JobPhase, Placement},
 };
 
@@ -233,6 +234,8 @@ pub struct DeliveryRecord {
     pub log: LogEntry,
     /// What to do with the job, and so what the outcome depends on.
     pub effect: Effect,
+    /// What it tells of the account's installation.
+    pub installation: Option<InstallationNews>,
 }
 
 /// A delivery's effect on the jobs table.

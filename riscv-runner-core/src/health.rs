@@ -43,7 +43,8 @@ pub struct View<'a> {
     pub surplus: u32,
     /// Idle runners that a rule keeps for its key.
     pub warm: u32,
-    /// Since when its installation is known to be gone.
+    /// Since when its installation is known to be gone; `None` too while a delivery of the time before
+    /// may be missing.
     pub installation_gone_since: Option<Timestamp>,
 }
 

@@ -39,6 +39,7 @@ pub mod entity;
 pub mod failure;
 pub mod health;
 pub mod ids;
+pub mod installation;
 pub mod job;
 pub mod labels;
 pub mod observed;

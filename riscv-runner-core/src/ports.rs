@@ -27,6 +27,6 @@ pub use platform::{EngineEvent, LoopName, Observer, Platform, ProvisionStep, Sil
 pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};
 pub use stats::{Lately, UnroutedRow, Waits, WeekRow};
 pub use store::{
-    Cas, DoubtfulJob, HeadRequest, KnownRepo, Reservation, Reserved, SchedulingStore, Standing, Store,
-    WorkerChange,
+    Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, Reservation, Reserved, SchedulingStore,
+    Standing, Store, WorkerChange,
 };

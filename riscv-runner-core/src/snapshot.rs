@@ -133,6 +133,9 @@ pub struct Snapshot {
     pub refused_images: BTreeMap<crate::ids::ImageRef, Timestamp>,
     /// What stands in the way of minting, by installation.
     pub installations: BTreeMap<InstallationId, InstallationHealth>,
+    /// Up to when GitHub's log of deliveries has been compared with ours, and nothing was missing.
+    #[serde(default)]
+    pub deliveries_swept: Option<Timestamp>,
 }
 
 impl Snapshot {
@@ -168,6 +171,7 @@ impl Snapshot {
             quarantines: BTreeMap::new(),
             refused_images: BTreeMap::new(),
             installations: BTreeMap::new(),
+            deliveries_swept: None,
         }
     }
 

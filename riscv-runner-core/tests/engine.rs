@@ -181,9 +181,6 @@ impl SchedulingStore for Script {
     async fn doubtful_jobs(&self, _: Timestamp, _: u32) -> PortResult<Vec<DoubtfulJob>> {
         Ok(Vec::new())
     }
-    async fn jobs_of_installation(&self, _: InstallationId, _: u32) -> PortResult<Vec<Job>> {
-        Ok(Vec::new())
-    }
     async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {
         Ok(None)
     }

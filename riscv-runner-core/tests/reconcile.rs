@@ -202,6 +202,7 @@ fn ill(reason: FailureReason) -> World {
             let gone = InstallationHealth { gone_since: Some(at(1)), ..InstallationHealth::default() };
             World::new("a:1").running_worker("w", "1", "a", "a0", 600).edit(|w| {
                 w.snapshot.installations.insert(common::scope("1").installation, gone);
+                w.snapshot.deliveries_swept = Some(at(400));
             })
         }
         FailureReason::RunnerGone => World::new("a:1")
@@ -281,6 +282,14 @@ fn a_job_that_names_the_worker_protects_it() {
     for rule in WORKER_RULES.iter().filter(|rule| rule.spares_known_jobs) {
         let busy = ill(rule.reason).runs("w", 1, JobPhase::Running);
         assert_eq!(remedy(&busy), None, "{}", rule.says);
+    }
+}
+
+#[test]
+fn a_worker_of_a_gone_installation_is_left_while_a_delivery_may_be_missing() {
+    for swept in [None, Some(at(1)), Some(at(31))] {
+        let world = ill(FailureReason::InstallationNotFound).edit(|w| w.snapshot.deliveries_swept = swept);
+        assert_eq!(remedy(&world), None, "{swept:?}");
     }
 }
 

@@ -15,6 +15,7 @@ use sqlx::{
 use crate::{
     config::{PgConfig, SchemaName, place, unreachable},
     error::port_error,
+    installations::Heard,
 };
 
 /// A webhook must be answered within 10 s (GitHub's limit), so waiting for a connection ends well before.
@@ -30,6 +31,7 @@ pub(crate) struct Db {
     pub(crate) schema: SchemaName,
     /// The channel to notify; `None` when nobody listens.
     pub(crate) channel: Option<String>,
+    pub(crate) installations: Heard,
     statements: AtomicU64,
 }
 
@@ -52,6 +54,7 @@ impl Db {
             pool,
             schema: config.schema.clone(),
             channel: config.notify.then(|| config.schema.channel()),
+            installations: Heard::default(),
             statements: AtomicU64::new(0),
         })
     }

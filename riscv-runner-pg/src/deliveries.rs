@@ -25,6 +25,7 @@ use self::{
 use crate::{
     db::Db,
     error::{blames_a_value, port_error},
+    installations,
     rows::{JobStateRecord, StateColumns, all_readable},
 };
 
@@ -107,11 +108,22 @@ async fn write_fresh<'a>(
     }
     entries.sort_by_key(|(n, ..)| (batch[*n].log.guid.clone(), *n));
     let log = LogColumns::new(batch, &entries);
-    let row = columns::bind_log(columns::bind_jobs(db.query(columns::WRITE_FRESH), jobs), log)
-        .bind(wakes.then_some(db.channel.as_deref()).flatten().map(ToOwned::to_owned))
-        .fetch_one(&db.pool)
-        .await
-        .map_err(|error| port_error(OPERATION, error))?;
+    let statement = columns::bind_log(columns::bind_jobs(db.query(columns::WRITE_FRESH), jobs), log)
+        .bind(wakes.then_some(db.channel.as_deref()).flatten().map(ToOwned::to_owned));
+    let failed = |error| port_error(OPERATION, error);
+    let news = db.installations.news(entries.iter().map(|(n, ..)| &batch[*n]));
+    let row = if news.is_empty() {
+        statement.fetch_one(&db.pool).await.map_err(failed)?
+    } else {
+        let mut transaction = db.begin(OPERATION).await?;
+        let row = statement.fetch_one(&mut *transaction).await.map_err(failed)?;
+        if installations::learn(db, &mut transaction, &news).await? && !wakes {
+            notify(db, &mut transaction).await?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        db.installations.committed(&news);
+        row
+    };
     let inserted: BTreeSet<i64> =
         row.try_get::<Vec<i64>, _>(0).map_err(|error| port_error(OPERATION, error))?.into_iter().collect();
     let logged: Vec<String> = row.try_get(1).map_err(|error| port_error(OPERATION, error))?;
@@ -148,15 +160,28 @@ async fn write_known(
         .collect();
     entries.sort_by_key(|(n, ..)| (batch[*n].log.guid.clone(), *n));
     let logged = insert_log(db, &mut transaction, LogColumns::new(batch, &entries)).await?;
-    if let Some(channel) = db.channel.clone().filter(|_| folds.values().any(JobFold::wakes_scheduler)) {
-        db.query("SELECT pg_notify($1, '')")
-            .bind(channel)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
+    let news = db.installations.news(entries.iter().map(|(n, ..)| &batch[*n]));
+    let mut wakes = folds.values().any(JobFold::wakes_scheduler);
+    if !news.is_empty() {
+        wakes |= installations::learn(db, &mut transaction, &news).await?;
+    }
+    if wakes {
+        notify(db, &mut transaction).await?;
     }
     transaction.commit().await.map_err(failed)?;
+    db.installations.committed(&news);
     answer(batch, &entries, logged, results);
+    Ok(())
+}
+
+/// Wakes whoever listens, once the transaction is committed.
+async fn notify(db: &Db, connection: &mut PgConnection) -> PortResult<()> {
+    let Some(channel) = db.channel.clone() else { return Ok(()) };
+    db.query("SELECT pg_notify($1, '')")
+        .bind(channel)
+        .execute(connection)
+        .await
+        .map_err(|error| port_error(OPERATION, error))?;
     Ok(())
 }
 

@@ -161,27 +161,3 @@ pub(crate) async fn doubtful(db: &Db, before: Timestamp, limit: u32) -> PortResu
         Ok(DoubtfulJob { job, updated_at, worker_ended })
     })))
 }
-
-/// Jobs of an installation that are demand.
-pub(crate) async fn of_installation(
-    db: &Db,
-    installation: InstallationId,
-    limit: u32,
-) -> PortResult<Vec<Job>> {
-    const OPERATION: &str = "read the jobs of an installation";
-    let rows = db
-        .query(concat!(
-            "SELECT ",
-            job_columns!(),
-            " FROM jobs j WHERE j.installation_id = $1 AND j.status IN ('pending', 'running') \
-             ORDER BY j.job_id LIMIT $2"
-        ))
-        .bind(installation.get())
-        .bind(i64::from(limit))
-        .fetch_all(&db.pool)
-        .await
-        .map_err(|error| port_error(OPERATION, error))?;
-    let records = rows.iter().map(JobRecord::from_row).collect::<Result<Vec<_>, _>>();
-    let records = records.map_err(|error| port_error(OPERATION, error))?;
-    Ok(readable(records.into_iter().map(|record| Ok(record.read()?.job))))
-}

@@ -9,6 +9,7 @@ mod db;
 mod deliveries;
 mod demand;
 mod error;
+mod installations;
 mod jobs;
 mod lease;
 mod listen;

@@ -1,15 +1,15 @@
-//! What holds beside demand and supply: controls, back-offs, quarantines, refused images.
+//! What holds beside demand and supply: controls, back-offs, quarantines, refused images, installations.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use riscv_runner_core::{
     backoff::Backoff,
     controls::{Controls, Note, Revocation},
     ids::{EntityId, ImageRef, NodeName, PoolName, RepoName, WorkerName},
     policy::Cap,
-    ports::{LeaderProof, PortResult, Standing},
+    ports::{INSTALLATION_NEWS, LeaderProof, PortResult, Standing},
     quarantine::Quarantine,
     scope::PoolKey,
 };
@@ -20,6 +20,7 @@ use crate::{
     db::Db,
     demand::count,
     error::{not_leader, port_error},
+    installations::InstallationRecord,
     lease::fence,
     pool_key::parse_pool_key,
     rows::{BadRow, readable},
@@ -32,7 +33,10 @@ const STANDING: &str = "SELECT \
           WHERE w.pod_name = r.worker AND w.status IN ('pending', 'running'))) AS revocations, \
      (SELECT coalesce(jsonb_agg(b), '[]') FROM pool_backoffs b) AS backoffs, \
      (SELECT coalesce(jsonb_agg(q), '[]') FROM board_quarantines q) AS quarantines, \
-     (SELECT coalesce(jsonb_agg(i), '[]') FROM refused_images i) AS images";
+     (SELECT coalesce(jsonb_agg(i), '[]') FROM refused_images i) AS images, \
+     (SELECT coalesce(jsonb_agg(n), '[]') FROM installations n \
+      WHERE n.learned_at > now() - make_interval(secs => $1)) AS installations, \
+     (SELECT swept_until FROM sweeps WHERE name = 'deliveries') AS deliveries_swept";
 
 #[derive(FromRow)]
 struct StandingRecord {
@@ -41,6 +45,8 @@ struct StandingRecord {
     backoffs: Json<Vec<BackoffRecord>>,
     quarantines: Json<Vec<QuarantineRecord>>,
     images: Json<Vec<ImageRecord>>,
+    installations: Json<Vec<InstallationRecord>>,
+    deliveries_swept: Option<SqlTimestamp>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +160,7 @@ pub(crate) async fn standing(db: &Db) -> PortResult<Standing> {
     const OPERATION: &str = "read controls and back-offs";
     let record = db
         .query(STANDING)
+        .bind(INSTALLATION_NEWS.as_secs_f64())
         .fetch_one(&db.pool)
         .await
         .and_then(|row| StandingRecord::from_row(&row))
@@ -166,6 +173,10 @@ pub(crate) async fn standing(db: &Db) -> PortResult<Standing> {
         backoffs: keyed(record.backoffs.0, BackoffRecord::read),
         quarantines: keyed(record.quarantines.0, QuarantineRecord::read),
         refused_images: keyed(record.images.0, ImageRecord::read),
+        installations: readable(record.installations.0.into_iter().map(InstallationRecord::read))
+            .into_iter()
+            .collect(),
+        deliveries_swept: record.deliveries_swept.map(SqlTimestamp::to_jiff),
     })
 }
 

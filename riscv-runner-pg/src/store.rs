@@ -8,10 +8,7 @@ use riscv_runner_core::{
     controls::{Note, Order, Ordered},
     delivery::{DeliveryRecord, JobWrite, Recorded},
     entity::Entity,
-    ids::{
-        DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PoolName, ReplicaName, RepoName,
-        WorkerName,
-    },
+    ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, PoolName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
         AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately,
@@ -161,10 +158,6 @@ impl SchedulingStore for PgStore {
 
     async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
         jobs::doubtful(&self.db, before, limit).await
-    }
-
-    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
-        jobs::of_installation(&self.db, installation, limit).await
     }
 
     async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {

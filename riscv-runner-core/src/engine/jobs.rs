@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::Engine;
 use crate::{
     ids::JobId,
+    installation::{InstallationKey, Installations},
     job::{JobEvent, JobPhase, Loss},
     policy::Policy,
     polling::{self, Asked, Question},
@@ -34,8 +35,13 @@ impl Engine {
             let policy = self.policy();
             let now = self.now();
             let before = now.checked_sub(policy.timeouts.jobs_poll).unwrap_or(now);
-            let jobs = self.parts.store.doubtful_jobs(before, ROWS).await?;
-            self.give_up_gone(&proof, &jobs).await;
+            let mut jobs = self.parts.store.doubtful_jobs(before, ROWS).await?;
+            let installations = self.parts.store.standing().await?.installations;
+            for facts in jobs.iter_mut().map(|doubtful| &mut doubtful.job.facts) {
+                facts.installation =
+                    installations.current(InstallationKey::of(&facts.entity), facts.installation);
+            }
+            self.give_up_gone(&proof, &jobs, &installations).await;
             let questions = {
                 let mut memory = self.memory.lock();
                 let held: std::collections::BTreeSet<JobId> =
@@ -57,9 +63,10 @@ impl Engine {
     }
 
     /// Waiting jobs of an uninstalled App cannot be served; running ones are left to finish.
-    async fn give_up_gone(&self, proof: &LeaderProof, jobs: &[DoubtfulJob]) {
+    async fn give_up_gone(&self, proof: &LeaderProof, jobs: &[DoubtfulJob], known: &Installations) {
         for doubtful in jobs.iter().filter(|doubtful| doubtful.job.state.phase == JobPhase::Pending) {
-            if self.parts.forge.health(doubtful.job.facts.installation).gone_since.is_some() {
+            let installation = doubtful.job.facts.installation;
+            if known.health(installation, self.parts.forge.health(installation)).gone_since.is_some() {
                 let attempt = doubtful.job.state.attempt;
                 let event = JobEvent::Lost { attempt, loss: Loss::InstallationNotFound };
                 if let Err(error) = self.join(proof, doubtful, event).await {

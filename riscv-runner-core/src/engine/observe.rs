@@ -6,6 +6,7 @@ use super::Engine;
 use crate::{
     entity::{Entity, EntityKind},
     ids::{InstallationId, RepoName, WorkerName},
+    installation::Installations,
     observed::{Observed, Why},
     plan::heads,
     policy::Policy,
@@ -35,15 +36,15 @@ pub(super) fn known<T>(what: &'static str, result: PortResult<T>) -> Observed<T>
 }
 
 /// Demand by key, and [`supply`]: three statements and two looks at watches.
-pub(super) async fn counts(engine: &Engine) -> PortResult<Snapshot> {
+pub(super) async fn counts(engine: &Engine) -> PortResult<(Snapshot, Installations)> {
     let (demand, supply) = futures::join!(engine.parts.store.demand(), supply(engine));
-    let mut snapshot = supply?;
+    let (mut snapshot, installations) = supply?;
     snapshot.demand = demand?;
-    Ok(snapshot)
+    Ok((snapshot, installations))
 }
 
-/// Workers, boards and what holds beside them.
-pub(super) async fn supply(engine: &Engine) -> PortResult<Snapshot> {
+/// Workers, boards and what holds beside them; and the installations that rows may not know yet.
+pub(super) async fn supply(engine: &Engine) -> PortResult<(Snapshot, Installations)> {
     let parts = &engine.parts;
     let (workers, standing, nodes, pods) = futures::join!(
         parts.store.live_workers(),
@@ -52,18 +53,22 @@ pub(super) async fn supply(engine: &Engine) -> PortResult<Snapshot> {
         parts.cluster.pods(),
     );
     let standing = standing?;
+    let installations = standing.installations;
     let mut snapshot = blank(engine);
     snapshot.workers = workers?;
+    snapshot.workers.values_mut().for_each(|worker| installations.renew(&mut worker.scope));
     snapshot.nodes = known("nodes", nodes);
     snapshot.pods = known("pods", pods);
     snapshot.controls = standing.controls;
     snapshot.backoffs = standing.backoffs;
     snapshot.quarantines = standing.quarantines;
     snapshot.refused_images = standing.refused_images;
+    snapshot.deliveries_swept = standing.deliveries_swept;
     let working: BTreeSet<InstallationId> =
         snapshot.workers.values().map(|worker| worker.scope.installation).collect();
-    snapshot.installations = working.into_iter().map(|id| (id, parts.forge.health(id))).collect();
-    Ok(snapshot)
+    let health = |id| (id, installations.health(id, parts.forge.health(id)));
+    snapshot.installations = working.into_iter().map(health).collect();
+    Ok((snapshot, installations))
 }
 
 fn blank(engine: &Engine) -> Snapshot {
@@ -80,7 +85,7 @@ fn blank(engine: &Engine) -> Snapshot {
 /// What the scheduler's cycle knows: the counts, and the waiting jobs that could be served. The second
 /// value says whether more jobs wait than were read.
 pub(super) async fn demand_and_supply(engine: &Engine, policy: &Policy) -> PortResult<(Snapshot, bool)> {
-    let mut snapshot = counts(engine).await?;
+    let (mut snapshot, installations) = counts(engine).await?;
     let reading = heads::heads(&snapshot, policy);
     let mut truncated = false;
     if !reading.heads.is_empty() {
@@ -91,20 +96,20 @@ pub(super) async fn demand_and_supply(engine: &Engine, policy: &Policy) -> PortR
         truncated = read < asked as usize;
         fill(&mut snapshot.demand, &reading.heads, waiting);
     }
-    complete(engine, policy, &mut snapshot);
+    complete(engine, policy, &installations, &mut snapshot);
     Ok((snapshot, truncated))
 }
 
 /// Everything that can be known: every waiting job, every row that something points to.
 pub(super) async fn everything(engine: &Engine) -> PortResult<Snapshot> {
-    let mut snapshot = counts(engine).await?;
+    let (mut snapshot, installations) = counts(engine).await?;
     let heads = heads::every_head(&snapshot);
     if !heads.is_empty() {
         let waiting = engine.parts.store.waiting(&heads, &[], &BTreeMap::new()).await?;
         fill(&mut snapshot.demand, &heads, waiting);
     }
-    add_rows_of_left_overs(engine, &mut snapshot, &BTreeSet::new()).await?;
-    complete(engine, &engine.policy(), &mut snapshot);
+    add_rows_of_left_overs(engine, &installations, &mut snapshot, &BTreeSet::new()).await?;
+    complete(engine, &engine.policy(), &installations, &mut snapshot);
     Ok(snapshot)
 }
 
@@ -141,13 +146,16 @@ fn renew_images(policy: &Policy, demand: &mut DemandByKey) {
     }
 }
 
-fn complete(engine: &Engine, policy: &Policy, snapshot: &mut Snapshot) {
+fn complete(engine: &Engine, policy: &Policy, known: &Installations, snapshot: &mut Snapshot) {
     renew_images(policy, &mut snapshot.demand);
-    let waiting =
-        snapshot.demand.values().flat_map(|demand| &demand.waiting).map(|job| job.scope.installation);
-    let installations: BTreeSet<InstallationId> = waiting.collect();
-    for installation in installations {
-        snapshot.installations.entry(installation).or_insert_with(|| engine.parts.forge.health(installation));
+    let mut waiting: BTreeSet<InstallationId> = BTreeSet::new();
+    for job in snapshot.demand.values_mut().flat_map(|demand| &mut demand.waiting) {
+        known.renew(&mut job.scope);
+        waiting.insert(job.scope.installation);
+    }
+    for installation in waiting {
+        let health = || known.health(installation, engine.parts.forge.health(installation));
+        snapshot.installations.entry(installation).or_insert_with(health);
     }
     snapshot.warm = routing::warm(policy, snapshot);
 }
@@ -156,6 +164,7 @@ fn complete(engine: &Engine, policy: &Policy, snapshot: &mut Snapshot) {
 /// that is live after all was written after the live ones were read.
 pub(super) async fn add_rows_of_left_overs(
     engine: &Engine,
+    installations: &Installations,
     snapshot: &mut Snapshot,
     names: &BTreeSet<WorkerName>,
 ) -> PortResult<()> {
@@ -166,7 +175,8 @@ pub(super) async fn add_rows_of_left_overs(
         return Ok(());
     }
     let names: Vec<_> = names.into_iter().collect();
-    for (name, row) in engine.parts.store.workers_named(&names).await? {
+    for (name, mut row) in engine.parts.store.workers_named(&names).await? {
+        installations.renew(&mut row.scope);
         let rows = if row.status.is_terminal() { &mut snapshot.ended } else { &mut snapshot.workers };
         rows.insert(name, row);
     }

@@ -28,12 +28,14 @@ impl Engine {
     pub(super) fn runners_cycle(&self, _: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
         async move {
             let policy = self.policy();
-            let mut snapshot = observe::counts(self).await?;
+            let (mut snapshot, installations) = observe::counts(self).await?;
             let since = polling::scopes_since(snapshot.now, snapshot.watching_since, &policy.timeouts);
-            let recent = self.parts.store.scopes_of_workers(since).await?;
+            let mut recent = self.parts.store.scopes_of_workers(since).await?;
+            recent.iter_mut().for_each(|scope| installations.renew(scope));
             let due = {
                 let mut memory = self.memory.lock();
                 let Remembered { owed, looked, .. } = &mut *memory;
+                owed.values_mut().for_each(|scope| installations.renew(scope));
                 polling::still_owed(owed, &recent, looked, snapshot.now, &policy.timeouts);
                 polling::scopes_due(&snapshot, owed, looked, &policy.timeouts)
             };
@@ -46,7 +48,7 @@ impl Engine {
             snapshot.secrets =
                 secrets.map(|all| all.into_iter().map(|one| (one.name, one.created_at)).collect());
             let names = names(&snapshot, &policy);
-            observe::add_rows_of_left_overs(self, &mut snapshot, &names).await?;
+            observe::add_rows_of_left_overs(self, &installations, &mut snapshot, &names).await?;
             let plan = plan::reconcile(&snapshot, &policy);
             if self.passes_audit(&snapshot, &policy, &plan) {
                 self.execute(plan).await;

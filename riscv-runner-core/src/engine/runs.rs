@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Engine;
 use crate::{
     ids::{JobId, RunId},
+    installation::InstallationKey,
     job::{Job, JobEvent, JobFacts},
     labels::LabelSet,
     policy::Policy,
@@ -19,15 +20,20 @@ impl Engine {
     pub(super) async fn list_runs(&self, proof: &LeaderProof) -> PortResult<()> {
         let policy = self.policy();
         let now = self.now();
-        let repos = self.parts.store.known_repos(polling::repos_since(now)).await?;
+        let mut repos = self.parts.store.known_repos(polling::repos_since(now)).await?;
+        let installations = self.parts.store.standing().await?.installations;
+        for repo in &mut repos {
+            repo.installation = installations.current(InstallationKey::of(&repo.entity), repo.installation);
+        }
         let listed = {
             let mut memory = self.memory.lock();
             polling::forget_runs(&mut memory.runs_looked, now);
             memory.runs_listed.clone()
         };
         let mut left = polling::RUNS_PER_SWEEP;
-        for repo in polling::repos_due(&repos, &listed, now, &policy.timeouts) {
-            if self.parts.forge.health(repo.installation).gone_since.is_some() {
+        for repo in polling::repos_due(&repos, &listed, &installations, now, &policy.timeouts) {
+            let shown = self.parts.forge.health(repo.installation);
+            if installations.health(repo.installation, shown).gone_since.is_some() {
                 continue;
             }
             if left == 0 {

@@ -17,8 +17,8 @@ impl Engine {
     pub(super) fn workers_cycle(&self, _: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
         async move {
             let policy = self.policy();
-            let mut snapshot = observe::supply(self).await?;
-            observe::add_rows_of_left_overs(self, &mut snapshot, &BTreeSet::new()).await?;
+            let (mut snapshot, installations) = observe::supply(self).await?;
+            observe::add_rows_of_left_overs(self, &installations, &mut snapshot, &BTreeSet::new()).await?;
             let plan = plan::reconcile(&snapshot, &policy);
             if self.passes_audit(&snapshot, &policy, &plan) {
                 self.execute(plan).await;

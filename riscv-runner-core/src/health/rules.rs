@@ -22,7 +22,7 @@ pub const WORKER_RULES: &[Rule] = &[
     },
     Rule {
         reason: FailureReason::InstallationNotFound,
-        says: "its App was uninstalled, and no job runs on it",
+        says: "its App was uninstalled, and no delivery tells of a job on it",
         threshold: |_| Duration::ZERO,
         remedy: Remedy::Kill,
         spares_known_jobs: true,

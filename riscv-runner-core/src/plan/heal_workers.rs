@@ -4,6 +4,7 @@ use super::{Action, Because, Draft, PodEnd, sync_pods::end_worker};
 use crate::{
     failure::FailureReason,
     health::{self, Remedy, View},
+    polling::all_arrived,
     worker::Worker,
 };
 
@@ -53,6 +54,8 @@ fn view<'a>(draft: &Draft<'a>, worker: &'a Worker) -> View<'a> {
         installation_gone_since: snapshot
             .installations
             .get(&worker.scope.installation)
-            .and_then(|health| health.gone_since),
+            .and_then(|health| health.gone_since)
+            // A job may run there whose `in_progress` was lost: GitHub cannot be asked, but delivers again.
+            .filter(|since| all_arrived(*since, snapshot.deliveries_swept, &draft.policy.timeouts)),
     }
 }

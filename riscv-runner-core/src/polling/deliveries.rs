@@ -22,6 +22,13 @@ pub fn sweep_from(swept: Timestamp, now: Timestamp, timeouts: &Timeouts) -> Time
     before(swept, look_back).clamp(before(now, LONGEST_OUTAGE.max(look_back)), before(now, look_back))
 }
 
+/// Whether everything that GitHub sent before `at` has arrived, when its log has been compared up to
+/// `swept`: what was under way then may not have been in it.
+#[must_use]
+pub fn all_arrived(at: Timestamp, swept: Option<Timestamp>, timeouts: &Timeouts) -> bool {
+    swept.is_some_and(|swept| age(swept, at) > timeouts.deliveries_sweep / UNDER_WAY_PART)
+}
+
 /// The deliveries of which no attempt was answered well and none is under way, each with its newest
 /// attempt, which a redelivery names.
 #[must_use]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::{
     backoff::age,
     ids::{InstallationId, RepoId, RunId},
+    installation::{InstallationKey, Installations},
     job::{Job, JobEvent, JobPhase},
     policy::Timeouts,
     ports::{JobReport, KnownRepo, ReportedState},
@@ -47,17 +48,21 @@ pub fn repos_since(now: Timestamp) -> Timestamp {
     now.checked_sub(LATELY).unwrap_or(Timestamp::MIN)
 }
 
-/// The repositories to look at now: those never looked at through their present installation first,
-/// then those looked at longest ago, if that is longer ago than the period.
+/// The repositories to look at now: those never looked at through their present installation, or not
+/// since it returned, first; then those looked at longest ago, if that is longer ago than the period.
 #[must_use]
 pub fn repos_due<'a>(
     repos: &'a [KnownRepo],
     listed: &BTreeMap<RepoId, (Timestamp, InstallationId)>,
+    installations: &Installations,
     now: Timestamp,
     timeouts: &Timeouts,
 ) -> Vec<&'a KnownRepo> {
     let last = |repo: &KnownRepo| {
-        listed.get(&repo.repo_id).filter(|(_, by)| *by == repo.installation).map(|(at, _)| *at)
+        let known = installations.get(InstallationKey::of(&repo.entity));
+        let returned_at = known.and_then(|known| known.returned_at);
+        let (at, by) = listed.get(&repo.repo_id)?;
+        (*by == repo.installation && returned_at <= Some(*at)).then_some(*at)
     };
     let mut due: Vec<_> =
         repos.iter().filter(|repo| last(repo).is_none_or(|at| age(now, at) >= timeouts.runs_poll)).collect();

@@ -4,7 +4,7 @@
 //! write that takes a [`LeaderProof`] is refused ([`super::PortErrorKind::NotLeader`]) once a later
 //! epoch exists.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use crate::{
     ids::{
         ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, RepoId, RepoName, RunnerId, WorkerName,
     },
+    installation::Installations,
     job::{Job, JobEvent, JobFacts, Placement},
     labels::LabelSet,
     quarantine::Quarantine,
@@ -157,6 +158,10 @@ impl WorkerChange {
     }
 }
 
+/// For how long news of an installation is among what a cycle reads. A row that names an earlier one is
+/// younger: GitHub cancels a job that waited for a day, and delivers nothing again after three.
+pub const INSTALLATION_NEWS: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// What holds beside demand and supply.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Standing {
@@ -168,6 +173,11 @@ pub struct Standing {
     pub quarantines: BTreeMap<NodeName, Quarantine>,
     /// Images whose runner GitHub refuses, with since when.
     pub refused_images: BTreeMap<ImageRef, Timestamp>,
+    /// Installations of which something new was heard in the last [`INSTALLATION_NEWS`]: rows of jobs
+    /// and workers may name an earlier one.
+    pub installations: Installations,
+    /// Up to when GitHub's log of deliveries has been compared with ours, and nothing was missing.
+    pub deliveries_swept: Option<Timestamp>,
 }
 
 /// A job whose state may have moved without our hearing of it.
@@ -306,12 +316,6 @@ pub trait SchedulingStore: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>>;
-
-    /// Jobs of an installation that are demand.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>>;
 
     /// Up to when GitHub's log of deliveries has been compared with ours, by any leader.
     ///

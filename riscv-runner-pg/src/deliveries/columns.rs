@@ -209,7 +209,7 @@ impl LogColumns {
             job: Vec::new(),
         };
         for (n, write, job) in entries {
-            let DeliveryRecord { log, effect } = &batch[*n];
+            let DeliveryRecord { log, effect, .. } = &batch[*n];
             columns.source.push(log.source.as_str());
             columns.event.push(log.event.clone());
             columns.outcome.push(effect.outcome(*write).as_str());

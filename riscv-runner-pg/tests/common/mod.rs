@@ -67,6 +67,7 @@ pub(crate) fn delivery(guid: &str, facts: &JobFacts, event: JobEvent) -> Deliver
                 image: ImageRef::new("runner:1").unwrap(),
             }),
         },
+        installation: None,
     }
 }
 

@@ -5,6 +5,7 @@ mod deliveries;
 mod demand;
 mod evidence;
 mod fixture;
+mod installing;
 mod leadership;
 mod ordering;
 mod reporting;
@@ -49,7 +50,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a_lost_job_is_no_demand_until_it_revives", evidence::a_lost_job_is_no_demand_until_it_revives),
     ("a_listed_job_is_inserted_or_joined", evidence::a_listed_job_is_inserted_or_joined),
     ("doubtful_jobs_are_those_unchanged_for_long", evidence::doubtful_jobs_are_those_unchanged_for_long),
-    ("jobs_are_found_by_installation_id_and_repository", evidence::jobs_are_found),
+    ("jobs_are_found_by_id_and_repository", evidence::jobs_are_found),
+    ("any_order_of_news_of_installations_ends_in_the_same", installing::any_order_of_news_ends_in_the_same),
     ("one_holder_leads_at_a_time", leadership::one_holder_leads_at_a_time),
     ("a_lease_that_is_over_is_taken_in_a_new_epoch", leadership::a_lease_that_is_over_is_taken),
     ("a_released_lease_is_free_at_once", leadership::a_released_lease_is_free_at_once),

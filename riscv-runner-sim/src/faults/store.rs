@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{DeliveryRecord, JobWrite, Recorded},
-    ids::{
-        DeliveryGuid, Epoch, ImageRef, InstallationId, JobId, NodeName, PoolName, ReplicaName, RepoName,
-        WorkerName,
-    },
+    ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, PoolName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
         Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately, LeaderProof, LeaseStore,
@@ -112,10 +109,6 @@ impl<T: Store + ?Sized> SchedulingStore for Faulty<T> {
 
     async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
         self.call("read doubtful jobs", self.inner.doubtful_jobs(before, limit)).await
-    }
-
-    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
-        self.call("read jobs", self.inner.jobs_of_installation(installation, limit)).await
     }
 
     async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {

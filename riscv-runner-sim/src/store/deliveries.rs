@@ -14,10 +14,19 @@ use super::{LogRow, MemoryStore, rows::Rows};
 impl DeliveryStore for MemoryStore {
     async fn record_deliveries(&self, batch: &[DeliveryRecord]) -> PortResult<Vec<PortResult<Recorded>>> {
         let now = self.platform.now();
-        let results: Vec<_> =
-            self.write(|rows| batch.iter().map(|record| record_one(rows, record, now)).collect());
+        let (results, heard) = self.write(|rows| {
+            let results: Vec<_> = batch.iter().map(|record| record_one(rows, record, now)).collect();
+            let mut heard = false;
+            for news in batch.iter().filter_map(|record| record.installation) {
+                if rows.standing.installations.learn(&news) {
+                    rows.installations_learned.insert(news.key, now);
+                    heard = true;
+                }
+            }
+            (results, heard)
+        });
         self.changed.store(true, std::sync::atomic::Ordering::Relaxed);
-        if results.iter().any(|done| done.job.is_some_and(JobWrite::wakes_scheduler)) {
+        if heard || results.iter().any(|done| done.job.is_some_and(JobWrite::wakes_scheduler)) {
             self.wake();
         }
         Ok(results.into_iter().map(Ok).collect())

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{IfAbsent, JobWrite},
     ids::{DeliveryGuid, JobId, PoolName, RunnerName, WorkerName},
+    installation::InstallationKey,
     job::{Job, JobEvent, JobFacts, JobPhase, JobState, Step},
     ports::{AuditEntry, JobRow, Reservation, Standing, WorkerRow},
     scope::PoolKey,
@@ -56,6 +57,8 @@ pub(super) struct Rows {
     pub(super) standing: Standing,
     pub(super) audit: Vec<AuditEntry>,
     pub(super) deliveries_swept: Option<Timestamp>,
+    /// When something new was heard of each installation.
+    pub(super) installations_learned: BTreeMap<InstallationKey, Timestamp>,
     pub(super) lease: Lease,
     pub(super) changes: Option<Vec<Change>>,
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
-    backoff::Backoff,
+    backoff::{Backoff, age},
     delivery::{IfAbsent, JobWrite},
     failure::FailureReason,
-    ids::{ImageRef, InstallationId, JobId, NodeName, PoolName, RepoId, RepoName, WorkerName},
+    ids::{ImageRef, JobId, NodeName, PoolName, RepoId, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DoubtfulJob, HeadRequest, KnownRepo, LeaderProof, PortResult, Reservation, Reserved,
-        SchedulingStore, Standing, WorkerChange, WorkerRow,
+        Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, LeaderProof, PortResult, Reservation,
+        Reserved, SchedulingStore, Standing, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -82,9 +82,17 @@ impl SchedulingStore for MemoryStore {
     }
 
     async fn standing(&self) -> PortResult<Standing> {
+        let now = self.platform.now();
         Ok(self.read(|rows| {
             let mut standing = rows.standing.clone();
             standing.controls.revoked_workers.retain(|worker, _| rows.live.contains(worker));
+            let recent = |key| {
+                let learned = rows.installations_learned.get(key);
+                learned.is_some_and(|at| age(now, *at) < INSTALLATION_NEWS)
+            };
+            let installations = standing.installations.iter().filter(|(key, _)| recent(*key));
+            standing.installations = installations.map(|(key, known)| (*key, *known)).collect();
+            standing.deliveries_swept = rows.deliveries_swept;
             standing
         }))
     }
@@ -177,14 +185,6 @@ impl SchedulingStore for MemoryStore {
         Ok(self.read(|rows| {
             let old = rows.unchanged_since.iter().take_while(|(updated_at, _)| *updated_at < before);
             old.take(limit as usize).filter_map(|(_, id)| doubtful(rows, *id)).collect()
-        }))
-    }
-
-    async fn jobs_of_installation(&self, installation: InstallationId, limit: u32) -> PortResult<Vec<Job>> {
-        Ok(self.read(|rows| {
-            let demand = rows.unchanged_since.iter().filter_map(|(_, id)| rows.jobs.get(id));
-            let theirs = demand.filter(|row| row.job.facts.installation == installation);
-            theirs.take(limit as usize).map(|row| row.job.clone()).collect()
         }))
     }
 

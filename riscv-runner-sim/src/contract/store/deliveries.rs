@@ -160,6 +160,7 @@ pub(super) fn events_of_jobs_never_accepted_make_no_row(store: &dyn Store) -> Bo
                     event,
                     if_absent: IfAbsent::Ignore(Outcome::IgnoredNoLabel),
                 },
+                installation: None,
             };
             let done = record(store, &[refused]).await.remove(0);
             assert_eq!((done.outcome, done.job), (Outcome::IgnoredNoLabel, Some(JobWrite::NoRow)));
@@ -177,6 +178,7 @@ pub(super) fn events_of_jobs_never_accepted_make_no_row(store: &dyn Store) -> Bo
                 event: completed(9, None),
                 if_absent: IfAbsent::Ignore(Outcome::IgnoredNoLabel),
             },
+            installation: None,
         };
         assert_eq!(record(store, &[later]).await[0].outcome, Outcome::JobMarkedCompleted);
     }
@@ -226,9 +228,17 @@ pub(super) fn deliveries_without_a_job_are_logged(store: &dyn Store) -> BoxFutur
         let mut ping = log("ping", "ping");
         ping.received_at = at(50);
         let batch = [
-            DeliveryRecord { log: of_scheduler.clone(), effect: Effect::Nothing(Outcome::Auth404) },
-            DeliveryRecord { log: ping, effect: Effect::Nothing(Outcome::Pong) },
-            DeliveryRecord { log: of_scheduler, effect: Effect::Nothing(Outcome::Auth404) },
+            DeliveryRecord {
+                log: of_scheduler.clone(),
+                effect: Effect::Nothing(Outcome::Auth404),
+                installation: None,
+            },
+            DeliveryRecord { log: ping, effect: Effect::Nothing(Outcome::Pong), installation: None },
+            DeliveryRecord {
+                log: of_scheduler,
+                effect: Effect::Nothing(Outcome::Auth404),
+                installation: None,
+            },
         ];
         let done = record(store, &batch).await;
         let outcomes: Vec<_> = done.iter().map(|done| (done.outcome, done.job)).collect();

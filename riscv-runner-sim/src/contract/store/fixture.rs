@@ -108,6 +108,7 @@ pub(super) fn delivery_to(guid: &str, pool: &str, facts: &JobFacts, event: JobEv
     DeliveryRecord {
         log: log(guid, "workflow_job"),
         effect: Effect::Join { facts: Box::new(facts.clone()), event, if_absent },
+        installation: None,
     }
 }
 
