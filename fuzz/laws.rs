@@ -2,72 +2,31 @@
 //!
 //! A broken law is a panic. Nothing here depends on a fuzzer.
 
+#[path = "laws/configuration.rs"]
+mod configuration;
+#[path = "laws/job_events.rs"]
+mod job_events;
+#[path = "laws/labels.rs"]
+mod labels;
+#[path = "laws/plan.rs"]
+mod plan;
+#[path = "laws/signature_header.rs"]
+mod signature_header;
+#[path = "laws/webhook_body.rs"]
+mod webhook_body;
+
 use std::{fs, path::Path};
 
-use hmac::{Hmac, KeyInit, Mac};
-use jiff::Timestamp;
-use riscv_runner_core::{delivery::DeliveryContent, entity::EntityKind, ids::AppId};
-use riscv_runner_github::{
-    signature::WebhookSecrets,
-    webhook::{KnownApps, WebhookHeaders, parse},
+pub use self::{
+    configuration::configuration, job_events::job_events, labels::labels, plan::plan,
+    signature_header::signature_header, webhook_body::webhook_body,
 };
-use secrecy::SecretString;
-use serde_json::Value;
-use sha2::Sha256;
-
-/// The kinds of payload that are read in different ways.
-const EVENTS: [&str; 6] =
-    ["workflow_job", "installation", "installation_repositories", "installation_target", "ping", "push"];
-
-/// A body that is understood keeps its meaning when it is trimmed for the log, and its job's id
-/// keeps every digit.
-pub fn webhook_body(body: &[u8]) {
-    let apps: KnownApps = AppId::new(5).map(|app| (app, EntityKind::Organization)).into_iter().collect();
-    for event in EVENTS {
-        let headers = WebhookHeaders::new(event, "guid", "5").expect("the headers are fixed");
-        let read = |body: &[u8]| parse(&headers, body, &apps, Timestamp::UNIX_EPOCH);
-        let Ok(delivery) = read(body) else { continue };
-        let again = match read(delivery.payload.get().as_bytes()) {
-            Ok(again) => again,
-            Err(error) => panic!("{event}: what was trimmed is not understood: {error}"),
-        };
-        assert_eq!(format!("{:?}", delivery.content), format!("{:?}", again.content), "{event}");
-        assert_eq!(delivery.payload.get(), again.payload.get(), "{event}: trimming again trims more");
-        assert_eq!(delivery.entity, again.entity, "{event}");
-        if let DeliveryContent::Job { facts, .. } = &delivery.content {
-            let tree: Value = serde_json::from_slice(body).expect("an understood body is JSON");
-            assert_eq!(tree["workflow_job"]["id"].as_i64(), Some(facts.id.get()));
-        }
-    }
-}
-
-/// A header is believed exactly when it is the scheme and the digits of the body's true digest under
-/// one of the secrets.
-pub fn signature_header(input: &[u8]) {
-    const SECRETS: [&str; 2] = ["other", "fuzz"];
-    let Some((&header_len, rest)) = input.split_first() else { return };
-    let (header, body) = rest.split_at(rest.len().min(usize::from(header_len)));
-    let texts = SECRETS.map(SecretString::from);
-    let secrets = WebhookSecrets::new(&texts).expect("the secrets are fixed");
-    let digits = header.strip_prefix(b"sha256=").map(<[u8]>::to_ascii_lowercase);
-    let true_digits = SECRETS.map(|secret| digits_of(secret, body));
-    let is_true = digits.is_some_and(|digits| true_digits.iter().any(|known| known.as_bytes() == digits));
-    assert_eq!(secrets.verify(Some(header), body).is_ok(), is_true);
-    for known in true_digits {
-        assert_eq!(secrets.verify(Some(format!("sha256={known}").as_bytes()), body), Ok(()));
-    }
-}
-
-fn digits_of(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key will do");
-    mac.update(body);
-    hex::encode(mac.finalize().into_bytes())
-}
 
 /// Replays saved inputs: the files and folders named on the command line.
 ///
 /// # Panics
 /// When a law is broken, or a path cannot be read.
+#[expect(clippy::print_stdout, reason = "a program that tells what it did")]
 pub fn replay(law: fn(&[u8])) {
     let mut replayed = 0;
     for path in std::env::args_os().skip(1) {
@@ -90,13 +49,63 @@ fn replay_path(law: fn(&[u8]), path: &Path) -> usize {
 mod tests {
     use super::*;
 
-    fn seeds(name: &str) -> std::path::PathBuf {
+    /// Every target, with its seeds at least.
+    const TARGETS: [(&str, fn(&[u8]), usize); 6] = [
+        ("webhook_body", webhook_body, 6),
+        ("signature_header", signature_header, 4),
+        ("labels", labels, 4),
+        ("job_events", job_events, 3),
+        ("plan", plan, 2),
+        ("configuration", configuration, 4),
+    ];
+
+    /// Changed seeds, for each seed.
+    const CHANGED: u64 = 200;
+
+    fn folder(name: &str) -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(name)
     }
 
     #[test]
     fn the_seeds_keep_the_laws() {
-        assert!(replay_path(webhook_body, &seeds("webhook_body")) >= 6);
-        assert!(replay_path(signature_header, &seeds("signature_header")) >= 4);
+        for (name, law, n_seeds) in TARGETS {
+            assert!(replay_path(law, &folder(name)) >= n_seeds, "{name}");
+        }
+    }
+
+    /// A little of what a fuzzer does, the same in every run.
+    #[test]
+    fn changed_seeds_keep_the_laws() {
+        for (name, law, _) in TARGETS {
+            let seeds = fs::read_dir(folder(name)).expect("the seeds are there").flatten();
+            let mut seeds: Vec<_> = seeds.map(|entry| entry.path()).collect();
+            seeds.sort();
+            for seed in seeds {
+                let seed = fs::read(seed).expect("a seed can be read");
+                (1..=CHANGED).for_each(|n| law(&changed(seed.clone(), n)));
+            }
+        }
+    }
+
+    /// Some bytes replaced, removed or repeated.
+    fn changed(mut input: Vec<u8>, seed: u64) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap_or(0) % below.max(1)
+        };
+        for _ in 0..=next(3) {
+            let (at, len) = (next(input.len()), next(8));
+            let end = (at + len).min(input.len());
+            match next(3) {
+                0 if at < input.len() => input[at] = b"0\"{}[],:-\n=1 a\xff"[next(15)],
+                1 => drop(input.drain(at..end)),
+                _ => {
+                    let again: Vec<u8> = input[at..end].to_vec();
+                    input.splice(at..at, again);
+                }
+            }
+        }
+        input
     }
 }

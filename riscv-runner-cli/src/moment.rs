@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use riscv_runner_core::{
+    ids::JobId,
     plan::{self, Plan},
     policy::Policy,
     ports::{Page, ReportWindow},
+    scope::PoolKey,
     snapshot::Snapshot,
+    why::{self, Reason},
 };
 
 use crate::{
@@ -25,6 +29,14 @@ pub(crate) struct Moment {
     pub(crate) plan: Plan,
     /// By which configuration.
     pub(crate) policy: Policy,
+}
+
+impl Moment {
+    /// Since when a waiting job waits for a reason; `None` for a job that does not wait in this key.
+    pub(crate) fn since(&self, key: &PoolKey, job: JobId, reason: &Reason) -> Option<Timestamp> {
+        let job = self.snapshot.demand.get(key)?.waiting.iter().find(|waiting| waiting.id == job)?;
+        Some(why::since(&self.snapshot, &self.policy, key, job, reason))
+    }
 }
 
 /// Looks at the store and the cluster.
@@ -46,7 +58,7 @@ pub(crate) fn window(listing: Listing) -> (ReportWindow, Page) {
     use riscv_runner_core::ports::Platform;
     let end = TokioPlatform.now();
     let span = Duration::from_secs(u64::from(listing.days) * 24 * 3600);
-    let start = end.checked_sub(span).unwrap_or(jiff::Timestamp::MIN);
+    let start = end.checked_sub(span).unwrap_or(Timestamp::MIN);
     // Rows of this very moment belong to the listing.
     let end = end.checked_add(Duration::from_secs(1)).unwrap_or(end);
     (ReportWindow { start, end }, Page { page: listing.page, per_page: listing.per_page })

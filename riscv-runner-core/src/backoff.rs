@@ -12,6 +12,8 @@ use crate::policy::Timeouts;
 pub struct Backoff {
     /// Failures since the last success.
     pub failures: u32,
+    /// When the first of them was.
+    pub since: Timestamp,
     /// Nothing is tried before.
     pub until: Timestamp,
 }
@@ -24,6 +26,7 @@ impl Backoff {
         let failures = previous.map_or(0, |backoff| backoff.failures).saturating_add(1);
         Self {
             failures,
+            since: previous.map_or(now, |backoff| backoff.since),
             until: add(now, jittered(doubling(timeouts.backoff, timeouts.backoff_longest, failures), seed)),
         }
     }

@@ -11,6 +11,9 @@ use crate::{
     scope::ScopeRef,
 };
 
+/// The label that names the kind of board, on nodes and on our pods.
+pub const BOARD_LABEL: &str = "riseproject.dev/board";
+
 /// A pod's phase, with what is known in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]

@@ -17,7 +17,7 @@ mod store;
 pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodRequest, SecretObject};
 pub use controls::{AuditEntry, AuditId, ControlStore};
 pub use delivery_log::DeliveryStore;
-pub use error::{PortError, PortErrorKind, PortResult};
+pub use error::{PortError, PortErrorKind, PortResult, chain};
 pub use forge::{
     Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, MintError, MintRequest,
     Minted, RepoRef, ReportedState, RunRef,

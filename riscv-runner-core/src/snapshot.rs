@@ -17,6 +17,7 @@ use crate::{
     quarantine::Quarantine,
     runner::{Runner, RunnerListing, Sightings},
     scope::{PoolKey, Scope, ScopeRef},
+    why::HeldSince,
     worker::Worker,
 };
 
@@ -136,6 +137,9 @@ pub struct Snapshot {
     /// Up to when GitHub's log of deliveries has been compared with ours, and nothing was missing.
     #[serde(default)]
     pub deliveries_swept: Option<Timestamp>,
+    /// Since when jobs are held for reasons that leave no other trace, as far as this process has seen.
+    #[serde(default, with = "crate::snapshot::pairs")]
+    pub held_since: HeldSince,
 }
 
 impl Snapshot {
@@ -172,6 +176,7 @@ impl Snapshot {
             refused_images: BTreeMap::new(),
             installations: BTreeMap::new(),
             deliveries_swept: None,
+            held_since: BTreeMap::new(),
         }
     }
 

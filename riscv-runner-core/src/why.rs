@@ -1,11 +1,14 @@
 //! "Why is my job waiting?": the planner's verdict, continued past planning for jobs whose worker is on
 //! its way.
 
+mod since;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::since::{HeldSince, remember_held, since};
 use crate::{
     ids::{JobId, WorkerName},
     observed::Observed,
@@ -70,7 +73,7 @@ impl Reason {
         }
     }
 
-    /// Since when it holds, where that is known.
+    /// Since when it holds, where it says so itself; [`since`] knows of every reason.
     #[must_use]
     pub const fn since(&self) -> Option<Timestamp> {
         match self {

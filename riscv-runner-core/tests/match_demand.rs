@@ -219,10 +219,10 @@ fn a_key_that_keeps_failing_waits_while_others_go_on() {
         .job(1, "1", "a", 10)
         .job(2, "2", "a", 5)
         .edit(|w| {
-            w.snapshot.backoffs.insert(key("1", "a"), Backoff { failures: 2, until: at(-30) });
+            w.snapshot.backoffs.insert(key("1", "a"), Backoff { failures: 2, since: at(90), until: at(-30) });
         })
         .edit(|w| {
-            w.snapshot.backoffs.insert(key("2", "a"), Backoff { failures: 2, until: at(1) });
+            w.snapshot.backoffs.insert(key("2", "a"), Backoff { failures: 2, since: at(90), until: at(1) });
         })
         .schedules(
             "provision org:2|a for 2

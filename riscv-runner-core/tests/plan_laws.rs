@@ -100,7 +100,10 @@ fn build(
         1 => world.snapshot.pods = Observed::Unknown(Why::Failed),
         2 => world.snapshot.nodes = Observed::Unknown(Why::Failed),
         3 => {
-            world.snapshot.backoffs.insert(key("1", "a"), Backoff { failures: 1, until: at(-10) });
+            world
+                .snapshot
+                .backoffs
+                .insert(key("1", "a"), Backoff { failures: 1, since: at(20), until: at(-10) });
         }
         4 => world = world.listing_failed("1"),
         _ => {}

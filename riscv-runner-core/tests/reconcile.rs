@@ -199,10 +199,10 @@ fn ill(reason: FailureReason) -> World {
             .listing("1", "w")
             .sightings("w", idle(60, 2)),
         FailureReason::InstallationNotFound => {
-            let gone = InstallationHealth { gone_since: Some(at(1)), ..InstallationHealth::default() };
+            let gone = InstallationHealth { gone_since: Some(at(100)), ..InstallationHealth::default() };
             World::new("a:1").running_worker("w", "1", "a", "a0", 600).edit(|w| {
                 w.snapshot.installations.insert(common::scope("1").installation, gone);
-                w.snapshot.deliveries_swept = Some(at(400));
+                w.snapshot.deliveries_swept = Some(at(1));
             })
         }
         FailureReason::RunnerGone => World::new("a:1")
@@ -287,7 +287,7 @@ fn a_job_that_names_the_worker_protects_it() {
 
 #[test]
 fn a_worker_of_a_gone_installation_is_left_while_a_delivery_may_be_missing() {
-    for swept in [None, Some(at(1)), Some(at(31))] {
+    for swept in [None, Some(at(200)), Some(at(70))] {
         let world = ill(FailureReason::InstallationNotFound).edit(|w| w.snapshot.deliveries_swept = swept);
         assert_eq!(remedy(&world), None, "{swept:?}");
     }

@@ -7,8 +7,9 @@ mod queues;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
 use riscv_runner_core::{
-    ids::{JobId, PoolName},
+    ids::PoolName,
     job::JobFacts,
     plan::{self, Plan, capacity::Capacity},
     policy::Policy,
@@ -34,6 +35,7 @@ pub(crate) struct Picture {
     /// counted in both.
     pub(crate) slots: Option<BTreeMap<PoolName, BTreeMap<SlotState, u32>>>,
     plan: Plan,
+    policy: Arc<Policy>,
 }
 
 /// A place in a queue, from 1.
@@ -58,19 +60,23 @@ impl Picture {
     /// Works out what follows from a snapshot.
     pub(crate) fn new(snapshot: Snapshot, policy: &Arc<Policy>) -> Self {
         let plan = plan::schedule(&snapshot, policy);
-        let (keys, mut pools) = queues::queues(&snapshot, &plan);
+        let (keys, mut pools) = queues::queues(&snapshot, policy, &plan);
         for pool in policy.pools.keys() {
             pools.entry(pool.clone()).or_default();
         }
         let boards = boards::boards(&snapshot, policy);
         let capacity = Capacity::of(&snapshot, policy);
         let slots = boards.as_ref().zip(capacity).map(|(boards, capacity)| boards::slots(boards, &capacity));
-        Self { keys, pools, boards, slots, plan, snapshot }
+        Self { keys, pools, boards, slots, plan, snapshot, policy: Arc::clone(policy) }
     }
 
-    /// Why a waiting job waits; `None` for a job that the snapshot does not hold as waiting.
-    pub(crate) fn reason(&self, job: JobId) -> Option<Reason> {
-        why::explain(&self.snapshot, &self.plan, job)
+    /// Why a waiting job waits, and since when; `None` for a job that the snapshot does not hold as waiting.
+    pub(crate) fn reason(&self, facts: &JobFacts) -> Option<(Reason, Timestamp)> {
+        let key = facts.key();
+        let reason = why::explain(&self.snapshot, &self.plan, facts.id)?;
+        let job = self.snapshot.demand.get(&key)?.waiting.iter().find(|job| job.id == facts.id)?;
+        let since = why::since(&self.snapshot, &self.policy, &key, job, &reason);
+        Some((reason, since))
     }
 
     /// Where a waiting job stands.

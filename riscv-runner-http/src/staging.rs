@@ -68,14 +68,7 @@ impl StagingError {
     /// The message with all its causes, for the log.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        riscv_runner_core::ports::chain(self)
     }
 }
 

@@ -5,8 +5,8 @@
 pub const APP_LABEL: &str = "app";
 /// Its value.
 pub const APP_VALUE: &str = "rise-riscv-runner";
-/// The kind of board, on nodes and on pods.
-pub const BOARD_LABEL: &str = "riseproject.dev/board";
+pub use riscv_runner_core::pod::BOARD_LABEL;
+
 /// Who runs the machine, on nodes and on pods.
 pub const PROVIDER_LABEL: &str = "riseproject.dev/provider";
 /// The account that the worker serves, by id.

@@ -31,3 +31,6 @@ FROM (
 
 -- Nobody asks for the jobs of one installation: an account keeps its jobs when it has a new one.
 DROP INDEX jobs_of_installation;
+
+-- When the first of the failures was, so that a job that waits can be told since when.
+ALTER TABLE pool_backoffs ADD COLUMN since timestamptz NOT NULL DEFAULT now();

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::reserved_words;
 use riscv_runner_core::ports::{PortError, PortErrorKind, PortResult};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{error::DatabaseError, postgres::PgConnectOptions};
@@ -30,6 +31,8 @@ impl SchemaName {
             "must consist of lower-case letters, digits and '_', and not begin with a digit"
         } else if name.starts_with("pg_") {
             "must not begin with pg_, which PostgreSQL reserves"
+        } else if reserved_words::is_reserved(&name) {
+            "must not be a word that SQL reserves: it would need quotes in every query"
         } else {
             return Ok(Self(name));
         };

@@ -19,6 +19,7 @@ mod plans;
 mod pool_key;
 mod reports;
 mod reserve;
+mod reserved_words;
 mod rows;
 mod standing;
 mod stats;

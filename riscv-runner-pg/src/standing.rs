@@ -73,6 +73,7 @@ struct RevocationRecord {
 struct BackoffRecord {
     pool_key: String,
     failures: i64,
+    since: Timestamp,
     until: Timestamp,
 }
 
@@ -137,7 +138,7 @@ impl RevocationRecord {
 impl BackoffRecord {
     fn read(self) -> Result<(PoolKey, Backoff), BadRow> {
         let key = parse_pool_key(&self.pool_key).map_err(|error| BadRow::new("pool_backoffs", error))?;
-        Ok((key, Backoff { failures: count(self.failures), until: self.until }))
+        Ok((key, Backoff { failures: count(self.failures), since: self.since, until: self.until }))
     }
 }
 

@@ -99,7 +99,7 @@ struct Columns<'a> {
     gone_at: Option<SqlTimestamp>,
     reason: Option<&'static str>,
     info: Option<String>,
-    backoff: Option<(i64, SqlTimestamp)>,
+    backoff: Option<(i64, SqlTimestamp, SqlTimestamp)>,
     quarantine: Option<(&'a str, i64, i64, Option<SqlTimestamp>)>,
 }
 
@@ -119,7 +119,9 @@ impl<'a> Columns<'a> {
                 completed_at: Some(at.to_sqlx()),
                 reason: Some(reason.as_str()),
                 info: Some(serde_json::to_string(info)?),
-                backoff: backoff.map(|backoff| (i64::from(backoff.failures), backoff.until.to_sqlx())),
+                backoff: backoff.map(|backoff| {
+                    (i64::from(backoff.failures), backoff.until.to_sqlx(), backoff.since.to_sqlx())
+                }),
                 quarantine: quarantine.as_ref().map(|(node, held)| {
                     let until = held.until.map(ToSqlx::to_sqlx);
                     (node.as_str(), i64::from(held.strikes), i64::from(held.times), until)
@@ -155,9 +157,10 @@ const CHANGE: &str = concat!(
          WHERE pod_name = $2 AND status = $3::status_enum AND EXISTS (SELECT FROM fence) \
          RETURNING pool_key \
      ), backoff AS ( \
-         INSERT INTO pool_backoffs (pool_key, failures, until) \
-         SELECT pool_key, $14, $15 FROM changed WHERE $14::bigint IS NOT NULL \
-         ON CONFLICT (pool_key) DO UPDATE SET failures = excluded.failures, until = excluded.until \
+         INSERT INTO pool_backoffs (pool_key, failures, until, since) \
+         SELECT pool_key, $14, $15, $20 FROM changed WHERE $14::bigint IS NOT NULL \
+         ON CONFLICT (pool_key) DO UPDATE \
+         SET failures = excluded.failures, until = excluded.until, since = excluded.since \
      ), quarantine AS ( \
          INSERT INTO board_quarantines (node, strikes, times, until) \
          SELECT $16, $17, $18, $19 FROM changed WHERE $16::text IS NOT NULL \
@@ -182,7 +185,10 @@ pub(crate) async fn change(
     }
     let columns = Columns::of(change)
         .map_err(|error| PortError::new(PortErrorKind::Bug, OPERATION, "failure_info").with_source(error))?;
-    let (failures, until) = columns.backoff.unzip();
+    let (failures, until, since) = match columns.backoff {
+        Some((failures, until, since)) => (Some(failures), Some(until), Some(since)),
+        None => (None, None, None),
+    };
     let (node, strikes, times, closed) = match columns.quarantine {
         Some((node, strikes, times, until)) => (Some(node), Some(strikes), Some(times), until),
         None => (None, None, None, None),
@@ -208,6 +214,7 @@ pub(crate) async fn change(
         .bind(strikes)
         .bind(times)
         .bind(closed)
+        .bind(since)
         .fetch_one(&db.pool)
         .await
         .map_err(|error| port_error(OPERATION, error))?;

@@ -9,7 +9,7 @@ mod script;
 mod summary;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     future::Future,
     sync::{Arc, Mutex},
     time::Duration,
@@ -78,6 +78,8 @@ pub struct World {
     agenda: BTreeMap<(Timestamp, u64), Happening>,
     sequence: u64,
     arriving: usize,
+    /// Runs that arrive when there is room for them.
+    reserve: VecDeque<Happening>,
     processes: u64,
     upgrades: u32,
     steps: u64,
@@ -101,6 +103,11 @@ impl World {
         let (entities, repositories) = furnish(&config, &mut truth);
         let mut script = script::arrivals(&config, &repositories);
         let arriving = script.len();
+        let mut reserve = VecDeque::new();
+        if let Arrival::Level { .. } = config.arrival {
+            reserve.extend(script.drain(..).map(|(_, run)| run));
+            script.push((Duration::from_secs(1), Happening::Refill));
+        }
         script.extend(script::faults(&config, &mut truth, &entities));
         script.push((config.faults_for, Happening::StopFaults));
         script.extend((0..config.replicas).map(|index| (Duration::ZERO, Happening::Start(index))));
@@ -120,6 +127,7 @@ impl World {
             agenda: BTreeMap::new(),
             sequence: 0,
             arriving,
+            reserve,
             processes: 0,
             upgrades: 0,
             steps: 0,

@@ -13,6 +13,7 @@ use riscv_runner_core::{
     ports::{Platform, ReportStore, UnroutedRow},
     scope::PoolKey,
     unrouted::{self, Cause, LOOK_BACK, MOST_ROWS},
+    why::{self, Reason},
 };
 use serde::Serialize;
 
@@ -46,6 +47,11 @@ pub(crate) struct Group {
     oldest_age_seconds: Duration,
     verdict: &'static str,
     reason: String,
+    /// Since when the oldest of them waits for it.
+    since: Option<Timestamp>,
+    /// The same, for how long.
+    #[serde(skip)]
+    held: Option<Duration>,
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -86,10 +92,12 @@ pub(crate) fn print(groups: &[Group], printer: &Printer) {
             Value::number(&group.jobs),
             Value::number(&short(group.oldest_age_seconds)),
             Value::toned(&group.verdict, tone),
+            group.held.map_or_else(|| "-".into(), |held| Value::number(&short(held))),
             group.reason.as_str().into(),
         ]
     });
-    printer.table(&["account", "labels", "pool", "boards", "jobs", "oldest", "verdict", "because"], rows);
+    printer
+        .table(&["account", "labels", "pool", "boards", "jobs", "oldest", "verdict", "for", "because"], rows);
 }
 
 /// The waiting jobs by key, pool and verdict, the longest waiting first.
@@ -118,7 +126,13 @@ pub(crate) fn groups(moment: &Moment) -> Vec<Group> {
                 (None, Some(hold)) => (hold.name(), hold.to_string()),
                 (None, None) => ("unaccounted", String::new()),
             };
+            let since = || {
+                let held = held.get(&job.id).map(|hold| Reason::Held((*hold).clone()));
+                why::since(&moment.snapshot, &moment.policy, key, job, &held.unwrap_or(Reason::Provision))
+            };
             let group = groups.entry((key, &job.placement.pool, verdict)).or_insert_with(|| Group {
+                since: Some(since()),
+                held: Some(age(now, since())),
                 scope: key.scope.to_string(),
                 account: Some(job.scope.login.to_string()),
                 labels: key.labels.originals(),
@@ -169,6 +183,8 @@ fn without_rule(policy: &Policy, rows: Vec<UnroutedRow>, now: Timestamp) -> Vec<
                 Cause::ForOthers => "a rule has these labels, for other accounts or repositories".to_owned(),
                 Cause::Unknown => "no rule knows these labels; most likely another runner's".to_owned(),
             },
+            since: Some(unrouted.row.first_queued_at),
+            held: Some(age(now, unrouted.row.first_queued_at)),
         })
         .collect()
 }

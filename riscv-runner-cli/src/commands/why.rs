@@ -14,7 +14,7 @@ use crate::{
     args::Why,
     config::{self, Need, Sources},
     failure::Failure,
-    moment::{self, short},
+    moment::{self, Moment, short},
     printer::Printer,
     wire,
 };
@@ -40,8 +40,7 @@ pub(crate) async fn run(why: Why, sources: &Sources, printer: &Printer) -> Resul
     let answer = if row.job.state.phase == JobPhase::Pending {
         let engine = wire::observer(&config).await?;
         let moment = moment::at(engine.snapshot().await?, config.policy);
-        let reason = why::explain(&moment.snapshot, &moment.plan, why.job);
-        waiting(&row.job, reason, moment.snapshot.now)
+        waiting(&row.job, &moment)
     } else {
         told(&row.job)
     };
@@ -50,18 +49,23 @@ pub(crate) async fn run(why: Why, sources: &Sources, printer: &Printer) -> Resul
     })
 }
 
-fn waiting(job: &Job, reason: Option<Reason>, now: Timestamp) -> Answer {
+fn waiting(job: &Job, moment: &Moment) -> Answer {
+    let now = moment.snapshot.now;
     let waited = short(age(now, job.facts.created_at));
-    let text = match &reason {
-        Some(reason) => format!("{} for {waited}: {reason}", reason.name()),
-        None => format!("for {waited}; its state has just changed, ask again"),
+    let reason = why::explain(&moment.snapshot, &moment.plan, job.facts.id);
+    let since = reason.as_ref().and_then(|reason| moment.since(&job.facts.key(), job.facts.id, reason));
+    let text = match (&reason, since) {
+        (Some(reason), Some(since)) => {
+            format!("{} for {}, waits for {waited}: {reason}", reason.name(), short(age(now, since)))
+        }
+        _ => format!("for {waited}; its state has just changed, ask again"),
     };
     Answer {
         job: job.facts.id,
         status: job.state.phase,
         reason: reason.as_ref().map(Reason::name),
         text,
-        since: reason.as_ref().and_then(Reason::since),
+        since,
         evidence: reason,
     }
 }

@@ -139,7 +139,9 @@ fn workers(snapshot: &mut Snapshot) {
 fn hindrances(snapshot: &mut Snapshot) {
     let note = Note { reason: "moving to another rack".into(), actor: "ops".into(), since: earlier() };
     snapshot.controls.paused_entities.insert(EntityId::new(2).unwrap(), note);
-    snapshot.backoffs.insert(key(1, "backing-off"), Backoff { failures: 3, until: later() });
+    snapshot
+        .backoffs
+        .insert(key(1, "backing-off"), Backoff { failures: 3, since: earlier(), until: later() });
     let quarantine = Quarantine { strikes: 3, times: 1, until: Some(later()) };
     snapshot.quarantines.insert(node("broken-1"), quarantine);
     snapshot.refused_images.insert(image("runner:old"), earlier());

@@ -5,6 +5,7 @@
 mod every_verdict;
 mod orders;
 mod run;
+mod simulate;
 
 use std::{fs, path::Path};
 

@@ -22,9 +22,6 @@ use crate::{
 
 /// How many rows one cycle looks through.
 const ROWS: u32 = 5_000;
-/// How many questions one cycle asks, the most urgent first: at a cycle per 15 s this is under 1,000 an
-/// hour for all installations.
-const QUESTIONS: usize = 4;
 /// How many are asked at the same time.
 const CONCURRENT_QUESTIONS: usize = 4;
 
@@ -47,7 +44,8 @@ impl Engine {
                 let held: std::collections::BTreeSet<JobId> =
                     jobs.iter().map(|doubtful| doubtful.job.facts.id).collect();
                 memory.asked.retain(|job, _| held.contains(job));
-                polling::questions(&jobs, &memory.asked, now, &policy.timeouts, QUESTIONS)
+                memory.runs_heard = jobs.iter().filter_map(|doubtful| doubtful.job.facts.run).collect();
+                polling::questions(&jobs, &memory.asked, &memory.runs_active, now, &policy.timeouts)
             };
             let held: BTreeMap<JobId, &DoubtfulJob> =
                 jobs.iter().map(|doubtful| (doubtful.job.facts.id, doubtful)).collect();
@@ -180,7 +178,11 @@ impl Engine {
         policy: &Policy,
     ) -> PortResult<()> {
         let now = self.now();
-        let conclusion = if polling::still_asked(doubtful, report, now, &policy.timeouts) {
+        let asks_on = {
+            let memory = self.memory.lock();
+            polling::still_asked(doubtful, report, &memory.runs_active, now, &policy.timeouts)
+        };
+        let conclusion = if asks_on {
             let facts = &doubtful.job.facts;
             let run = RunRef {
                 installation: facts.installation,

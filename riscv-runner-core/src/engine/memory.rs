@@ -9,10 +9,11 @@ use jiff::Timestamp;
 
 use super::told::Told;
 use crate::{
-    ids::{InstallationId, JobId, PoolName, RepoId, WorkerName},
-    polling::{Asked, Looked, RunsLooked},
+    ids::{InstallationId, JobId, PoolName, RepoId, RunId, WorkerName},
+    polling::{ActiveRuns, Asked, Looked, RunsLooked},
     scope::{Scope, ScopeRef},
     snapshot::SightingsByWorker,
+    why::HeldSince,
 };
 
 /// What a leader remembers.
@@ -32,8 +33,14 @@ pub(super) struct Remembered {
     pub(super) runs_listed: BTreeMap<RepoId, (Timestamp, InstallationId)>,
     /// When each run was looked into, and through which installation.
     pub(super) runs_looked: RunsLooked,
+    /// When each run was last listed as active.
+    pub(super) runs_active: ActiveRuns,
+    /// Runs of which a job waits or runs here.
+    pub(super) runs_heard: BTreeSet<RunId>,
     /// When something that holds a job back ends by itself.
     pub(super) next_look: Option<Timestamp>,
+    /// Since when jobs are held for reasons that leave no other trace.
+    pub(super) held_since: HeldSince,
     /// The free slots when the cluster was last looked at.
     pub(super) free: BTreeMap<PoolName, u32>,
     /// Why jobs are held, as far as the log has told it.

@@ -77,7 +77,11 @@ fn blank(engine: &Engine) -> Snapshot {
     snapshot.seed = engine.parts.platform.seed();
     snapshot.watching_since = engine.leading.borrow().as_ref().map_or(now, |leading| leading.since);
     snapshot.sightings = engine.memory.sightings();
-    snapshot.in_flight = engine.memory.lock().in_flight.clone();
+    {
+        let memory = engine.memory.lock();
+        snapshot.in_flight = memory.in_flight.clone();
+        snapshot.held_since = memory.held_since.clone();
+    }
     snapshot.secrets = Observed::Unknown(Why::NotLooked);
     snapshot
 }

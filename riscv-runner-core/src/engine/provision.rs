@@ -16,7 +16,7 @@ use crate::{
     },
     ports::{
         Deletion, EngineEvent, LeaderProof, MintError, MintRequest, Minted, PodRequest, PortErrorKind,
-        PortResult, ProvisionStep, Reservation, Reserved, WorkerChange,
+        PortResult, ProvisionStep, Reservation, Reserved, WorkerChange, chain,
     },
     worker::WorkerStatus,
 };
@@ -206,15 +206,4 @@ fn reservation(provision: &Provision, at: Timestamp) -> Reservation {
         warm: provision.warm,
         at,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ use crate::{
     job::{Job, JobEvent, JobFacts},
     labels::LabelSet,
     policy::Policy,
-    polling,
+    polling::{self, RunsLeft},
     ports::{EngineEvent, JobReport, KnownRepo, LeaderProof, PortResult, RepoRef, RunRef},
     routing::{self, Query},
 };
@@ -28,15 +28,16 @@ impl Engine {
         let listed = {
             let mut memory = self.memory.lock();
             polling::forget_runs(&mut memory.runs_looked, now);
+            polling::forget_active(&mut memory.runs_active, now, &policy.timeouts);
             memory.runs_listed.clone()
         };
-        let mut left = polling::RUNS_PER_SWEEP;
+        let mut left = RunsLeft::default();
         for repo in polling::repos_due(&repos, &listed, &installations, now, &policy.timeouts) {
             let shown = self.parts.forge.health(repo.installation);
             if installations.health(repo.installation, shown).gone_since.is_some() {
                 continue;
             }
-            if left == 0 {
+            if left.is_spent() {
                 break;
             }
             match self.list_runs_of(proof, repo, &policy, &mut left).await {
@@ -52,23 +53,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether every run that was due was looked into, for `left` says how many may be.
+    /// Whether every run that nobody here has heard of was looked into, as far as `left` allows.
     async fn list_runs_of(
         &self,
         proof: &LeaderProof,
         repo: &KnownRepo,
         policy: &Policy,
-        left: &mut usize,
+        left: &mut RunsLeft,
     ) -> PortResult<bool> {
         let address =
             RepoRef { installation: repo.installation, app: repo.entity.kind, repo: repo.repo.clone() };
         let active = self.parts.forge.active_runs(&address).await?;
-        let due = polling::runs_due(&active, &self.memory.lock().runs_looked, repo.installation, self.now());
+        let (due, all) = {
+            let (now, mut memory) = (self.now(), self.memory.lock());
+            memory.runs_active.extend(active.iter().map(|run| (*run, now)));
+            left.take(&active, &memory.runs_looked, &memory.runs_heard, repo.installation, now)
+        };
         for run in due {
-            if *left == 0 {
-                return Ok(false);
-            }
-            *left -= 1;
             let address = RunRef {
                 installation: repo.installation,
                 app: repo.entity.kind,
@@ -84,7 +85,7 @@ impl Engine {
             }
             self.memory.lock().runs_looked.insert(run, (self.now(), repo.installation));
         }
-        Ok(true)
+        Ok(all)
     }
 
     async fn learn_listed(

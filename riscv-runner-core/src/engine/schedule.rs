@@ -10,6 +10,7 @@ use crate::{
     policy::Policy,
     ports::{LeaderProof, PortResult},
     snapshot::Snapshot,
+    why::remember_held,
 };
 
 impl Engine {
@@ -23,7 +24,11 @@ impl Engine {
             if !self.passes_audit(&snapshot, &policy, &plan) {
                 return Ok(());
             }
-            self.memory.lock().next_look = plan.held.next_look();
+            {
+                let mut memory = self.memory.lock();
+                memory.next_look = plan.held.next_look();
+                memory.held_since = remember_held(&memory.held_since, &plan.held, snapshot.now);
+            }
             let provisions = provisions(&plan);
             if provisions.is_empty() {
                 return Ok(());

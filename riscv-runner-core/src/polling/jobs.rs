@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     backoff::{age, doubling},
-    ids::{JobId, RunId},
+    ids::{InstallationId, JobId, RunId},
     job::{JobEvent, JobPhase, Loss},
     policy::Timeouts,
     ports::{DoubtfulJob, JobRef, JobReport, ReportedState, RunRef},
@@ -19,6 +19,19 @@ const WORKER_ENDED_PART: u32 = 10;
 const RUNNING_TIMES: u32 = 6;
 /// The longest pause between two questions about one job, in times to a requeue: three hours by default.
 const LONGEST_TIMES: u32 = 36;
+
+/// A job that waits in a run that GitHub lists as active is asked about after this many times the time
+/// to a requeue: an hour by default. Only a lost `completed` of its own could have ended it.
+const ACTIVE_TIMES: u32 = 12;
+
+/// How many questions one cycle asks of one installation, the most urgent first: at a cycle per 15 s this
+/// is under 1,000 an hour.
+const QUESTIONS_PER_INSTALLATION: usize = 4;
+/// How many questions one cycle asks in all, so that it ends soon.
+const QUESTIONS: usize = 64;
+
+/// When each run was last listed as queued or in progress.
+pub type ActiveRuns = BTreeMap<RunId, Timestamp>;
 
 /// When a job was asked about, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,24 +53,27 @@ pub enum Question {
     Job(JobRef),
 }
 
-/// The most urgent questions, at most `budget`.
+/// The most urgent questions, as many as a cycle may ask.
 #[must_use]
 pub fn questions(
     jobs: &[DoubtfulJob],
     asked: &BTreeMap<JobId, Asked>,
+    active: &ActiveRuns,
     now: Timestamp,
     timeouts: &Timeouts,
-    budget: usize,
 ) -> Vec<Question> {
     let mut due: Vec<_> = jobs
         .iter()
         .filter_map(|doubtful| {
-            overdue(doubtful, asked.get(&doubtful.job.facts.id), now, timeouts).map(|by| (by, doubtful))
+            let is_active = run_is_active(doubtful, active, now, timeouts);
+            let asked = asked.get(&doubtful.job.facts.id);
+            overdue(doubtful, asked, is_active, now, timeouts).map(|by| (by, doubtful))
         })
         .collect();
     due.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.job.facts.id.cmp(&y.job.facts.id)));
     let mut by_run: BTreeMap<RunId, usize> = BTreeMap::new();
     let mut questions: Vec<Question> = Vec::new();
+    let mut of_installation: BTreeMap<InstallationId, usize> = BTreeMap::new();
     for (_, DoubtfulJob { job, .. }) in due {
         let facts = &job.facts;
         let known = facts.run.and_then(|run| by_run.get(&run)).and_then(|place| questions.get_mut(*place));
@@ -65,10 +81,12 @@ pub fn questions(
             members.push(facts.id);
             continue;
         }
-        if questions.len() >= budget {
+        let (installation, app, repo) = (facts.installation, facts.entity.kind, facts.repo.clone());
+        let spent = of_installation.entry(installation).or_default();
+        if questions.len() >= QUESTIONS || *spent >= QUESTIONS_PER_INSTALLATION {
             continue;
         }
-        let (installation, app, repo) = (facts.installation, facts.entity.kind, facts.repo.clone());
+        *spent += 1;
         questions.push(match facts.run {
             Some(run) => {
                 by_run.insert(run, questions.len());
@@ -80,16 +98,24 @@ pub fn questions(
     questions
 }
 
+/// Whether GitHub listed the job's run as active so lately that it need not be asked whether the run ended.
+fn run_is_active(doubtful: &DoubtfulJob, active: &ActiveRuns, now: Timestamp, timeouts: &Timeouts) -> bool {
+    let listed = doubtful.job.facts.run.and_then(|run| active.get(&run));
+    listed.is_some_and(|at| age(now, *at) < timeouts.stuck_queued)
+}
+
 /// By how much the question about a job is overdue; `None` while it is not due.
 fn overdue(
     doubtful: &DoubtfulJob,
     asked: Option<&Asked>,
+    run_is_active: bool,
     now: Timestamp,
     timeouts: &Timeouts,
 ) -> Option<Duration> {
     let first = match doubtful.job.state.phase {
         JobPhase::Running if doubtful.worker_ended => timeouts.requeue / WORKER_ENDED_PART,
         JobPhase::Running => timeouts.requeue * RUNNING_TIMES,
+        JobPhase::Pending if run_is_active => timeouts.requeue * ACTIVE_TIMES,
         JobPhase::Pending => timeouts.stuck_queued,
         JobPhase::Failed | JobPhase::Completed => return None,
     };
@@ -135,8 +161,15 @@ pub fn events_of(
 
 /// Whether the run's conclusion must be known to judge a job that GitHub calls queued.
 #[must_use]
-pub fn still_asked(doubtful: &DoubtfulJob, report: &JobReport, now: Timestamp, timeouts: &Timeouts) -> bool {
+pub fn still_asked(
+    doubtful: &DoubtfulJob,
+    report: &JobReport,
+    active: &ActiveRuns,
+    now: Timestamp,
+    timeouts: &Timeouts,
+) -> bool {
     report.state == ReportedState::Queued
         && doubtful.job.state.phase == JobPhase::Pending
         && age(now, doubtful.updated_at) >= timeouts.stuck_queued
+        && !run_is_active(doubtful, active, now, timeouts)
 }

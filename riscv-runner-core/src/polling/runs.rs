@@ -1,9 +1,13 @@
 //! Which repositories' runs are worth a look, and what a listed job tells.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
+use super::jobs::ActiveRuns;
 use crate::{
     backoff::age,
     ids::{InstallationId, RepoId, RunId},
@@ -18,28 +22,74 @@ const LATELY: Duration = Duration::from_secs(24 * 3600);
 /// How many repositories one sweep looks at, so that many of them cannot eat GitHub's budget.
 const PER_SWEEP: usize = 20;
 
-/// How many runs one sweep looks into: at a sweep per 5 min this is 720 requests an hour.
-pub const RUNS_PER_SWEEP: usize = 60;
-/// A run that was looked into is left alone for this long: its jobs are known, and asked about by rules
-/// of their own.
-const LOOKED_INTO: Duration = Duration::from_secs(3600);
+/// How many runs of which no job waits or runs here one sweep looks into: at a sweep per 5 min this is
+/// 480 requests an hour.
+const UNHEARD_PER_SWEEP: usize = 40;
+/// How many others it looks into: 120 requests an hour.
+const HEARD_PER_SWEEP: usize = 10;
+/// A run that was looked into is left alone for this long.
+const UNHEARD_PAUSE: Duration = Duration::from_secs(3600);
+/// The same for a run of which a job waits or runs here: its jobs are asked about by rules of their own,
+/// and another one that we did not hear of is delivered again.
+const HEARD_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
 /// When each run was looked into, and through which installation.
 pub type RunsLooked = BTreeMap<RunId, (Timestamp, InstallationId)>;
 
 /// Forgets runs that would be looked into again anyway.
 pub fn forget_runs(looked: &mut RunsLooked, now: Timestamp) {
-    looked.retain(|_, (at, _)| age(now, *at) < LOOKED_INTO);
+    looked.retain(|_, (at, _)| age(now, *at) < HEARD_PAUSE);
 }
 
-/// The runs to look into now: those never looked into through this installation, and those of which
-/// that is long ago.
-#[must_use]
-pub fn runs_due(runs: &[RunId], looked: &RunsLooked, by: InstallationId, now: Timestamp) -> Vec<RunId> {
-    let is_known = |run: &RunId| {
-        looked.get(run).is_some_and(|(at, through)| *through == by && age(now, *at) < LOOKED_INTO)
-    };
-    runs.iter().filter(|run| !is_known(run)).copied().collect()
+/// Forgets that runs were active which have not been listed for so long that it says nothing.
+pub fn forget_active(active: &mut ActiveRuns, now: Timestamp, timeouts: &Timeouts) {
+    active.retain(|_, at| age(now, *at) < timeouts.stuck_queued);
+}
+
+/// How many runs a sweep may still look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunsLeft {
+    unheard: usize,
+    heard: usize,
+}
+
+impl Default for RunsLeft {
+    fn default() -> Self {
+        Self { unheard: UNHEARD_PER_SWEEP, heard: HEARD_PER_SWEEP }
+    }
+}
+
+impl RunsLeft {
+    /// Whether no repository needs to be listed any more.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        self.unheard == 0
+    }
+
+    /// The runs to look into now: those never looked into through this installation, and those of which
+    /// that is long ago; and whether every run is among them that nobody here has heard of. `heard` are
+    /// the runs of which a job waits or runs here.
+    pub fn take(
+        &mut self,
+        active: &[RunId],
+        looked: &RunsLooked,
+        heard: &BTreeSet<RunId>,
+        by: InstallationId,
+        now: Timestamp,
+    ) -> (Vec<RunId>, bool) {
+        let last = |run: &RunId| looked.get(run).filter(|(_, through)| *through == by).map(|(at, _)| *at);
+        let is_due = |run: &RunId, pause| last(run).is_none_or(|at| age(now, at) >= pause);
+        let (heard, unheard): (Vec<RunId>, Vec<RunId>) = active.iter().partition(|run| heard.contains(run));
+        let mut due: Vec<_> = unheard.into_iter().filter(|run| is_due(run, UNHEARD_PAUSE)).collect();
+        let all = due.len() <= self.unheard;
+        due.truncate(self.unheard);
+        self.unheard -= due.len();
+        let heard = heard.into_iter().filter(|run| is_due(run, HEARD_PAUSE)).take(self.heard);
+        let before = due.len();
+        due.extend(heard);
+        self.heard -= due.len() - before;
+        (due, all)
+    }
 }
 
 /// Since when repositories are of interest.
@@ -104,11 +154,30 @@ mod tests {
         let (one, other) = (InstallationId::new(1).unwrap(), InstallationId::new(2).unwrap());
         let now = Timestamp::UNIX_EPOCH;
         let mut looked: RunsLooked = [(runs[0], (now, one))].into();
-        assert_eq!(runs_due(&runs, &looked, one, now), [runs[1]]);
-        assert_eq!(runs_due(&runs, &looked, other, now), runs);
+        let nobody = BTreeSet::new();
+        let due = |looked: &RunsLooked, heard: &BTreeSet<RunId>, by, now| {
+            RunsLeft::default().take(&runs, looked, heard, by, now)
+        };
+        assert_eq!(due(&looked, &nobody, one, now), (vec![runs[1]], true));
+        assert_eq!(due(&looked, &nobody, other, now), (runs.to_vec(), true));
         let later = now + jiff::SignedDuration::from_hours(1);
-        assert_eq!(runs_due(&runs, &looked, one, later), runs);
-        forget_runs(&mut looked, later);
+        assert_eq!(due(&looked, &nobody, one, later), (runs.to_vec(), true));
+        assert_eq!(due(&looked, &runs.into(), one, later), (vec![runs[1]], true), "its jobs are known");
+        let much_later = now + jiff::SignedDuration::from_hours(6);
+        assert_eq!(due(&looked, &runs.into(), one, much_later), (runs.to_vec(), true));
+        forget_runs(&mut looked, much_later);
         assert_eq!(looked, RunsLooked::new());
+    }
+
+    #[test]
+    fn a_sweep_looks_into_so_many_runs_and_first_into_those_nobody_heard_of() {
+        let runs: Vec<RunId> = (1..=100).map(|n| RunId::new(n).unwrap()).collect();
+        let heard: BTreeSet<RunId> = runs[..50].iter().copied().collect();
+        let by = InstallationId::new(1).unwrap();
+        let mut left = RunsLeft::default();
+        let (due, all) = left.take(&runs, &RunsLooked::new(), &heard, by, Timestamp::UNIX_EPOCH);
+        assert_eq!(due, [&runs[50..90], &runs[..10]].concat());
+        assert!(!all && left.is_spent());
+        assert_eq!(left.take(&[], &RunsLooked::new(), &heard, by, Timestamp::UNIX_EPOCH), (Vec::new(), true));
     }
 }

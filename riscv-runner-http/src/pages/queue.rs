@@ -100,7 +100,7 @@ fn group<'a>(picture: &Picture, queue: &'a KeyQueue, reader: Reader) -> GroupJso
     });
     let verdict = |verdict: &Verdict| VerdictJson {
         jobs: verdict.jobs,
-        reason: ReasonJson::shown(&verdict.reason, reader),
+        reason: ReasonJson::shown(&verdict.reason, verdict.since, reader),
     };
     GroupJson {
         entity_id: queue.key.scope.entity(),

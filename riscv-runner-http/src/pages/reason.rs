@@ -18,8 +18,8 @@ pub(super) struct ReasonJson {
     pub(super) name: &'static str,
     /// The same in words.
     pub(super) sentence: String,
-    /// Since when, where that is known.
-    pub(super) since: Option<Timestamp>,
+    /// Since when.
+    pub(super) since: Timestamp,
     /// When it ends by itself, where that is known.
     pub(super) until: Option<Timestamp>,
     /// What it rests on.
@@ -28,7 +28,7 @@ pub(super) struct ReasonJson {
 
 impl ReasonJson {
     /// The reason as somebody sees it who may know everything about its job.
-    pub(super) fn whole(reason: &Reason) -> Self {
+    pub(super) fn whole(reason: &Reason, since: Timestamp) -> Self {
         let until = match reason {
             Reason::Held(hold) => hold.until(),
             Reason::Provision
@@ -37,18 +37,12 @@ impl ReasonJson {
             | Reason::RunnerBooting { .. }
             | Reason::RunnerIdleGithubNotDispatching { .. } => None,
         };
-        Self {
-            name: reason.name(),
-            sentence: reason.to_string(),
-            since: reason.since(),
-            until,
-            evidence: evidence(reason),
-        }
+        Self { name: reason.name(), sentence: reason.to_string(), since, until, evidence: evidence(reason) }
     }
 
     /// The reason among those of other jobs: what is said of one repository is for its readers.
-    pub(super) fn shown(reason: &Reason, reader: Reader) -> Self {
-        let whole = Self::whole(reason);
+    pub(super) fn shown(reason: &Reason, since: Timestamp, reader: Reader) -> Self {
+        let whole = Self::whole(reason, since);
         let of_repository =
             matches!(reason, Reason::Held(Hold::Paused { target: ControlTarget::Repository(_), .. }));
         if reader == Reader::Authenticated || !of_repository {
@@ -95,15 +89,15 @@ mod tests {
     #[test]
     fn evidence_is_what_the_verdict_holds() {
         let hold = Hold::NoCapacity { pool: "k1".parse().unwrap(), total: 3, active: 3, drained: 0 };
-        let told = ReasonJson::whole(&Reason::Held(hold));
+        let since = Timestamp::UNIX_EPOCH;
+        let told = ReasonJson::whole(&Reason::Held(hold), since);
         assert_eq!(told.name, "no_capacity");
         assert_eq!(told.evidence, json!({ "pool": "k1", "total": 3, "active": 3, "drained": 0 }));
-        assert_eq!(ReasonJson::whole(&Reason::Held(Hold::DemandMet)).evidence, json!({}));
-        let since = Timestamp::UNIX_EPOCH;
+        assert_eq!(ReasonJson::whole(&Reason::Held(Hold::DemandMet), since).evidence, json!({}));
         let booting = Reason::RunnerBooting { worker: "rr-abc".parse().unwrap(), since };
-        let told = ReasonJson::whole(&booting);
+        let told = ReasonJson::whole(&booting, since);
         assert_eq!(told.evidence["worker"], "rr-abc");
-        assert_eq!(told.since, Some(since));
+        assert_eq!(told.since, since);
     }
 
     #[test]
@@ -111,7 +105,9 @@ mod tests {
         let note = Note { reason: "bob/diary".into(), actor: "eve".into(), since: Timestamp::UNIX_EPOCH };
         let target = ControlTarget::Repository(RepoName::new("bob/diary").unwrap());
         let reason = Reason::Held(Hold::Paused { target, note });
-        let shown = |reader| serde_json::to_string(&ReasonJson::shown(&reason, reader)).unwrap();
+        let shown = |reader| {
+            serde_json::to_string(&ReasonJson::shown(&reason, Timestamp::UNIX_EPOCH, reader)).unwrap()
+        };
         assert!(!shown(Reader::Anonymous).contains("diary"), "{}", shown(Reader::Anonymous));
         assert!(shown(Reader::Authenticated).contains("bob/diary"));
     }

@@ -123,12 +123,13 @@ impl Standing {
             let worker = worker.and_then(|name| workers.get(&name)).map(|worker| told(picture, worker));
             return Self { worker, ..Self::default() };
         }
-        let reason = picture.reason(job.facts.id);
-        let worker = reason.as_ref().and_then(reason::worker).and_then(|name| workers.get(name));
+        let reason = picture.reason(&job.facts);
+        let worker =
+            reason.as_ref().and_then(|(reason, _)| reason::worker(reason)).and_then(|name| workers.get(name));
         Self {
             worker: worker.map(|worker| told(picture, worker)),
             position: picture.position(&job.facts),
-            reason: reason.as_ref().map(ReasonJson::whole),
+            reason: reason.as_ref().map(|(reason, since)| ReasonJson::whole(reason, *since)),
         }
     }
 }
@@ -193,7 +194,7 @@ fn page(visitor: &Visitor, row: &JobRow, why: &WhyJson<'_>, explained: bool) -> 
                     (position.in_pool.place) " of " (position.in_pool.of) " for the pool"
                 }
             }
-            @if let Some(since) = why.reason.as_ref().and_then(|reason| reason.since) {
+            @if let Some(since) = why.reason.as_ref().map(|reason| reason.since) {
                 dt { "Reason holds since" } dd { (text::time(Some(since))) " UTC" }
             }
             @if let Some(until) = why.reason.as_ref().and_then(|reason| reason.until) {

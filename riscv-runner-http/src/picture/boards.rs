@@ -7,16 +7,13 @@ use riscv_runner_core::{
     controls::Note,
     ids::{JobId, NodeName, PoolName, WorkerName},
     plan::capacity::Capacity,
-    pod::Node,
+    pod::{BOARD_LABEL, Node},
     policy::Policy,
     quarantine::{Admission, Quarantine},
     snapshot::Snapshot,
     worker::WorkerStatus,
 };
 use serde::Serialize;
-
-/// The node label that names the kind of board.
-const BOARD_LABEL: &str = "riseproject.dev/board";
 
 /// What a board does, or why it takes no worker: the first that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

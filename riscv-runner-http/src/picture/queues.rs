@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     ids::{JobId, PoolName},
     plan::{Hold, Plan},
+    policy::Policy,
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, PendingJob, Snapshot},
     why::{self, Reason},
@@ -38,6 +39,8 @@ pub(crate) struct KeyQueue {
 pub(crate) struct Verdict {
     /// The reason of the oldest of them.
     pub(crate) reason: Reason,
+    /// Since when that one waits for it.
+    pub(crate) since: Timestamp,
     /// How many.
     pub(crate) jobs: u32,
 }
@@ -80,7 +83,11 @@ const fn is_withheld(reason: &Reason) -> bool {
 }
 
 /// All queues, by key and by pool.
-pub(super) fn queues(snapshot: &Snapshot, plan: &Plan) -> (Vec<KeyQueue>, BTreeMap<PoolName, PoolQueue>) {
+pub(super) fn queues(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    plan: &Plan,
+) -> (Vec<KeyQueue>, BTreeMap<PoolName, PoolQueue>) {
     let held: HashMap<JobId, &Hold> = plan.held.iter().collect();
     let mut pools: BTreeMap<PoolName, PoolQueue> = BTreeMap::new();
     let waited_for = snapshot.demand.iter().filter(|(_, demand)| demand.pending > 0);
@@ -90,7 +97,7 @@ pub(super) fn queues(snapshot: &Snapshot, plan: &Plan) -> (Vec<KeyQueue>, BTreeM
             for job in &demand.waiting {
                 let reason = reason(snapshot, plan, held.get(&job.id).copied(), job);
                 pools.entry(job.placement.pool.clone()).or_default().add(job.created_at, &reason);
-                queue.add(reason);
+                queue.add(reason, |reason| why::since(snapshot, policy, key, job, reason));
             }
             queue.verdicts.sort_by_key(|verdict| (Reverse(verdict.jobs), verdict.reason.name()));
             queue
@@ -124,10 +131,10 @@ impl KeyQueue {
         }
     }
 
-    fn add(&mut self, reason: Reason) {
+    fn add(&mut self, reason: Reason, since: impl FnOnce(&Reason) -> Timestamp) {
         match self.verdicts.iter_mut().find(|verdict| verdict.reason.name() == reason.name()) {
             Some(verdict) => verdict.jobs += 1,
-            None => self.verdicts.push(Verdict { reason, jobs: 1 }),
+            None => self.verdicts.push(Verdict { since: since(&reason), reason, jobs: 1 }),
         }
     }
 }

@@ -115,6 +115,8 @@ pub struct ProcessFaults {
     pub killed: f64,
     /// How many times a process stands still for longer than its lease.
     pub pauses: f64,
+    /// Whether somebody ends a pod that executes a job, as no engine may: the laws must catch it.
+    pub sabotage: bool,
 }
 
 /// How many times, on average, something does not answer for some minutes.
@@ -152,6 +154,9 @@ pub struct UnknownProfile {
     name: String,
 }
 
+/// A profile under which a law is broken on purpose; it is not among the [`FaultProfile::NAMES`].
+const SABOTAGE: &str = "sabotage";
+
 impl FaultProfile {
     /// The names that [`Self::named`] knows.
     pub const NAMES: [&'static str; 13] = [
@@ -187,8 +192,15 @@ impl FaultProfile {
             "refused_image" => Self { boards: old_images(), ..Self::default() },
             "reinstalls" => Self { github: reinstalls(), webhooks: bad_webhooks(), ..Self::default() },
             "suspensions" => Self { github: suspensions(), webhooks: bad_webhooks(), ..Self::default() },
-            "crashes" => Self { processes: ProcessFaults { killed: 0.003, pauses: 1.0 }, ..Self::default() },
+            "crashes" => Self {
+                processes: ProcessFaults { killed: 0.003, pauses: 1.0, sabotage: false },
+                ..Self::default()
+            },
             "chaos" => Self::chaos(),
+            SABOTAGE => {
+                let processes = ProcessFaults { sabotage: true, ..ProcessFaults::default() };
+                Self { processes, ..Self::default() }
+            }
             _ => return Err(UnknownProfile { name: name.to_owned() }),
         };
         Ok(Self { name: name.to_owned(), ..profile })
@@ -218,7 +230,7 @@ impl FaultProfile {
             webhooks: bad_webhooks(),
             github: GithubFaults { rate_limits: 0.5, cancellations: 2.0, ..lies() },
             boards: bad_boards(),
-            processes: ProcessFaults { killed: 0.001, pauses: 0.7 },
+            processes: ProcessFaults { killed: 0.001, pauses: 0.7, sabotage: false },
             outages: OutageFaults { store: 0.3, github: 0.3, cluster: 0.3 },
             store: calls,
             forge: calls,

@@ -19,7 +19,7 @@ use riscv_runner_core::{
 };
 use secrecy::SecretString;
 
-use super::{GithubState, Standing};
+use super::{GithubState, Standing, limits::pages};
 use crate::{
     chance::Stream,
     clock::{SimClock, lock},
@@ -183,7 +183,12 @@ impl Forge for SimForge {
     }
 
     async fn runners(&self, scope: &ScopeRef) -> PortResult<Vec<Runner>> {
-        let listed = self.ask(scope.installation, |truth| truth.listing(scope.scope())).await;
+        let list = |truth: &mut Truth| {
+            let listed = truth.listing(scope.scope());
+            truth.github.limits.further(scope.installation, pages(listed.len()) - 1);
+            listed
+        };
+        let listed = self.ask(scope.installation, list).await;
         listed.map_err(|refusal| error("list runners", refusal))
     }
 
@@ -223,31 +228,45 @@ impl Forge for SimForge {
     }
 
     async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>> {
-        let found = self.ask(repo.installation, |truth| truth.active_runs(&repo.repo)).await;
+        // Queued runs and those in progress are listed apart.
+        let list = |truth: &mut Truth| {
+            let found = truth.active_runs(&repo.repo);
+            truth.github.limits.further(repo.installation, pages(found.len()));
+            found
+        };
+        let found = self.ask(repo.installation, list).await;
         found.map_err(|refusal| error("list runs", refusal))
     }
 
     async fn hook_deliveries(&self, app: EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>> {
         self.transit().await;
-        Ok(self.truth.with(|truth| {
+        self.truth.with(|truth| {
             let attempts = truth.github.attempts.iter().enumerate().rev();
             let recent = attempts.take_while(|(_, attempt)| attempt.at >= since);
             let ours = recent.filter(|(_, attempt)| attempt.app == app);
-            ours.map(|(number, attempt)| HookDelivery {
-                id: i64::try_from(number).unwrap_or(i64::MAX),
-                guid: attempt.guid.clone(),
-                delivered_at: attempt.at,
-                delivered: attempt.delivered,
-                event: attempt.event.clone(),
-            })
-            .collect()
-        }))
+            let listed: Vec<_> = ours
+                .map(|(number, attempt)| HookDelivery {
+                    id: i64::try_from(number).unwrap_or(i64::MAX),
+                    guid: attempt.guid.clone(),
+                    delivered_at: attempt.at,
+                    delivered: attempt.delivered,
+                    event: attempt.event.clone(),
+                })
+                .collect();
+            truth.github.limits.of_app(pages(listed.len()));
+            Ok(listed)
+        })
     }
 
     async fn redeliver(&self, proof: &LeaderProof, _: EntityKind, delivery: i64) -> PortResult<()> {
         self.lead(proof, "redeliver")?;
         self.transit().await;
-        let known = usize::try_from(delivery).is_ok_and(|n| self.truth.with(|truth| truth.repeat(n)));
+        let known = usize::try_from(delivery).is_ok_and(|n| {
+            self.truth.with(|truth| {
+                truth.github.limits.of_app(1);
+                truth.repeat(n)
+            })
+        });
         if known { Ok(()) } else { Err(missing("redeliver", format!("delivery {delivery}"))) }
     }
 

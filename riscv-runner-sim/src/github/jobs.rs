@@ -285,6 +285,11 @@ impl Truth {
         open.map(|job| job.run).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// How many jobs are not over.
+    pub(crate) fn open_jobs(&self) -> usize {
+        self.github.jobs.values().filter(|job| !matches!(job.state, GithubState::Completed { .. })).count()
+    }
+
     /// The conclusion of a run whose jobs are all over; `None` while one is not.
     pub(crate) fn conclusion_of(&self, run: RunId) -> Option<Option<String>> {
         let jobs = self.github.runs.get(&run)?;

@@ -10,6 +10,14 @@ const REQUESTS_PER_HOUR: u32 = 5_000;
 /// About what the secondary limit allows: 900 points per minute at 5 points each.
 const MINTS_PER_MINUTE: u32 = 180;
 
+/// How many entries a page of a listing holds.
+const PER_PAGE: usize = 100;
+
+/// How many requests it takes to read so many entries.
+pub(crate) fn pages(entries: usize) -> u32 {
+    u32::try_from(entries.div_ceil(PER_PAGE).max(1)).unwrap_or(u32::MAX)
+}
+
 /// What each installation has used.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
@@ -61,6 +69,18 @@ impl Limits {
             Some(until) if now < until => Err(until),
             Some(_) | None => used.requests.take(now, Duration::from_secs(3600), REQUESTS_PER_HOUR),
         }
+    }
+
+    /// Counts further requests that an operation needs beside its first.
+    pub(crate) fn further(&mut self, installation: InstallationId, requests: u32) {
+        self.requests += u64::from(requests);
+        let used = self.used.entry(installation).or_default();
+        used.requests.count = used.requests.count.saturating_add(requests);
+    }
+
+    /// Counts requests of an App in its own name: none of an installation's budget.
+    pub(crate) fn of_app(&mut self, requests: u32) {
+        self.requests += u64::from(requests);
     }
 
     /// Counts a registration, which is a request too.

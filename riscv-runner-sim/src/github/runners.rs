@@ -1,7 +1,7 @@
 //! Registrations: made by a JIT configuration, online while their process lives, gone after one job.
 
 use riscv_runner_core::{
-    ids::{EntityId, JobId, RunnerId, RunnerName},
+    ids::{EntityId, JobId, RunnerId, RunnerName, WorkerName},
     labels::LabelSet,
     ports::Deletion,
     scope::Scope,
@@ -38,6 +38,16 @@ pub struct Registration {
 }
 
 impl Truth {
+    /// Ends the pod of a runner that executes a job; whether there was one.
+    pub(crate) fn sabotage(&mut self) -> bool {
+        let busy = self.github.runners.values().find(|runner| runner.busy.is_some() && runner.online);
+        let Some(name) = busy.and_then(|runner| WorkerName::new(runner.name.as_str()).ok()) else {
+            return false;
+        };
+        self.kill_pod(&name);
+        true
+    }
+
     /// Registers a runner; `None` when the name is taken in its scope.
     pub(crate) fn register(&mut self, scope: Scope, name: RunnerName, labels: LabelSet) -> Option<RunnerId> {
         let mut taken = self.github.runners.values();

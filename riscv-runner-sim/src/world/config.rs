@@ -6,14 +6,12 @@ use riscv_runner_core::{
     entity::EntityKind,
     ids::{ImageRef, PoolName},
     labels::LabelSet,
+    pod::BOARD_LABEL,
     policy::{Cap, Limits, NamePrefix, Policy, PoolPolicy, Sharing, Timeouts},
     routing::{LabelMatch, Route},
 };
 
 use crate::{chance::Stream, faults::FaultProfile};
-
-/// The node label that names a board's kind.
-pub(crate) const BOARD_LABEL: &str = "riseproject.dev/board";
 
 /// Kinds of boards, with the labels that jobs ask for them by.
 const KINDS: [(&str, &[&str]); 3] = [
@@ -52,12 +50,10 @@ pub enum Arrival {
         /// The mean time between two.
         mean: Duration,
     },
-    /// Some at once, after the first second, and the others one by one.
-    Backlog {
-        /// How many at once.
-        first: u32,
-        /// The mean time between two of the others.
-        mean: Duration,
+    /// As many at once, after the first second, and from then on a run whenever fewer are not over.
+    Level {
+        /// How many jobs are not over, about.
+        jobs: u32,
     },
 }
 

@@ -8,7 +8,7 @@ use riscv_runner_core::{
     labels::LabelSet,
 };
 
-use super::{Replica, World, config::newer_image};
+use super::{Arrival, Replica, World, config::newer_image};
 use crate::{
     executor::Group,
     faults::{FaultKind, PortName},
@@ -17,10 +17,14 @@ use crate::{
 /// How long an operator takes to configure a newer image.
 const UPGRADE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(1200));
 
+/// How often it is seen to that enough jobs are not over.
+const REFILL: Duration = Duration::from_secs(10);
+
 /// Something that happens to a world from outside.
 #[derive(Debug, Clone)]
 pub(super) enum Happening {
     Arrive { repo: RepoId, jobs: Vec<(LabelSet, Duration)> },
+    Refill,
     Start(u32),
     Pause(Duration),
     Resume(Group),
@@ -30,6 +34,7 @@ pub(super) enum Happening {
     Cordon(u64, Duration),
     Uncordon(NodeName),
     RefuseImage,
+    Sabotage,
     Upgrade,
     StopFaults,
 }
@@ -53,6 +58,7 @@ impl World {
                 self.arriving -= 1;
                 self.truth.with(|truth| truth.queue_run(repo, &jobs));
             }
+            Happening::Refill => self.refill(),
             Happening::Start(index) => self.start(index),
             Happening::Pause(wait) => {
                 self.pause(wait);
@@ -88,9 +94,27 @@ impl World {
             }
             Happening::Uncordon(node) => self.truth.with(|truth| truth.cordon(&node, false)),
             Happening::RefuseImage => self.refuse_image(),
+            Happening::Sabotage => {
+                if !self.truth.with(|truth| truth.sabotage()) {
+                    self.after(REFILL, Happening::Sabotage);
+                }
+            }
             Happening::Upgrade => self.upgrade(),
             Happening::StopFaults => self.faults.stop(),
         }
+    }
+
+    /// Lets runs arrive until as many jobs are not over as the configuration says.
+    fn refill(&mut self) {
+        let Arrival::Level { jobs } = self.config.arrival else { return };
+        let open = self.truth.with(|truth| truth.open_jobs());
+        let mut missing = (jobs as usize).saturating_sub(open);
+        while missing > 0 {
+            let Some(Happening::Arrive { repo, jobs }) = self.reserve.pop_front() else { return };
+            missing = missing.saturating_sub(jobs.len());
+            self.on(Happening::Arrive { repo, jobs });
+        }
+        self.after(REFILL, Happening::Refill);
     }
 
     /// GitHub refuses the runner of the image in use; some minutes later the operator has a newer one.

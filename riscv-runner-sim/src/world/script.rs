@@ -38,8 +38,7 @@ pub(super) fn arrivals(config: &WorldConfig, repositories: &[RepoId]) -> Script 
         let jobs = (0..size).filter_map(|_| job(&mut luck)).collect();
         let mean = match config.arrival {
             Arrival::Poisson { mean } => Some(mean),
-            Arrival::Backlog { first, mean } => (config.jobs - left > first).then_some(mean),
-            Arrival::Burst => None,
+            Arrival::Level { .. } | Arrival::Burst => None,
         };
         if let Some(mean) = mean {
             at += luck.exponential(mean.mul_f64(f64::from(u32::try_from(size).unwrap_or(1))));
@@ -78,6 +77,9 @@ pub(super) fn faults(config: &WorldConfig, truth: &mut Truth, entities: &[Entity
     });
     times("images refused", config.profile.boards.image_refused, &mut |_| Some(Happening::RefuseImage));
     node_faults(config, truth, entities);
+    if processes.sabotage {
+        script.push((Duration::from_secs(60), Happening::Sabotage));
+    }
     script
 }
 

@@ -121,7 +121,7 @@ pub(super) fn a_failure_keeps_its_consequences(store: &dyn Store) -> BoxFuture<'
             containers: BTreeMap::from([("runner".to_owned(), ended)]),
             ..Diagnostics::default()
         };
-        let backoff = Backoff { failures: 3, until: at(300) };
+        let backoff = Backoff { failures: 3, since: at(100), until: at(300) };
         let held = Quarantine { strikes: 2, times: 1, until: Some(at(900)) };
         let failed = |info: FailureInfo, backoff, quarantine| WorkerChange::Failed {
             at: at(20),
@@ -264,7 +264,7 @@ pub(super) fn what_holds_is_replaced_and_forgotten(store: &dyn Store) -> BoxFutu
             at: at(20),
             reason: FailureReason::PodStuckPending,
             info: Box::new(FailureInfo::message("stuck")),
-            backoff: Some(Backoff { failures: 1, until: at(50) }),
+            backoff: Some(Backoff { failures: 1, since: at(20), until: at(50) }),
             quarantine: None,
         };
         assert_eq!(change(store, &proof, "a", WorkerStatus::Pending, failed).await, Cas::Done);

@@ -1,0 +1,10 @@
+//! Configuration files under a fuzzer; a program that replays inputs without one.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| laws::configuration(input));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    laws::replay(laws::configuration);
+}
