@@ -19,25 +19,28 @@ impl Engine {
         async move {
             let now = self.now();
             let since = self.sweep_since(&proof, now).await?;
-            let mut nothing_missing = true;
+            let mut arrived_until = Some(now);
             for app in [EntityKind::Organization, EntityKind::User] {
                 match self.parts.forge.hook_deliveries(app, since).await {
-                    Ok(attempts) => nothing_missing &= self.ask_again(&proof, app, &attempts, now).await?,
+                    Ok(attempts) => {
+                        let first_missing = self.ask_again(&proof, app, &attempts, now).await?;
+                        arrived_until = arrived_until.min(first_missing.or(arrived_until));
+                    }
                     Err(error) => {
-                        nothing_missing = false;
+                        arrived_until = None;
                         tracing::warn!(%app, error = error.chain(), "GitHub's log of deliveries could not be read");
                     }
                 }
             }
-            if nothing_missing {
-                self.parts.store.note_deliveries_swept(&proof, now).await?;
+            if let Some(until) = arrived_until {
+                self.parts.store.note_deliveries_swept(&proof, until).await?;
             }
             self.list_runs(&proof).await
         }
         .boxed()
     }
 
-    /// From where to look: a little before the last sweep that found nothing missing, by whichever
+    /// From where to look: a little before the first delivery that the last sweep missed, by whichever
     /// leader. The first sweep of all notes where it begins, or the window would move on while
     /// GitHub's log cannot be read.
     async fn sweep_since(&self, proof: &LeaderProof, now: Timestamp) -> PortResult<Timestamp> {
@@ -52,24 +55,24 @@ impl Engine {
         Ok(sweep_from(from, now, &self.policy().timeouts))
     }
 
-    /// Whether nothing was missing.
+    /// When the first of those that are missing was sent; `None` when none is.
     async fn ask_again(
         &self,
         proof: &LeaderProof,
         app: EntityKind,
         attempts: &[HookDelivery],
         now: Timestamp,
-    ) -> PortResult<bool> {
+    ) -> PortResult<Option<Timestamp>> {
         let candidates = lost_deliveries(attempts, now, &self.policy().timeouts);
         if candidates.is_empty() {
-            return Ok(true);
+            return Ok(None);
         }
         let guids: Vec<DeliveryGuid> = candidates.keys().cloned().collect();
         let known: BTreeSet<_> = self.parts.store.known_deliveries(&guids).await?.into_iter().collect();
         let lost: BTreeMap<_, _> = candidates.into_iter().filter(|(guid, _)| !known.contains(guid)).collect();
-        let nothing_missing = lost.is_empty();
-        for (guid, attempt) in lost {
-            match self.parts.forge.redeliver(proof, app, attempt).await {
+        let first_missing = lost.values().map(|lost| lost.since).min();
+        for (guid, lost) in lost {
+            match self.parts.forge.redeliver(proof, app, lost.attempt).await {
                 Ok(()) => {
                     tracing::info!(%guid, "a lost delivery was asked for again");
                     self.parts.observer.observe(EngineEvent::Recovered { kind: "lost_delivery" });
@@ -79,6 +82,6 @@ impl Engine {
                 }
             }
         }
-        Ok(nothing_missing)
+        Ok(first_missing)
     }
 }

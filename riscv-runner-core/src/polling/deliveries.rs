@@ -29,17 +29,26 @@ pub fn all_arrived(at: Timestamp, swept: Option<Timestamp>, timeouts: &Timeouts)
     swept.is_some_and(|swept| age(swept, at) > timeouts.deliveries_sweep / UNDER_WAY_PART)
 }
 
-/// The deliveries of which no attempt was answered well and none is under way, each with its newest
-/// attempt, which a redelivery names.
+/// A delivery that never arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// GitHub's id of the newest attempt, which a redelivery names.
+    pub attempt: i64,
+    /// When the oldest attempt was made that the log was read for.
+    pub since: Timestamp,
+}
+
+/// The deliveries of which no attempt was answered well and none is under way.
 #[must_use]
 pub fn lost_deliveries(
     attempts: &[HookDelivery],
     now: Timestamp,
     timeouts: &Timeouts,
-) -> BTreeMap<DeliveryGuid, i64> {
-    let mut newest: BTreeMap<&DeliveryGuid, &HookDelivery> = BTreeMap::new();
+) -> BTreeMap<DeliveryGuid, Lost> {
+    let mut newest: BTreeMap<&DeliveryGuid, (&HookDelivery, Timestamp)> = BTreeMap::new();
     for attempt in attempts {
-        let known = newest.entry(&attempt.guid).or_insert(attempt);
+        let (known, since) = newest.entry(&attempt.guid).or_insert((attempt, attempt.delivered_at));
+        *since = attempt.delivered_at.min(*since);
         if (attempt.delivered_at, attempt.id) > (known.delivered_at, known.id) {
             *known = attempt;
         }
@@ -47,8 +56,9 @@ pub fn lost_deliveries(
     for attempt in attempts.iter().filter(|attempt| attempt.delivered) {
         newest.remove(&attempt.guid);
     }
-    let waited = |attempt: &&HookDelivery| {
+    let waited = |(attempt, _): &(&HookDelivery, Timestamp)| {
         age(now, attempt.delivered_at) >= timeouts.deliveries_sweep / UNDER_WAY_PART
     };
-    newest.into_values().filter(waited).map(|attempt| (attempt.guid.clone(), attempt.id)).collect()
+    let lost = newest.into_values().filter(waited);
+    lost.map(|(attempt, since)| (attempt.guid.clone(), Lost { attempt: attempt.id, since })).collect()
 }

@@ -142,7 +142,7 @@ fn ignored(guid: &str, action: &str, facts: &JobFacts, second: i64) -> DeliveryR
         received_at: at(second),
         ..log(guid, &format!("workflow_job.{action}"))
     };
-    DeliveryRecord { log: entry, effect: Effect::Nothing(Outcome::IgnoredNoLabel) }
+    DeliveryRecord { log: entry, effect: Effect::Nothing(Outcome::IgnoredNoLabel), installation: None }
 }
 
 pub(super) fn unrouted_labels_are_those_that_nobody_took(store: &dyn Store) -> BoxFuture<'_, ()> {
@@ -160,7 +160,11 @@ pub(super) fn unrouted_labels_are_those_that_nobody_took(store: &dyn Store) -> B
             ignored("5", "queued", &person, 40),
             // Its queued is not among the rows, so nobody knows whether it was taken.
             ignored("6", "completed", &of(5, &["windows-latest"]), 41),
-            DeliveryRecord { log: log("7", "ping"), effect: Effect::Nothing(Outcome::Pong) },
+            DeliveryRecord {
+                log: log("7", "ping"),
+                effect: Effect::Nothing(Outcome::Pong),
+                installation: None,
+            },
             // Cancelled while it waited.
             ignored("8", "completed", &person, 50),
         ];
