@@ -2,7 +2,7 @@
 
 mod orders;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use riscv_runner_core::ids::{JobId, RepoName};
@@ -80,7 +80,7 @@ pub(crate) enum Command {
     /// Say why a job waits
     Why(Why),
     /// Show leader, queue, workers and boards at a glance
-    Status(Output),
+    Status(Status),
     /// Show waiting jobs by labels, with the reason for which they wait
     Queue(Output),
     /// Show jobs, newest first
@@ -117,6 +117,22 @@ pub(crate) enum Command {
     /// Make a GitHub App with what it needs
     #[command(subcommand)]
     GithubApp(GithubApp),
+    /// Remove rows that are older than they are kept; the server does it daily by itself
+    Retention(Retention),
+    /// Check everything that the server needs, and say what mends it
+    Doctor(Output),
+    /// Write completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page, or one for each command into a folder
+    Man {
+        /// The folder
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
     /// Run the real engine on simulated boards; nothing else is needed
     Demo(Demo),
     /// Run the real engine in simulated worlds under faults, and judge it by the laws
@@ -218,6 +234,37 @@ pub(crate) struct Why {
     /// The job's id on GitHub
     #[arg(value_name = "JOB")]
     pub(crate) job: JobId,
+    /// How the answer is written
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// `rrctl status`
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Status {
+    /// Draw it anew until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Seconds between two looks
+    #[arg(long, default_value = "2", value_parser = seconds, value_name = "SECONDS", requires = "watch")]
+    pub(crate) every: Duration,
+    /// How the answer is written
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let shortest = Duration::from_millis(100);
+    seconds.filter(|every| *every >= shortest).ok_or_else(|| "must be a number from 0.1 on".to_owned())
+}
+
+/// `rrctl retention`
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Retention {
+    /// Say how many rows would go; remove none
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// How the answer is written
     #[command(flatten)]
     pub(crate) output: Output,

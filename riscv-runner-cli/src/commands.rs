@@ -2,9 +2,11 @@
 
 pub(crate) mod board;
 pub(crate) mod boards;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod controls;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod github_app;
 pub(crate) mod jobs;
 pub(crate) mod migrate;
@@ -12,6 +14,7 @@ pub(crate) mod nodes;
 pub(crate) mod order;
 pub(crate) mod pools;
 pub(crate) mod queue;
+pub(crate) mod retention;
 pub(crate) mod route;
 pub(crate) mod schedule;
 pub(crate) mod serve;

@@ -41,7 +41,7 @@ use riscv_runner_core::{
 
 pub(crate) use self::{
     cluster::Cluster,
-    github::Github,
+    github::{App as GithubApp, Github},
     pools::Pools,
     problem::{Origin, Problem, Severity},
     reader::Shown,
@@ -195,8 +195,8 @@ impl Topics {
         let cluster = Cluster::read(root.section("cluster"));
         let runner = Runner::read(root.section("runner"));
         let limits = limits::read(root.section("limits"));
-        let timeouts = timeouts::read(root.section("timeouts"));
-        retention::check(root.section("retention"));
+        let mut timeouts = timeouts::read(root.section("timeouts"));
+        retention::read(root.section("retention"), &mut timeouts);
         notify::check(root.section("notify"));
         heartbeat::check(root.section("heartbeat"));
         let entities = entities::read(&root);

@@ -62,6 +62,16 @@ impl Failure {
         Self::failed(text)
     }
 
+    /// What is wrong, in one text.
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::Configuration(problems) => {
+                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            }
+            Self::Usage { what, .. } | Self::Failed { what, .. } => what.clone(),
+        }
+    }
+
     /// Tells the operator.
     pub(crate) fn report(&self, printer: &Printer) -> ExitCode {
         match self {

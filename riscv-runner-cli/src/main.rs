@@ -11,6 +11,7 @@ mod logging;
 mod moment;
 mod platform;
 mod printer;
+mod progress;
 mod reload;
 mod server;
 mod signals;
@@ -56,7 +57,13 @@ async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Re
         Command::Snapshot => Box::pin(commands::snapshot::run(sources, printer)).await,
         Command::Migrate => Box::pin(commands::migrate::run(sources, printer)).await,
         Command::Why(why) => Box::pin(commands::why::run(why, sources, printer)).await,
-        Command::Status(output) => Box::pin(commands::status::run(output, sources, printer)).await,
+        Command::Status(status) => Box::pin(commands::status::run(status, sources, printer)).await,
+        Command::Retention(retention) => {
+            Box::pin(commands::retention::run(retention, sources, printer)).await
+        }
+        Command::Doctor(output) => Box::pin(commands::doctor::run(output, sources, printer)).await,
+        Command::Completions { shell } => commands::completions::completions(shell, printer),
+        Command::Man { dir } => commands::completions::man(dir.as_deref(), printer),
         Command::Queue(output) => Box::pin(commands::queue::run(output, sources, printer)).await,
         Command::Jobs(listing) => Box::pin(commands::jobs::run(listing, sources, printer)).await,
         Command::Workers(listing) => Box::pin(commands::workers::run(listing, sources, printer)).await,

@@ -52,15 +52,8 @@ pub(crate) fn forge(config: &Config, observer: Arc<dyn GithubObserver>) -> Resul
     Ok(Arc::new(forge))
 }
 
-/// The cluster; `wakes` are woken when it changes.
-pub(crate) async fn cluster(config: &Config, wakes: &[Wake]) -> Result<Arc<KubeCluster>, Failure> {
-    let connection = cluster_connection(config).await?;
-    let options = config.cluster.options;
-    Ok(Arc::new(KubeCluster::start(&connection, config.pools.templates.clone(), options, wakes)))
-}
-
-/// A client of the cluster, for what is not the engine's.
-pub(crate) async fn cluster_connection(config: &Config) -> Result<Connection, Failure> {
+/// A client of the cluster; nothing is sent yet.
+pub(crate) async fn connection(config: &Config) -> Result<Connection, Failure> {
     let settings = &config.cluster;
     let connecting = riscv_runner_k8s::connect(
         &settings.source,
@@ -68,6 +61,13 @@ pub(crate) async fn cluster_connection(config: &Config) -> Result<Connection, Fa
         settings.namespace.as_deref(),
     );
     Box::pin(connecting).await.map_err(|error| Failure::because("the cluster cannot be used", &error))
+}
+
+/// The cluster; `wakes` are woken when it changes.
+pub(crate) async fn cluster(config: &Config, wakes: &[Wake]) -> Result<Arc<KubeCluster>, Failure> {
+    let settings = &config.cluster;
+    let connection = connection(config).await?;
+    Ok(Arc::new(KubeCluster::start(&connection, config.pools.templates.clone(), settings.options, wakes)))
 }
 
 /// An engine that looks, and acts only when it is asked for a single cycle.

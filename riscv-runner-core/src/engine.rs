@@ -14,6 +14,7 @@ mod memory;
 mod observe;
 mod provision;
 mod registrations;
+mod retention;
 mod runs;
 mod schedule;
 mod tasks;
@@ -52,6 +53,8 @@ pub struct Wakes {
     pub jobs: Wake,
     /// Deliveries may have been lost.
     pub deliveries: Wake,
+    /// Rows may be over.
+    pub retention: Wake,
 }
 
 /// What an engine is made of.
@@ -142,6 +145,13 @@ impl Engine {
                 &self.parts.wakes.deliveries,
                 |p| p.timeouts.deliveries_sweep,
                 Self::deliveries_cycle,
+            )
+            .boxed(),
+            self.repeat(
+                LoopName::Retention,
+                &self.parts.wakes.retention,
+                |p| p.timeouts.retention,
+                Self::retention_cycle,
             )
             .boxed(),
         ]);

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod polling;
 pub mod ports;
 pub mod quarantine;
+pub mod retention;
 pub mod routing;
 pub mod runner;
 pub mod scope;

@@ -153,7 +153,15 @@ pub struct Timeouts {
     pub quarantine: Duration,
     /// The longest that a board is set aside.
     pub quarantine_longest: Duration,
+    /// How often rows that are over are removed.
+    pub retention: Duration,
+    /// How long the event log is kept.
+    pub keep_events: Duration,
+    /// How long jobs and workers that have ended are kept, and orders of operators.
+    pub keep_jobs: Duration,
 }
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for Timeouts {
     fn default() -> Self {
@@ -180,7 +188,10 @@ impl Default for Timeouts {
             backoff: Duration::from_secs(30),
             backoff_longest: Duration::from_secs(15 * 60),
             quarantine: Duration::from_secs(10 * 60),
-            quarantine_longest: Duration::from_secs(24 * 3600),
+            quarantine_longest: DAY,
+            retention: DAY,
+            keep_events: DAY.saturating_mul(90),
+            keep_jobs: DAY.saturating_mul(365),
         }
     }
 }

@@ -12,6 +12,7 @@ mod forge;
 mod lease;
 mod platform;
 mod reports;
+mod retention;
 mod stats;
 mod store;
 
@@ -27,6 +28,7 @@ pub use forge::{
 pub use lease::{LeaderProof, LeaseStore};
 pub use platform::{EngineEvent, LoopName, Observer, Platform, ProvisionStep, Silent};
 pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};
+pub use retention::{Remover, RetentionStore};
 pub use stats::{Lately, UnroutedRow, Waits, WeekRow};
 pub use store::{
     Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, Reservation, Reserved, SchedulingStore,

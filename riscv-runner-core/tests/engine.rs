@@ -25,6 +25,7 @@ use riscv_runner_core::{
     job::{Job, JobEvent, JobFacts, Placement},
     ports::*,
     quarantine::Quarantine,
+    retention::Expiring,
     runner::Runner,
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, InstallationHealth, PendingJob},
@@ -263,6 +264,16 @@ impl ControlStore for Script {
     }
     async fn known_accounts(&self) -> PortResult<Vec<Entity>> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl RetentionStore for Script {
+    async fn count_expired(&self, _: Expiring, _: Timestamp) -> PortResult<u64> {
+        Ok(0)
+    }
+    async fn remove_expired(&self, _: Remover<'_>, _: Expiring, _: Timestamp, _: u32) -> PortResult<u64> {
+        Ok(0)
     }
 }
 

@@ -6,11 +6,12 @@ mod error;
 mod etag;
 mod limits;
 mod link;
+mod skew;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{
     Method, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK},
@@ -20,11 +21,14 @@ use riscv_runner_core::{backoff, ports::Platform};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-use self::etag::{Etags, Known};
 pub use self::{endpoint::Endpoint, limits::Priority};
 pub(crate) use self::{
     error::ApiError,
     limits::{Limits, Payer, Refusal},
+};
+use self::{
+    etag::{Etags, Known},
+    skew::Skew,
 };
 use crate::{
     config::{ConfigError, GithubConfig},
@@ -77,6 +81,7 @@ pub(crate) struct Client {
     root: Url,
     limits: Limits,
     etags: Etags,
+    skew: Skew,
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) observer: Arc<dyn GithubObserver>,
 }
@@ -100,7 +105,15 @@ impl Client {
             .redirect(redirects(root.clone()))
             .build()
             .map_err(ConfigError::Http)?;
-        Ok(Self { http, root, limits: Limits::default(), etags: Etags::new(), platform, observer })
+        Ok(Self {
+            http,
+            root,
+            limits: Limits::default(),
+            etags: Etags::new(),
+            skew: Skew::default(),
+            platform,
+            observer,
+        })
     }
 
     /// The address of a path below the API's root; the segments are escaped.
@@ -119,6 +132,11 @@ impl Client {
         &self.limits
     }
 
+    /// How far GitHub's clock is ahead of ours, as its last answer dated itself.
+    pub(crate) fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.skew.get()
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.platform.now()
     }
@@ -129,7 +147,8 @@ impl Client {
         let known = (call.method == Method::GET).then(|| self.etags.get(call.payer, &call.address)).flatten();
         let begun = self.now();
         let result = self.exchange(call, known.as_ref(), token).await;
-        let took = backoff::age(self.now(), begun);
+        let ended = self.now();
+        let took = backoff::age(ended, begun);
         let (status, headers, body) = match result {
             Ok(answer) => answer,
             Err(error) => {
@@ -138,6 +157,7 @@ impl Client {
                 return Err(error);
             }
         };
+        self.skew.learn(&headers, begun, ended);
         let counted = Counted { endpoint: call.endpoint, status: Some(status.as_u16()), took };
         self.observer.answered(counted);
         self.judge(call, known, status, &headers, body)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use riscv_runner_core::{
     entity::EntityKind,
     ids::{InstallationId, RunId, RunnerId},
@@ -60,6 +60,12 @@ impl GithubForge {
     #[must_use]
     pub fn budget_remaining_min(&self) -> Option<u64> {
         self.api.client.limits().remaining_min(self.api.client.now())
+    }
+
+    /// How far GitHub's clock is ahead of ours, as its last answer dated itself; `None` before one.
+    #[must_use]
+    pub fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.api.client.clock_ahead()
     }
 
     /// How the App of this kind describes itself.

@@ -11,6 +11,7 @@ mod forge;
 mod groups;
 mod jobs;
 mod observer;
+mod requirements;
 mod runners;
 pub mod signature;
 mod tls;

@@ -28,6 +28,7 @@ use prometheus_client::{
 use riscv_runner_core::{
     failure::FailureReason,
     ports::{EngineEvent, LoopName, Observer, ProvisionStep},
+    retention::Expiring,
 };
 use riscv_runner_github::{Answer, GithubObserver};
 
@@ -60,32 +61,6 @@ pub trait Counted: Send + Sync {
     fn github_budget_remaining_min(&self) -> Option<u64>;
     /// Statements that were sent to the store since the process started.
     fn store_statements(&self) -> u64;
-}
-
-/// What retention removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RemovedKind {
-    /// Rows of the event log.
-    Events,
-    /// Jobs that are over.
-    Jobs,
-    /// Workers that are over.
-    Workers,
-}
-
-impl RemovedKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Events, Self::Jobs, Self::Workers];
-
-    /// The label's value.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Events => "events",
-            Self::Jobs => "jobs",
-            Self::Workers => "workers",
-        }
-    }
 }
 
 /// Everything that is counted; observes the engine ([`Observer`]) and the requests to GitHub
@@ -276,7 +251,7 @@ impl Metrics {
         for name in LoopName::ALL {
             let _ = self.cycle_duration.get_or_create(&LoopLabels { r#loop: name.as_str() });
         }
-        for kind in RemovedKind::ALL {
+        for kind in Expiring::ALL {
             let _ = self.retention_removed.get_or_create(&KindLabels { kind: kind.as_str() });
         }
         for step in ProvisionStep::ALL {
@@ -289,11 +264,6 @@ impl Metrics {
         let labels = WebhookLabels { event: event.as_str(), outcome: outcome.as_str() };
         self.webhook_requests.get_or_create(&labels).inc();
         self.webhook_duration.observe(took.as_secs_f64());
-    }
-
-    /// Counts rows that retention removed.
-    pub fn removed(&self, kind: RemovedKind, rows: u64) {
-        self.retention_removed.get_or_create(&KindLabels { kind: kind.as_str() }).inc_by(rows);
     }
 
     /// Takes over what other parts of the process count by themselves.
@@ -391,6 +361,9 @@ impl Observer for Metrics {
             }
             EngineEvent::Recovered { kind } => {
                 self.recoveries.get_or_create(&KindLabels { kind }).inc();
+            }
+            EngineEvent::Removed { kind, rows } => {
+                self.retention_removed.get_or_create(&KindLabels { kind: kind.as_str() }).inc_by(rows);
             }
             EngineEvent::Leading(leading) => {
                 self.leader.set(i64::from(leading));

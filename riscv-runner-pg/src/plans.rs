@@ -121,6 +121,29 @@ async fn sums_for_pages_read_their_window_by_index() {
     assert_eq!(read.len(), 1);
 }
 
+/// What removal would read if it took a table from its beginning: most of it is young.
+#[tokio::test]
+async fn removal_finds_what_is_over_by_an_index() {
+    use riscv_runner_core::retention::Expiring;
+
+    let (config, store) = filled().await;
+    let aged = "INSERT INTO installation_events (source, event, outcome, received_at) \
+                SELECT 'webhook', 'ping', 'pong', to_timestamp(1780000000 + n) FROM generate_series(1, 50000) n; \
+                INSERT INTO control_audit (verb, target_kind, reason, actor, ordered_at) \
+                SELECT 'pause', 'everything', 'r', 'a', to_timestamp(1780000000 + n) FROM generate_series(1, 20000) n; \
+                UPDATE jobs SET created_at = job_created_at; \
+                UPDATE workers SET created_at = created_at - random() * interval '1 day'; \
+                ANALYZE installation_events; ANALYZE control_audit; ANALYZE jobs; ANALYZE workers;";
+    sqlx::raw_sql(aged).execute(store.pool()).await.unwrap();
+    for kind in [Expiring::Events, Expiring::Jobs, Expiring::Workers, Expiring::Orders] {
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let arguments = "(to_timestamp(1780000600), 500)";
+            let plan = plan(&config, mode, crate::retention::removal(kind), arguments).await;
+            assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{mode} {kind}:\n{plan}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_cycle_is_as_many_statements_and_rows_at_any_backlog() {
     let (_config, full) = filled().await;

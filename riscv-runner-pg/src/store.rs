@@ -12,11 +12,12 @@ use riscv_runner_core::{
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
         AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately,
-        LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow,
-        Reservation, Reserved, SchedulingStore, Standing, UnroutedRow, UsageRow, WeekRow, WorkerChange,
-        WorkerRow,
+        LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortResult, Remover, ReportStore,
+        ReportWindow, Reservation, Reserved, RetentionStore, SchedulingStore, Standing, UnroutedRow,
+        UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
+    retention::Expiring,
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, PendingJob},
     worker::{Worker, WorkerStatus},
@@ -24,8 +25,8 @@ use riscv_runner_core::{
 use sqlx::PgPool;
 
 use crate::{
-    config::PgConfig, controls, db::Db, deliveries, demand, jobs, lease, reports, reserve, standing, stats,
-    sweeps, unrouted, workers,
+    config::PgConfig, controls, db::Db, deliveries, demand, jobs, lease, reports, reserve, retention,
+    standing, stats, sweeps, unrouted, workers,
 };
 
 /// A store on PostgreSQL, in one schema that was migrated.
@@ -188,6 +189,23 @@ impl SchedulingStore for PgStore {
         quarantine: Option<&Quarantine>,
     ) -> PortResult<()> {
         standing::set_quarantine(&self.db, proof, node, quarantine).await
+    }
+}
+
+#[async_trait]
+impl RetentionStore for PgStore {
+    async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64> {
+        retention::count(&self.db, kind, before).await
+    }
+
+    async fn remove_expired(
+        &self,
+        by: Remover<'_>,
+        kind: Expiring,
+        before: Timestamp,
+        limit: u32,
+    ) -> PortResult<u64> {
+        retention::remove(&self.db, by, kind, before, limit).await
     }
 }
 

@@ -8,6 +8,7 @@ mod control;
 mod controls;
 mod forge;
 mod profile;
+mod retention;
 mod store;
 
 pub use call::{FaultSource, Faulty, PortName};

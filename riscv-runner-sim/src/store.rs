@@ -6,6 +6,7 @@ mod controls;
 mod deliveries;
 mod lease;
 mod reports;
+mod retention;
 mod rows;
 mod scheduling;
 mod stats;

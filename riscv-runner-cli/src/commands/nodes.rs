@@ -70,7 +70,7 @@ struct Row {
 /// Runs `rrctl nodes`.
 pub(crate) async fn run(command: Nodes, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::Nothing).map_err(Failure::Configuration)?;
-    let connection = wire::cluster_connection(&config).await?;
+    let connection = wire::connection(&config).await?;
     match command {
         Nodes::Enroll(asked) => enroll_node(&asked, &config, &connection, printer).await,
         Nodes::Withdraw(asked) => withdraw_node(&asked, &connection, printer).await,

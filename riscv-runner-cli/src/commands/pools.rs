@@ -30,15 +30,15 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
     let moment = moment::look(sources).await?;
     let pools = pools(&moment);
     printer.data(output.format, &pools, || {
-        print(&pools, printer);
+        printer.raw(&table(&pools, printer));
         if moment.snapshot.nodes.is_unknown() {
             printer.warning("the cluster cannot be observed: nobody knows its slots");
         }
     })
 }
 
-/// Writes the pools.
-pub(crate) fn print(pools: &[Pool], printer: &Printer) {
+/// The pools as a table.
+pub(crate) fn table(pools: &[Pool], printer: &Printer) -> String {
     let header = ["pool", "boards", "slots", "active", "free", "workers", "waiting", "cap", "drained"];
     let rows = pools.iter().map(|pool| {
         let free = match pool.free {
@@ -57,7 +57,7 @@ pub(crate) fn print(pools: &[Pool], printer: &Printer) {
             Value::or_dash(pool.drained.as_ref()),
         ]
     });
-    printer.table(&header, rows);
+    printer.render(&header, rows)
 }
 
 /// Every pool of the configuration.

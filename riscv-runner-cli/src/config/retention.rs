@@ -1,20 +1,23 @@
-//! `[retention]`: how long rows are kept. Checked only: nothing removes rows yet.
+//! `[retention]`: how long rows are kept.
 
 use std::time::Duration;
 
+use riscv_runner_core::policy::Timeouts;
+
 use super::reader::Section;
 
-/// A day.
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// Checks `[retention]`: `events` are rows of the event log, `jobs` are ended jobs and workers.
-pub(crate) fn check(section: Section<'_>) {
-    for (key, usual) in [("events", DAY * 90), ("jobs", DAY * 365)] {
-        if section.or(key, usual).is_zero() {
+/// Reads `[retention]` into the deadlines: `events` are rows of the event log; `jobs` are jobs and
+/// workers that have ended, and orders of operators.
+pub(crate) fn read(section: Section<'_>, timeouts: &mut Timeouts) {
+    let mut kept = |key, usual: Duration| {
+        let kept = section.or(key, usual);
+        if kept.is_zero() {
             section.error(key, "must not be zero", None);
         }
-    }
-    not_acted_on(&section);
+        kept
+    };
+    timeouts.keep_events = kept("events", timeouts.keep_events);
+    timeouts.keep_jobs = kept("jobs", timeouts.keep_jobs);
     section.done();
 }
 

@@ -7,7 +7,8 @@ use riscv_runner_core::policy::Timeouts;
 use super::reader::Section;
 
 /// Periods of loops: without them a loop would spin.
-const PERIODS: [&str; 6] = ["tick", "jobs_poll", "runners_poll", "deliveries_sweep", "runs_poll", "lease"];
+const PERIODS: [&str; 7] =
+    ["tick", "jobs_poll", "runners_poll", "deliveries_sweep", "runs_poll", "lease", "retention"];
 
 /// Reads `[timeouts]`.
 pub(crate) fn read(section: Section<'_>) -> Timeouts {
@@ -36,6 +37,9 @@ pub(crate) fn read(section: Section<'_>) -> Timeouts {
         backoff_longest: section.or("backoff_longest", usual.backoff_longest),
         quarantine: section.or("quarantine", usual.quarantine),
         quarantine_longest: section.or("quarantine_longest", usual.quarantine_longest),
+        retention: section.or("retention", usual.retention),
+        keep_events: usual.keep_events,
+        keep_jobs: usual.keep_jobs,
     };
     let periods = [
         timeouts.tick,
@@ -44,6 +48,7 @@ pub(crate) fn read(section: Section<'_>) -> Timeouts {
         timeouts.deliveries_sweep,
         timeouts.runs_poll,
         timeouts.lease,
+        timeouts.retention,
     ];
     for (key, period) in PERIODS.into_iter().zip(periods) {
         if period < Duration::from_millis(1) {

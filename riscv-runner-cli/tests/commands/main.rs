@@ -4,6 +4,7 @@
 
 mod board;
 mod every_verdict;
+mod help;
 mod orders;
 mod run;
 mod simulate;

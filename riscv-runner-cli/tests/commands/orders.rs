@@ -92,6 +92,11 @@ fn accounts_are_paused_limited_and_banned() {
 }
 
 #[test]
+fn old_rows_are_counted_and_removed() {
+    assert_snapshot!(session(&["retention --dry-run", "retention", "retention --dry-run --format table"]));
+}
+
+#[test]
 fn an_order_is_answered_as_json() {
     let (folder, variables) = migrated();
     let answer = rrctl(&folder, &variables, "pause all --reason upgrade --format json");

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod crashes;
+mod doctor;
 mod github_app;
+mod keeping;
 mod nodes;
 mod orders;
 mod secrets;

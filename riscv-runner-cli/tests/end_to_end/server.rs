@@ -56,6 +56,27 @@ impl Configuration {
         timeout(PATIENCE, self.command(arguments).output()).await.unwrap().unwrap()
     }
 
+    /// What a command that goes on writes until the text was seen so many times; then it is interrupted,
+    /// and must end well.
+    pub(crate) async fn watched(&self, arguments: &[&str], text: &str, times: usize) -> String {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut seen = String::new();
+        let reading = async {
+            while seen.matches(text).count() < times {
+                let line = lines.next_line().await.unwrap().expect("it goes on");
+                seen.push_str(&line);
+                seen.push('\n');
+            }
+        };
+        timeout(PATIENCE, reading).await.expect("it is seen");
+        let pid = child.id().expect("it goes on").to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+        let status = timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap();
+        assert!(status.success(), "{status}");
+        seen
+    }
+
     /// The answer of a command that must succeed, as JSON.
     pub(crate) async fn rrctl_json(&self, arguments: &[&str]) -> Value {
         let output = self.rrctl(&[arguments, &["--format", "json"]].concat()).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::{delivery::Outcome, failure::FailureReason};
+use crate::{delivery::Outcome, failure::FailureReason, retention::Expiring};
 
 /// Time and chance. The real one asks the operating system; the simulated one is deterministic.
 pub trait Platform: Send + Sync {
@@ -130,6 +130,13 @@ pub enum EngineEvent {
     Recovered {
         /// What: `orphan_worker`, `lost_delivery`, `left_over_secret`, ….
         kind: &'static str,
+    },
+    /// Rows that were over were removed.
+    Removed {
+        /// Of which kind.
+        kind: Expiring,
+        /// How many.
+        rows: u64,
     },
     /// This process began or ceased to lead.
     Leading(bool),

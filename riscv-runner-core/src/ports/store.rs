@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ControlStore, DeliveryStore, LeaderProof, LeaseStore, PortResult, ReportStore};
+use super::{ControlStore, DeliveryStore, LeaderProof, LeaseStore, PortResult, ReportStore, RetentionStore};
 use crate::{
     backoff::Backoff,
     controls::Controls,
@@ -359,5 +359,11 @@ pub trait SchedulingStore: Send + Sync {
 }
 
 /// A whole store.
-pub trait Store: DeliveryStore + SchedulingStore + LeaseStore + ReportStore + ControlStore {}
-impl<T: DeliveryStore + SchedulingStore + LeaseStore + ReportStore + ControlStore> Store for T {}
+pub trait Store:
+    DeliveryStore + SchedulingStore + LeaseStore + ReportStore + ControlStore + RetentionStore
+{
+}
+impl<T: DeliveryStore + SchedulingStore + LeaseStore + ReportStore + ControlStore + RetentionStore> Store
+    for T
+{
+}

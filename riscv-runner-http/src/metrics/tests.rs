@@ -99,6 +99,7 @@ fn events_are_counted_under_the_fixed_names() {
     metrics.observe(EngineEvent::JobStarted { waited: Duration::from_secs(70) });
     metrics.observe(EngineEvent::Delivered { outcome: Outcome::JobStored });
     metrics.observe(EngineEvent::Recovered { kind: "orphan_worker" });
+    metrics.observe(EngineEvent::Removed { kind: riscv_runner_core::retention::Expiring::Events, rows: 5 });
     metrics.observe(EngineEvent::Leading(true));
     metrics.answered(Answer { endpoint: Endpoint::Job, status: Some(404), took });
     metrics.answered(Answer { endpoint: Endpoint::Job, status: None, took });

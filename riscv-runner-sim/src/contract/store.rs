@@ -4,6 +4,7 @@
 mod deliveries;
 mod demand;
 mod evidence;
+mod expiring;
 mod fixture;
 mod installing;
 mod leadership;
@@ -65,6 +66,9 @@ pub const CHECKS: &[(&str, Check)] = &[
     ),
     ("a_revocation_ends_with_its_worker", ordering::a_revocation_ends_with_its_worker),
     ("accounts_are_known_by_their_newest_name", ordering::accounts_are_known_by_their_newest_name),
+    ("what_is_over_goes_and_what_lives_stays", expiring::what_is_over_goes_and_what_lives_stays),
+    ("events_and_orders_go_by_their_age", expiring::events_and_orders_go_by_their_age),
+    ("only_the_leader_of_the_day_removes", expiring::only_the_leader_of_the_day_removes),
     ("weeks_hold_what_was_lived_in_them", sums::weeks_hold_what_was_lived_in_them),
     ("the_last_day_is_counted", sums::the_last_day_is_counted),
     ("a_worker_is_found_by_its_name", sums::a_worker_is_found_by_its_name),

@@ -134,6 +134,13 @@ impl Rows {
         self.jobs.insert(id, row);
     }
 
+    /// Removes a job's row.
+    pub(super) fn remove_job(&mut self, id: JobId) {
+        if let Some(old) = self.jobs.remove(&id) {
+            self.unindex_job(&old);
+        }
+    }
+
     fn unindex_job(&mut self, old: &JobRow) {
         let (id, key, state) = (old.job.facts.id, old.job.facts.key(), &old.job.state);
         self.unchanged_since.remove(&(old.updated_at, id));

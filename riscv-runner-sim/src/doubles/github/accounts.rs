@@ -4,7 +4,7 @@ use riscv_runner_core::entity::EntityKind;
 
 use super::{
     GithubDouble,
-    world::{Account, Group, Installation, Repo},
+    world::{Account, Granted, Group, Installation, Repo},
 };
 
 impl GithubDouble {
@@ -29,6 +29,15 @@ impl GithubDouble {
         let repo = Repo { id, full_name: full_name.into(), owner, private, runners_disabled: false };
         world.repos.insert(full_name.to_lowercase(), repo);
         id
+    }
+
+    /// Lets an App have these permissions and events alone.
+    pub fn grant_app(&self, app: i64, permissions: &[(&str, &str)], events: &[&str]) {
+        let permissions = permissions.iter().map(|(name, level)| ((*name).into(), (*level).into()));
+        let events = events.iter().map(|event| (*event).into());
+        if let Some(app) = self.world().apps.get_mut(&app) {
+            app.granted = Some(Granted { permissions: permissions.collect(), events: events.collect() });
+        }
     }
 
     /// Installs an App on an account; the installation's id.

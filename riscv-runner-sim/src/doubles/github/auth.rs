@@ -14,7 +14,11 @@ use riscv_runner_core::entity::EntityKind;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Shared, locked, reply::Reply, world::World};
+use super::{
+    Shared, locked,
+    reply::Reply,
+    world::{Granted, World},
+};
 
 /// GitHub tolerates clocks that are a little ahead.
 const DRIFT: i64 = 60;
@@ -151,17 +155,27 @@ pub(super) fn access_token(shared: &Shared, app: i64, installation: i64) -> Repl
 
 /// `GET /app`.
 pub(super) fn describe(shared: &Shared, app: i64) -> Reply {
-    let organization =
-        locked(&shared.world).apps.get(&app).map(|app| app.kind) == Some(EntityKind::Organization);
+    let (kind, granted) = match locked(&shared.world).apps.get(&app) {
+        Some(app) => (Some(app.kind), app.granted.clone()),
+        None => (None, None),
+    };
+    let organization = kind == Some(EntityKind::Organization);
     let runners = if organization { "organization_self_hosted_runners" } else { "administration" };
+    let all = || Granted {
+        permissions: [("actions", "read"), ("metadata", "read"), (runners, "write")]
+            .map(|(name, level)| (name.to_owned(), level.to_owned()))
+            .into(),
+        events: vec!["workflow_job".to_owned()],
+    };
+    let Granted { permissions, events } = granted.unwrap_or_else(all);
     Reply::json(
         200,
         json!({
             "id": app,
             "slug": format!("double-{app}"),
             "name": format!("Double {app}"),
-            "permissions": { "actions": "read", "metadata": "read", runners: "write" },
-            "events": ["workflow_job"],
+            "permissions": permissions,
+            "events": events,
         }),
     )
 }

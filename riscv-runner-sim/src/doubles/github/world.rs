@@ -69,10 +69,19 @@ pub struct DoubleJob {
     pub completed_at: Option<Timestamp>,
 }
 
+/// What an App may do, and what it is told.
+#[derive(Debug, Clone)]
+pub(super) struct Granted {
+    pub(super) permissions: BTreeMap<String, String>,
+    pub(super) events: Vec<String>,
+}
+
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) kind: EntityKind,
     pub(super) key: PublicKey,
+    /// Permissions and events, where they are not all that is needed.
+    pub(super) granted: Option<Granted>,
 }
 
 #[derive(Debug, Clone)]
@@ -148,7 +157,7 @@ impl World {
         for app in apps {
             let key = PublicKey::of_private_pem(&app.private_key)
                 .map_err(|problem| format!("the private key of App {}: {problem}", app.id))?;
-            world.apps.insert(app.id, App { kind: app.kind, key });
+            world.apps.insert(app.id, App { kind: app.kind, key, granted: None });
         }
         Ok(world)
     }

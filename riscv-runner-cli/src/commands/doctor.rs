@@ -1,0 +1,153 @@
+//! `rrctl doctor`: looks at everything that the server needs, and says of each thing that is wrong
+//! what mends it.
+
+mod cluster;
+mod database;
+mod github;
+
+use serde::Serialize;
+
+use crate::{
+    args::Output,
+    config::{self, Config, Need, Problem, Severity, Sources},
+    failure::{Failure, count},
+    printer::{Printer, Tone, Value},
+};
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// All is well.
+    Ok,
+    /// It works, but not as it should.
+    Warn,
+    /// Something will not work.
+    Fail,
+    /// It could not be looked at, because of something else.
+    Skipped,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, Serialize)]
+struct Finding {
+    check: String,
+    status: Status,
+    /// What was found.
+    finding: String,
+    /// The command or setting that mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: impl Into<String>, finding: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Ok, finding: finding.into(), fix: None }
+    }
+
+    fn skipped(check: impl Into<String>, finding: impl Into<String>) -> Self {
+        Self { status: Status::Skipped, ..Self::ok(check, finding) }
+    }
+
+    fn warn(check: impl Into<String>, finding: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { status: Status::Warn, fix: Some(fix.into()), ..Self::ok(check, finding) }
+    }
+
+    fn fail(check: impl Into<String>, finding: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { status: Status::Fail, ..Self::warn(check, finding, fix) }
+    }
+}
+
+/// Runs `rrctl doctor`.
+pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let (mut findings, config) = configuration(sources);
+    match &config {
+        Some(config) => {
+            let (database, github, cluster) =
+                futures::join!(database::check(config), github::check(config), cluster::check(config));
+            findings.extend(database.into_iter().chain(github).chain(cluster));
+        }
+        None => {
+            let names = ["database", "GitHub", "cluster"];
+            findings.extend(names.map(|name| Finding::skipped(name, "the configuration cannot be read")));
+        }
+    }
+    printer.data(output.format, &findings, || {
+        printer.table(&["status", "check", "finding"], findings.iter().map(cells));
+    })?;
+    match findings.iter().filter(|finding| finding.status == Status::Fail).count() {
+        0 => Ok(()),
+        n => Err(Failure::failed(format!("{} failed", count(n, "check")))
+            .hint("mend the first one first: others may follow from it")),
+    }
+}
+
+/// The configuration with all that is wrong with it; what can be used of it serves the other checks.
+fn configuration(sources: &Sources) -> (Vec<Finding>, Option<Config>) {
+    const CHECK: &str = "configuration";
+    match config::load(sources, Need::All) {
+        Ok(config) => {
+            let mut findings: Vec<Finding> = config.warnings.iter().map(told).collect();
+            if findings.is_empty() {
+                findings.push(Finding::ok(CHECK, "it can be used"));
+            }
+            (findings, Some(config))
+        }
+        Err(problems) => (problems.iter().map(told).collect(), config::load(sources, Need::Nothing).ok()),
+    }
+}
+
+fn told(problem: &Problem) -> Finding {
+    let fix = problem.hint.clone().unwrap_or_else(|| "`rrctl config check` shows all of it".to_owned());
+    match problem.severity {
+        Severity::Error => Finding::fail("configuration", problem.to_string(), fix),
+        Severity::Warning => Finding::warn("configuration", problem.to_string(), fix),
+    }
+}
+
+fn cells(finding: &Finding) -> Vec<Value> {
+    let (word, tone) = match finding.status {
+        Status::Ok => ("ok", Tone::Good),
+        Status::Warn => ("warn", Tone::Waiting),
+        Status::Fail => ("fail", Tone::Bad),
+        Status::Skipped => ("skipped", Tone::Plain),
+    };
+    let text = match &finding.fix {
+        Some(fix) => format!("{}; to mend it: {fix}", finding.finding),
+        None => finding.finding.clone(),
+    };
+    vec![Value::toned(word, tone), finding.check.as_str().into(), text.as_str().into()]
+}
+
+/// What a clock that is off by so much means.
+fn clock(check: &str, ahead: jiff::SignedDuration, tolerated: jiff::SignedDuration) -> Finding {
+    let off = ahead.abs();
+    let seconds = off.as_secs_f64();
+    if off <= tolerated {
+        return Finding::ok(check, format!("{seconds:.1} s from ours"));
+    }
+    let side = if ahead.is_positive() { "ahead of" } else { "behind" };
+    let text = format!("{seconds:.1} s {side} ours");
+    let fix = "let NTP set the clock of this machine (`timedatectl set-ntp true`)";
+    if off <= tolerated * 10 { Finding::warn(check, text, fix) } else { Finding::fail(check, text, fix) }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_how_far_it_is_off() {
+        let status =
+            |seconds| clock("clock", SignedDuration::from_secs(seconds), SignedDuration::from_secs(2)).status;
+        assert_eq!(
+            [0, 2, 3, 20, 21].map(status),
+            [Status::Ok, Status::Ok, Status::Warn, Status::Warn, Status::Fail]
+        );
+        assert_eq!([-2, -20, -21].map(status), [Status::Ok, Status::Warn, Status::Fail]);
+        let behind = clock("clock", SignedDuration::from_secs(-90), SignedDuration::from_secs(2));
+        assert_eq!(behind.finding, "90.0 s behind ours");
+    }
+}

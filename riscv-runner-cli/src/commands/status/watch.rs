@@ -1,0 +1,107 @@
+//! `--watch`: the same text drawn anew, on a screen of its own that is given back at the end.
+
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use tokio::signal::unix::SignalKind;
+
+use crate::{failure::Failure, printer::Printer, signals};
+
+/// The other screen, without a cursor, and lines that do not wrap.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+/// All of that undone.
+const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+/// Draws what `look` sees until the operator has seen enough (Ctrl-C). A look that fails is shown, and
+/// the next one is tried.
+pub(super) async fn watch(
+    every: Duration,
+    mut look: impl AsyncFnMut() -> Result<String, Failure>,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let mut interrupted = signals::on(SignalKind::interrupt())?;
+    let mut terminated = signals::on(SignalKind::terminate())?;
+    let mut resized = signals::on(SignalKind::window_change())?;
+    let screen = Screen::open(printer);
+    loop {
+        let frame = async {
+            let text = look().await.unwrap_or_else(|failure| format!("error: {}\n", failure.what()));
+            screen.show(&text);
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                _ = resized.recv() => {}
+            }
+        };
+        tokio::select! {
+            () = frame => {}
+            _ = interrupted.recv() => return Ok(()),
+            _ = terminated.recv() => return Ok(()),
+        }
+    }
+}
+
+/// The terminal's other screen; without a terminal, frames follow each other.
+struct Screen<'a> {
+    printer: &'a Printer,
+    is_terminal: bool,
+}
+
+impl<'a> Screen<'a> {
+    fn open(printer: &'a Printer) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        if is_terminal {
+            printer.raw(ENTER);
+        }
+        Self { printer, is_terminal }
+    }
+
+    fn show(&self, text: &str) {
+        if self.is_terminal {
+            let rows = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| usize::from(rows));
+            self.printer.raw(&frame(text, rows));
+        } else {
+            self.printer.raw(&format!("{text}\n"));
+        }
+    }
+}
+
+impl Drop for Screen<'_> {
+    fn drop(&mut self) {
+        if self.is_terminal {
+            self.printer.raw(LEAVE);
+        }
+    }
+}
+
+/// The text from the top left, each line cleared to its end; what does not fit is cut off.
+fn frame(text: &str, rows: usize) -> String {
+    let n_lines = text.lines().count();
+    let fits = if n_lines <= rows { n_lines } else { rows.saturating_sub(1) };
+    let mut frame = "\x1b[H".to_owned();
+    for (n, line) in text.lines().take(fits).enumerate() {
+        if n > 0 {
+            frame.push_str("\r\n");
+        }
+        frame.push_str(line);
+        frame.push_str("\x1b[K");
+    }
+    if fits < n_lines {
+        frame.push_str(&format!("\r\n… {} more lines\x1b[K", n_lines - fits));
+    }
+    frame.push_str("\x1b[J");
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_fits_its_screen() {
+        assert_eq!(frame("a\nb\n", 2), "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J");
+        assert_eq!(frame("a\nb\nc\n", 2), "\x1b[Ha\x1b[K\r\n… 2 more lines\x1b[K\x1b[J");
+        assert_eq!(frame("a\n", 0).matches("\r\n").count(), 1, "no screen is that small");
+    }
+}

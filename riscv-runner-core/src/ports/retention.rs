@@ -1,0 +1,39 @@
+//! Removing rows that are over.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{LeaderProof, PortResult};
+use crate::retention::Expiring;
+
+/// Who removes.
+#[derive(Debug, Clone, Copy)]
+pub enum Remover<'a> {
+    /// The engine's own loop, fenced.
+    Leader(&'a LeaderProof),
+    /// A command. Removing twice does no harm, so it needs no lease.
+    Operator,
+}
+
+/// Removing rows that are over, in small transactions.
+#[async_trait]
+pub trait RetentionStore: Send + Sync {
+    /// How many rows of the kind are older than `before` and may be removed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64>;
+
+    /// Removes the oldest of them, at most `limit`, in one short transaction; how many they were.
+    /// Pinned rows, rows of what is not over, and rows that somebody works on stay.
+    ///
+    /// # Errors
+    /// `NotLeader` for a leader whose term is over, or when nothing is known about the effect.
+    async fn remove_expired(
+        &self,
+        by: Remover<'_>,
+        kind: Expiring,
+        before: Timestamp,
+        limit: u32,
+    ) -> PortResult<u64>;
+}

@@ -1,0 +1,102 @@
+//! How long rows are kept, and how gently those that are over are removed.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::Timeouts;
+
+/// Rows removed by one statement: few enough that nobody waits for their locks, many enough that a
+/// day's worth is gone in minutes.
+pub const BATCH: u32 = 500;
+
+/// Kinds of rows that do not stay for ever. Rows that somebody pinned, and those of what still lives,
+/// are kept whatever their age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiring {
+    /// Deliveries and failed authentications in the event log.
+    Events,
+    /// Jobs that have ended.
+    Jobs,
+    /// Workers that have ended.
+    Workers,
+    /// The audit of operators' orders.
+    Orders,
+    /// Back-offs of keys that nobody has asked for since.
+    Backoffs,
+    /// Quarantines of boards that were not tried since.
+    Quarantines,
+}
+
+impl Expiring {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Events, Self::Jobs, Self::Workers, Self::Orders, Self::Backoffs, Self::Quarantines];
+
+    /// The name in answers and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Jobs => "jobs",
+            Self::Workers => "workers",
+            Self::Orders => "orders",
+            Self::Backoffs => "backoffs",
+            Self::Quarantines => "quarantines",
+        }
+    }
+
+    /// How long it is kept.
+    #[must_use]
+    pub const fn kept(self, timeouts: &Timeouts) -> Duration {
+        match self {
+            // What is over for as long as events are kept has no bearing on anything.
+            Self::Events | Self::Backoffs | Self::Quarantines => timeouts.keep_events,
+            Self::Jobs | Self::Workers | Self::Orders => timeouts.keep_jobs,
+        }
+    }
+
+    /// What is older than this is removed.
+    #[must_use]
+    pub fn cutoff(self, now: Timestamp, timeouts: &Timeouts) -> Timestamp {
+        now.checked_sub(self.kept(timeouts)).unwrap_or(Timestamp::MIN)
+    }
+}
+
+impl fmt::Display for Expiring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The pause after a batch: removal takes at most half of the time, the rest is for those who work.
+#[must_use]
+pub fn pause_after(batch_took: Duration) -> Duration {
+    batch_took.clamp(Duration::from_millis(5), Duration::from_secs(5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_age() {
+        let day = 24 * 3600;
+        let now = Timestamp::from_second(1_000 * day).unwrap();
+        let timeouts = Timeouts::default();
+        let age = |kind: Expiring| (now.as_second() - kind.cutoff(now, &timeouts).as_second()) / day;
+        assert_eq!(Expiring::ALL.map(age), [90, 365, 365, 365, 90, 90]);
+        let forever = Timeouts { keep_events: Duration::MAX, ..timeouts };
+        assert_eq!(Expiring::Events.cutoff(now, &forever), Timestamp::MIN);
+    }
+
+    #[test]
+    fn removal_rests_as_long_as_it_works() {
+        let batch = Duration::from_millis(40);
+        assert_eq!(pause_after(batch), batch);
+        assert!(pause_after(Duration::ZERO) > Duration::ZERO);
+        assert!(pause_after(Duration::from_secs(3600)) < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,119 @@
+//! Removing rows that are over: by an index from the oldest on, in short transactions, past rows that
+//! somebody holds.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use riscv_runner_core::{
+    ports::{PortResult, Remover},
+    retention::Expiring,
+};
+use sqlx::Row;
+
+use crate::{db::Db, error::port_error, lease::pass_fence};
+
+/// What may go: a table, its key, how old a row is, and which rows are over.
+struct Rule {
+    count: &'static str,
+    remove: &'static str,
+}
+
+macro_rules! rule {
+    ($table:literal, $key:literal, $age:literal, $order:literal, $over:literal) => {
+        Rule {
+            count: concat!("SELECT count(*) FROM ", $table, " WHERE ", $age, " < $1 AND ", $over),
+            remove: concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE ",
+                $key,
+                " = ANY (ARRAY( \
+                 SELECT ",
+                $key,
+                " FROM ",
+                $table,
+                " WHERE ",
+                $age,
+                " < $1 AND ",
+                $over,
+                " ORDER BY ",
+                $order,
+                " LIMIT $2 FOR UPDATE SKIP LOCKED))"
+            ),
+        }
+    };
+}
+
+const fn rule(kind: Expiring) -> Rule {
+    match kind {
+        Expiring::Events => {
+            rule!("installation_events", "id", "received_at", "received_at", "NOT pinned")
+        }
+        Expiring::Jobs => rule!(
+            "jobs",
+            "job_id",
+            "created_at",
+            "created_at, job_id",
+            "status IN ('completed', 'failed') AND NOT pinned"
+        ),
+        Expiring::Workers => rule!(
+            "workers",
+            "pod_name",
+            "created_at",
+            "created_at, pod_name",
+            "status IN ('completed', 'failed') AND NOT pinned"
+        ),
+        Expiring::Orders => rule!("control_audit", "id", "ordered_at", "ordered_at", "true"),
+        Expiring::Backoffs => rule!("pool_backoffs", "pool_key", "until", "until", "true"),
+        Expiring::Quarantines => rule!("board_quarantines", "node", "until", "until", "true"),
+    }
+}
+
+/// The statement that removes rows of a kind.
+#[cfg(test)]
+pub(crate) const fn removal(kind: Expiring) -> &'static str {
+    rule(kind).remove
+}
+
+/// A timestamp that PostgreSQL has.
+fn bound(before: Timestamp) -> jiff_sqlx::Timestamp {
+    // PostgreSQL counts from 4713 BC, and nothing of ours is older than our era.
+    before.max(Timestamp::UNIX_EPOCH).to_sqlx()
+}
+
+/// How many rows may be removed.
+pub(crate) async fn count(db: &Db, kind: Expiring, before: Timestamp) -> PortResult<u64> {
+    const OPERATION: &str = "count old rows";
+    let n: i64 = db
+        .query(rule(kind).count)
+        .bind(bound(before))
+        .fetch_one(&db.pool)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| port_error(OPERATION, error))?;
+    Ok(n.unsigned_abs())
+}
+
+/// Removes the oldest of them.
+pub(crate) async fn remove(
+    db: &Db,
+    by: Remover<'_>,
+    kind: Expiring,
+    before: Timestamp,
+    limit: u32,
+) -> PortResult<u64> {
+    const OPERATION: &str = "remove old rows";
+    let failed = |error| port_error(OPERATION, error);
+    let mut transaction = db.begin(OPERATION).await?;
+    if let Remover::Leader(proof) = by {
+        pass_fence(db, &mut transaction, proof, OPERATION).await?;
+    }
+    let removed = db
+        .query(rule(kind).remove)
+        .bind(bound(before))
+        .bind(i64::from(limit))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(removed.rows_affected())
+}
