@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod github_app;
 pub(crate) mod jobs;
+pub(crate) mod listing;
 pub(crate) mod migrate;
 pub(crate) mod nodes;
 pub(crate) mod order;

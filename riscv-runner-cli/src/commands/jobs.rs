@@ -4,48 +4,45 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
     job::{Job, JobPhase},
-    ports::{JobRow, Platform, ReportStore},
+    ports::{JobRow, ReportStore},
 };
 use serde::Serialize;
 
+use super::listing::{self, Row};
 use crate::{
     args::Listing,
-    config::{self, Need, Sources},
+    config::Sources,
     failure::Failure,
-    moment::{short, window},
-    platform::TokioPlatform,
+    moment::short,
     printer::{Printer, Tone, Value},
-    wire,
 };
 
 #[derive(Serialize)]
-struct Jobs {
-    total: u64,
-    jobs: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Row {
+struct Listed {
     #[serde(flatten)]
     job: Job,
     stored_at: Timestamp,
     updated_at: Timestamp,
 }
 
+impl Row for Listed {
+    const NAME: &'static str = "jobs";
+    const COLUMNS: &'static [&'static str] =
+        &["job", "status", "repository", "labels", "pool", "runner", "created", "waited"];
+
+    fn cells(&self, now: Timestamp) -> Vec<Value> {
+        cells(&self.job, now)
+    }
+}
+
 /// Runs `rrctl jobs`.
 pub(crate) async fn run(listing: Listing, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
-    let store = wire::store(&wire::store_config(&config, false)?).await?;
-    let (window, page) = window(listing);
-    let (rows, total) = store.jobs(window, page).await?;
-    let now = TokioPlatform.now();
-    let row = |JobRow { job, stored_at, updated_at }| Row { job, stored_at, updated_at };
-    let answer = Jobs { total, jobs: rows.into_iter().map(row).collect() };
-    printer.data(listing.output.format, &answer, || {
-        let header = ["job", "status", "repository", "labels", "pool", "runner", "created", "waited"];
-        printer.table(&header, answer.jobs.iter().map(|row| cells(&row.job, now)));
-        printer.note(&format!("{} of {total}", answer.jobs.len()));
+    let listed = |JobRow { job, stored_at, updated_at }| Listed { job, stored_at, updated_at };
+    listing::run(listing, sources, printer, async |store, window, page| {
+        let (rows, total) = store.jobs(window, page).await?;
+        Ok((rows.into_iter().map(listed).collect(), total))
     })
+    .await
 }
 
 /// What a phase looks like.

@@ -3,48 +3,45 @@
 use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
-    ports::{Platform, ReportStore, WorkerRow},
+    ports::{ReportStore, WorkerRow},
     worker::{Worker, WorkerStatus},
 };
 use serde::Serialize;
 
+use super::listing::{self, Row};
 use crate::{
     args::Listing,
-    config::{self, Need, Sources},
+    config::Sources,
     failure::Failure,
-    moment::{short, window},
-    platform::TokioPlatform,
+    moment::short,
     printer::{Printer, Tone, Value},
-    wire,
 };
 
 #[derive(Serialize)]
-struct Workers {
-    total: u64,
-    workers: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Row {
+struct Listed {
     #[serde(flatten)]
     worker: Worker,
     updated_at: Timestamp,
 }
 
+impl Row for Listed {
+    const NAME: &'static str = "workers";
+    const COLUMNS: &'static [&'static str] =
+        &["worker", "status", "account", "labels", "pool", "board", "job", "created", "lived"];
+
+    fn cells(&self, now: Timestamp) -> Vec<Value> {
+        cells(&self.worker, now)
+    }
+}
+
 /// Runs `rrctl workers`.
 pub(crate) async fn run(listing: Listing, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
-    let store = wire::store(&wire::store_config(&config, false)?).await?;
-    let (window, page) = window(listing);
-    let (rows, total) = store.workers(window, page).await?;
-    let now = TokioPlatform.now();
-    let row = |WorkerRow { worker, updated_at }| Row { worker, updated_at };
-    let answer = Workers { total, workers: rows.into_iter().map(row).collect() };
-    printer.data(listing.output.format, &answer, || {
-        let header = ["worker", "status", "account", "labels", "pool", "board", "job", "created", "lived"];
-        printer.table(&header, answer.workers.iter().map(|row| cells(&row.worker, now)));
-        printer.note(&format!("{} of {total}", answer.workers.len()));
+    let listed = |WorkerRow { worker, updated_at }| Listed { worker, updated_at };
+    listing::run(listing, sources, printer, async |store, window, page| {
+        let (rows, total) = store.workers(window, page).await?;
+        Ok((rows.into_iter().map(listed).collect(), total))
     })
+    .await
 }
 
 fn cells(worker: &Worker, now: Timestamp) -> Vec<Value> {

@@ -9,7 +9,7 @@ use super::reader::Section;
 /// Reads `[retention]` into the deadlines: `events` are rows of the event log; `jobs` are jobs and
 /// workers that have ended, and orders of operators.
 pub(crate) fn read(section: Section<'_>, timeouts: &mut Timeouts) {
-    let mut kept = |key, usual: Duration| {
+    let kept = |key, usual: Duration| {
         let kept = section.or(key, usual);
         if kept.is_zero() {
             section.error(key, "must not be zero", None);
