@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admission;
+pub mod allowance;
 pub mod backoff;
 pub mod controls;
 pub mod delivery;
@@ -19,6 +20,7 @@ pub mod pod;
 pub mod policy;
 pub mod polling;
 pub mod ports;
+pub mod preflight;
 pub mod quarantine;
 pub mod retention;
 pub mod routing;

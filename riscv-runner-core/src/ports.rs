@@ -9,6 +9,7 @@ mod controls;
 mod delivery_log;
 mod error;
 mod forge;
+mod inspector;
 mod lease;
 mod platform;
 mod reports;
@@ -25,6 +26,7 @@ pub use forge::{
     Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, MintError, MintRequest,
     Minted, RepoRef, ReportedState, RunRef,
 };
+pub use inspector::{Account, Inspector, Installed, OurApp, RepositoryFacts, RepositoryState, RunnerGroup};
 pub use lease::{LeaderProof, LeaseStore};
 pub use platform::{EngineEvent, LoopName, Observer, Platform, ProvisionStep, Silent};
 pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};

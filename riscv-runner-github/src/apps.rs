@@ -21,6 +21,8 @@ pub struct AppDescription {
     pub id: AppId,
     /// Its name in addresses.
     pub slug: Option<String>,
+    /// Its page, where people install it.
+    pub html_url: Option<String>,
     /// What it may do: `organization_self_hosted_runners` → `write`.
     #[serde(default)]
     pub permissions: BTreeMap<String, String>,

@@ -30,9 +30,9 @@ use crate::{
 
 /// GitHub's REST API as the engine's [`Forge`].
 pub struct GithubForge {
-    api: Api,
-    runners: Runners,
-    naming: Naming,
+    pub(crate) api: Api,
+    pub(crate) runners: Runners,
+    pub(crate) naming: Naming,
 }
 
 impl GithubForge {

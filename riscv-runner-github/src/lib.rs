@@ -9,6 +9,7 @@ mod config;
 mod deliveries;
 mod forge;
 mod groups;
+mod inspector;
 mod jobs;
 mod observer;
 mod requirements;
@@ -24,5 +25,6 @@ pub use self::{
     client::{Endpoint, Priority},
     config::{AppConfig, ConfigError, GithubConfig},
     forge::GithubForge,
+    inspector::GithubInspector,
     observer::{Answer, AuthFailure, GithubObserver, Unobserved},
 };

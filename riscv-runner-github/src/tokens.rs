@@ -95,6 +95,11 @@ impl Tokens {
         Ok(Self { apps: signers, slots: Mutex::default() })
     }
 
+    /// The kinds of accounts that our Apps serve.
+    pub(crate) fn kinds(&self) -> Vec<EntityKind> {
+        self.apps.keys().copied().collect()
+    }
+
     /// The token with which the App of this kind speaks as itself.
     pub(crate) fn app(&self, kind: EntityKind, now: Timestamp) -> Result<SecretString, ApiError> {
         let (app, signer) = self.of(kind)?;

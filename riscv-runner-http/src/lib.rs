@@ -2,6 +2,7 @@
 
 mod answer;
 mod cached;
+mod clients;
 mod health;
 mod intake;
 mod live;

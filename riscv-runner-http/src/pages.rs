@@ -5,6 +5,7 @@
 
 mod boards;
 mod chart;
+mod check;
 mod concealment;
 mod controls;
 mod failure;
@@ -16,6 +17,7 @@ mod overview;
 mod queue;
 mod reason;
 mod representation;
+mod setup;
 mod text;
 mod unrouted;
 mod usage;
@@ -64,6 +66,12 @@ pub(crate) fn routes() -> Router<AppState> {
     }
     for path in ["/boards", "/boards.json"] {
         router = router.route(path, get(boards::show));
+    }
+    for path in ["/check", "/check.json"] {
+        router = router.route(path, get(check::show));
+    }
+    for path in ["/setup/org", "/setup/org.json", "/setup/personal", "/setup/personal.json"] {
+        router = router.route(path, get(setup::show));
     }
     // A parameter ends at a slash, so it takes `.json` with it.
     router.route("/why/{job_id}", get(why::show)).route("/worker/{name}", get(worker::show))

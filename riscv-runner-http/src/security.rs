@@ -18,11 +18,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::answer::{self, Fault};
 
-/// Nothing but our own style sheet and our own script file: no inline script or style, no frame, no form,
-/// no outside asset.
+/// Nothing but our own style sheet and our own script file: no inline script or style, no frame,
+/// no outside asset; forms lead back here.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
 /// Wraps a router in the outermost layers.

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderName;
 use jiff::Timestamp;
 use riscv_runner_core::{
     controls::Controls,
     policy::Policy,
     ports::{
-        ControlStore, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore,
+        ControlStore, Inspector, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore,
         UnroutedRow,
     },
     unrouted,
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     cached::{Cached, Shared},
+    clients::Clients,
     intake::Webhooks,
     live::Live,
     metrics::{Counted, Metrics},
@@ -57,6 +59,8 @@ pub(crate) struct Parts {
     pub(crate) live: Live,
     pub(crate) webhooks: Option<Webhooks>,
     pub(crate) staging: Option<Arc<dyn StagingProxy>>,
+    pub(crate) inspector: Option<Arc<dyn Inspector>>,
+    pub(crate) clients: Clients,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) counted: Option<Arc<dyn Counted>>,
@@ -92,6 +96,8 @@ impl AppState {
             live: Live::new(WATCHERS, LIVE_EVERY),
             webhooks: None,
             staging: None,
+            inspector: None,
+            clients: Clients::default(),
             readiness: Arc::default(),
             metrics: Arc::default(),
             counted: None,
@@ -122,6 +128,23 @@ impl AppStateBuilder {
     #[must_use]
     pub fn staging(mut self, staging: Arc<dyn StagingProxy>) -> Self {
         self.0.staging = Some(staging);
+        self
+    }
+
+    /// Greets people who installed an App, and checks repositories for them. Without it those pages are
+    /// answered 404.
+    #[must_use]
+    pub fn inspector(mut self, inspector: Arc<dyn Inspector>) -> Self {
+        self.0.inspector = Some(inspector);
+        self
+    }
+
+    /// The header in which a proxy in front of the router writes the address of its client, as the last
+    /// one: how often somebody may ask is counted by address. Only for a router that nobody reaches
+    /// past that proxy. Default: the address of the connection.
+    #[must_use]
+    pub fn client_address_header(mut self, name: HeaderName) -> Self {
+        self.0.clients.trust(name);
         self
     }
 

@@ -9,6 +9,16 @@ pub enum Endpoint {
     App,
     /// One installation, as the App sees it.
     Installation,
+    /// The installation that a repository was chosen for.
+    RepositoryInstallation,
+    /// The installation on an organization.
+    OrganizationInstallation,
+    /// The installation on a personal account.
+    UserInstallation,
+    /// A repository.
+    Repository,
+    /// Whether GitHub Actions is on in a repository.
+    RepositoryActions,
     /// A token for an installation.
     AccessToken,
     /// An organization's runner groups.
@@ -43,9 +53,14 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every operation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::App,
         Self::Installation,
+        Self::RepositoryInstallation,
+        Self::OrganizationInstallation,
+        Self::UserInstallation,
+        Self::Repository,
+        Self::RepositoryActions,
         Self::AccessToken,
         Self::RunnerGroups,
         Self::CreateRunnerGroup,
@@ -69,6 +84,11 @@ impl Endpoint {
         match self {
             Self::App => "GET /app",
             Self::Installation => "GET /app/installations/{installation_id}",
+            Self::RepositoryInstallation => "GET /repos/{owner}/{repo}/installation",
+            Self::OrganizationInstallation => "GET /orgs/{org}/installation",
+            Self::UserInstallation => "GET /users/{username}/installation",
+            Self::Repository => "GET /repos/{owner}/{repo}",
+            Self::RepositoryActions => "GET /repos/{owner}/{repo}/actions/permissions",
             Self::AccessToken => "POST /app/installations/{installation_id}/access_tokens",
             Self::RunnerGroups => "GET /orgs/{org}/actions/runner-groups",
             Self::CreateRunnerGroup => "POST /orgs/{org}/actions/runner-groups",

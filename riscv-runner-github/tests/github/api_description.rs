@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use riscv_runner_core::{
     entity::EntityKind,
     ids::{JobId, RepoName, RunId},
-    ports::{Forge as _, JobRef, Platform as _, RepoRef, RunRef},
+    ports::{Forge as _, Inspector as _, JobRef, Platform as _, RepoRef, RunRef},
 };
 use riscv_runner_github::Endpoint;
 use riscv_runner_sim::doubles::github::{NewJob, Recorded};
@@ -51,6 +51,9 @@ async fn use_everything(t: &Setting) {
     t.forge.redeliver(&t.proof(), app, lost.id).await.unwrap();
     t.forge.app(app).await.unwrap();
     t.forge.installation(app, installation).await.unwrap();
+    for name in ["Acme/widget", "ada/engine"] {
+        t.inspector.repository(&RepoName::new(name).unwrap()).await.unwrap();
+    }
 }
 
 fn judge(description: &Value, request: &Recorded) {

@@ -17,7 +17,9 @@ use riscv_runner_core::{
     ports::{Forge as _, LeaderProof, MintError, MintRequest, Minted, Platform},
     scope::{ScopeRef, Target},
 };
-use riscv_runner_github::{Answer, AppConfig, AuthFailure, GithubConfig, GithubForge, GithubObserver};
+use riscv_runner_github::{
+    Answer, AppConfig, AuthFailure, GithubConfig, GithubForge, GithubInspector, GithubObserver,
+};
 use riscv_runner_sim::doubles::github::{
     Config, GithubDouble, ORGANIZATION_APP, PERSONAL_APP, TEST_APP_KEY_PKCS1,
 };
@@ -79,7 +81,8 @@ impl GithubObserver for Notes {
 
 pub(crate) struct Setting {
     pub(crate) double: GithubDouble,
-    pub(crate) forge: GithubForge,
+    pub(crate) forge: Arc<GithubForge>,
+    pub(crate) inspector: GithubInspector,
     pub(crate) clock: TestPlatform,
     pub(crate) notes: Arc<Notes>,
     pub(crate) org: ScopeRef,
@@ -122,8 +125,9 @@ impl Setting {
         shape_config(&mut config);
         let notes = Arc::new(Notes::default());
         let observer = Arc::clone(&notes);
-        let forge = GithubForge::new(&config, Arc::new(clock.clone()), observer).unwrap();
-        Self { double, forge, clock, notes, org, person }
+        let forge = Arc::new(GithubForge::new(&config, Arc::new(clock.clone()), observer).unwrap());
+        let inspector = GithubInspector::new(Arc::clone(&forge));
+        Self { double, forge, inspector, clock, notes, org, person }
     }
 
     pub(crate) fn proof(&self) -> LeaderProof {

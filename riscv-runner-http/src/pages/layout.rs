@@ -8,7 +8,7 @@ use super::visitor::{Reader, Visitor};
 use crate::answer::{self, Fault};
 
 /// Path and name of each page in the navigation.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("/", "Overview"),
     ("/queue", "Queue"),
     ("/boards", "Boards"),
@@ -17,7 +17,11 @@ const PAGES: [(&str, &str); 8] = [
     ("/usage", "Usage"),
     ("/stats/weekly-usage", "Weekly usage"),
     ("/controls", "Controls"),
+    (CHECK, "Check"),
 ];
+
+/// The page that only a process that may ask GitHub shows.
+const CHECK: &str = "/check";
 
 /// Those that only a process with a scheduler shows.
 const SEEN: [&str; 2] = ["/queue", "/boards"];
@@ -127,7 +131,8 @@ fn framed(visitor: &Visitor, title: &str, content: &Markup, head: &Markup) -> Ma
 fn navigation(visitor: &Visitor) -> Markup {
     html! {
         @for (path, name) in PAGES {
-            @if visitor.sees_queue || !SEEN.contains(&path) { li { (link(visitor, path, name)) } }
+            @let shown = if path == CHECK { visitor.inspects } else { visitor.sees_queue || !SEEN.contains(&path) };
+            @if shown { li { (link(visitor, path, name)) } }
         }
     }
 }

@@ -7,11 +7,12 @@ use axum::{
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{AUTHORIZATION, VARY, WWW_AUTHENTICATE},
+    header::{AUTHORIZATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
     request::Parts,
 };
+use jiff::Timestamp;
 use maud::Markup;
-use riscv_runner_core::ports::PortError;
+use riscv_runner_core::{backoff, ports::PortError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     answer::{self, Fault},
+    clients::Client,
     state::AppState,
 };
 
@@ -49,12 +51,41 @@ pub(crate) struct Visitor {
     pub(crate) query: String,
     /// Whether this process sees the queue and the boards.
     pub(crate) sees_queue: bool,
+    /// Whether this process may ask GitHub for people.
+    pub(crate) inspects: bool,
+    /// From where.
+    pub(crate) client: Client,
+}
+
+/// A request for a page that is there for everybody, even where the others are not.
+#[derive(Debug, Clone)]
+pub(crate) struct Guest(pub(crate) Visitor);
+
+impl FromRequestParts<AppState> for Guest {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        Visitor::of(parts, state).await.map(Self)
+    }
 }
 
 impl FromRequestParts<AppState> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        let visitor = Self::of(parts, state).await?;
+        if visitor.reader == Reader::Anonymous && !state.0.public_pages {
+            let fault = Fault::new("this page is for authenticated readers")
+                .hint("send Authorization: Bearer TOKEN, or sign in with the token as the password");
+            return Err(visitor.unauthorized(&fault));
+        }
+        Ok(visitor)
+    }
+}
+
+impl Visitor {
+    /// Who asks, whether or not this page is for them.
+    async fn of(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let base = NestedPath::from_request_parts(parts, state)
             .await
             .map(|nested| nested.as_str().trim_end_matches('/').to_owned())
@@ -66,16 +97,13 @@ impl FromRequestParts<AppState> for Visitor {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             sees_queue: state.0.snapshots.is_some(),
+            inspects: state.0.inspector.is_some(),
+            client: state.0.clients.client(parts),
         };
         visitor.reader = match present(&parts.headers, state.0.reader_token.as_ref()) {
             Ok(reader) => reader,
             Err(fault) => return Err(visitor.unauthorized(&fault)),
         };
-        if visitor.reader == Reader::Anonymous && !state.0.public_pages {
-            let fault = Fault::new("this page is for authenticated readers")
-                .hint("send Authorization: Bearer TOKEN, or sign in with the token as the password");
-            return Err(visitor.unauthorized(&fault));
-        }
         Ok(visitor)
     }
 }
@@ -139,6 +167,16 @@ impl Visitor {
         Self::vary(layout::page(StatusCode::OK, self, title, content))
     }
 
+    /// The page for people, with a status of its own.
+    pub(crate) fn html_with(&self, status: StatusCode, title: &str, content: &Markup) -> Response {
+        Self::vary(layout::page(status, self, title, content))
+    }
+
+    /// The page for programs, with a status of its own.
+    pub(crate) fn json_with<T: Serialize>(&self, status: StatusCode, value: &T) -> Response {
+        Self::vary(answer::json(status, value))
+    }
+
     /// A page for people of what changes by the second: it loads itself anew.
     pub(crate) fn live(&self, title: &str, content: &Markup) -> Response {
         Self::vary(layout::live_page(self, title, content))
@@ -173,7 +211,15 @@ impl Visitor {
         let fault =
             Fault::new("the store cannot be read").hint("try again shortly; /ready tells when it answers");
         let mut response = self.fault(StatusCode::SERVICE_UNAVAILABLE, &fault);
-        response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("5"));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        response
+    }
+
+    /// Says when to come back.
+    pub(crate) fn retry_at(mut response: Response, until: Timestamp, now: Timestamp) -> Response {
+        let seconds = backoff::age(until, now).as_millis().div_ceil(1000).max(1);
+        let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
+        response.headers_mut().insert(RETRY_AFTER, seconds);
         response
     }
 

@@ -6,6 +6,7 @@ mod accounts;
 mod auth;
 mod deliveries;
 mod faults;
+mod installations;
 mod jobs;
 mod limits;
 mod manifests;

@@ -4,6 +4,7 @@ use riscv_runner_core::entity::EntityKind;
 
 use super::{
     GithubDouble,
+    installations::usual_permissions,
     world::{Account, Granted, Group, Installation, Repo},
 };
 
@@ -15,7 +16,13 @@ impl GithubDouble {
         let account = Account { id, login: login.into(), kind, custom_groups: true, runners_disabled: false };
         world.accounts.insert(login.to_lowercase(), account);
         if kind == EntityKind::Organization {
-            let default = Group { id: 1, name: "Default".into(), visibility: "all".into(), public: false };
+            let default = Group {
+                id: 1,
+                name: "Default".into(),
+                visibility: "all".into(),
+                public: false,
+                repositories: None,
+            };
             world.groups.insert(login.to_lowercase(), vec![default]);
         }
         id
@@ -26,7 +33,15 @@ impl GithubDouble {
         let mut world = self.world();
         let id = world.next_id();
         let owner = full_name.split('/').next().unwrap_or_default().into();
-        let repo = Repo { id, full_name: full_name.into(), owner, private, runners_disabled: false };
+        let repo = Repo {
+            id,
+            full_name: full_name.into(),
+            owner,
+            private,
+            archived: false,
+            actions_off: false,
+            runners_disabled: false,
+        };
         world.repos.insert(full_name.to_lowercase(), repo);
         id
     }
@@ -42,9 +57,21 @@ impl GithubDouble {
 
     /// Installs an App on an account; the installation's id.
     pub fn install(&self, app: i64, login: &str) -> i64 {
+        let now = self.shared.now();
         let mut world = self.world();
         let id = world.next_id();
-        world.installations.insert(id, Installation { app, account: login.into(), suspended: false });
+        let kind = world.apps.get(&app).map_or(EntityKind::User, |app| app.kind);
+        let installation = Installation {
+            app,
+            account: login.into(),
+            account_type: None,
+            suspended_at: None,
+            chosen: None,
+            permissions: usual_permissions(kind),
+            events: ["workflow_job".to_owned()].into(),
+            changed_at: now,
+        };
+        world.installations.insert(id, installation);
         id
     }
 
@@ -57,8 +84,9 @@ impl GithubDouble {
 
     /// Suspends an installation, or ends its suspension.
     pub fn set_suspended(&self, installation: i64, suspended: bool) {
+        let now = self.shared.now();
         if let Some(installation) = self.world().installations.get_mut(&installation) {
-            installation.suspended = suspended;
+            installation.suspended_at = suspended.then_some(now);
         }
     }
 
@@ -73,9 +101,21 @@ impl GithubDouble {
     pub fn add_group(&self, login: &str, name: &str) -> i64 {
         let mut world = self.world();
         let id = world.next_id();
-        let group = Group { id, name: name.into(), visibility: "all".into(), public: true };
+        let group =
+            Group { id, name: name.into(), visibility: "all".into(), public: true, repositories: None };
         world.groups.entry(login.to_lowercase()).or_default().push(group);
         id
+    }
+
+    /// Says who may use a runner group: public repositories or not, and all repositories or these.
+    pub fn restrict_group(&self, login: &str, id: i64, public: bool, repositories: Option<&[&str]>) {
+        let named = repositories.map(|names| names.iter().map(|name| name.to_lowercase()).collect());
+        let mut world = self.world();
+        let groups = world.groups.get_mut(&login.to_lowercase());
+        if let Some(group) = groups.into_iter().flatten().find(|group| group.id == id) {
+            group.visibility = if named.is_some() { "selected" } else { "all" }.into();
+            (group.public, group.repositories) = (public, named);
+        }
     }
 
     /// Deletes a runner group.

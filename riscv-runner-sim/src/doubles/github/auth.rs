@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Shared, locked,
+    Shared, installations, locked,
     reply::Reply,
     world::{Granted, World},
 };
@@ -93,7 +93,11 @@ pub(super) fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Asker
     if token.expires_at <= now {
         return refused("Bad credentials");
     }
-    if world.installations.get(&token.installation).is_none_or(|installation| installation.suspended) {
+    if world
+        .installations
+        .get(&token.installation)
+        .is_none_or(|installation| installation.suspended_at.is_some())
+    {
         return Err(Reply::message(403, "This installation has been suspended"));
     }
     Ok(Asker::Installation(token.installation))
@@ -135,7 +139,7 @@ pub(super) fn access_token(shared: &Shared, app: i64, installation: i64) -> Repl
     let Some(known) = world.installations.get(&installation).filter(|known| known.app == app) else {
         return Reply::message(404, "Not Found");
     };
-    if known.suspended {
+    if known.suspended_at.is_some() {
         return Reply::message(403, "This installation has been suspended");
     }
     let token = format!("ghs_{:016x}{:020x}", installation, world.next_id());
@@ -156,46 +160,23 @@ pub(super) fn access_token(shared: &Shared, app: i64, installation: i64) -> Repl
 /// `GET /app`.
 pub(super) fn describe(shared: &Shared, app: i64) -> Reply {
     let (kind, granted) = match locked(&shared.world).apps.get(&app) {
-        Some(app) => (Some(app.kind), app.granted.clone()),
-        None => (None, None),
+        Some(app) => (app.kind, app.granted.clone()),
+        None => (EntityKind::User, None),
     };
-    let organization = kind == Some(EntityKind::Organization);
-    let runners = if organization { "organization_self_hosted_runners" } else { "administration" };
-    let all = || Granted {
-        permissions: [("actions", "read"), ("metadata", "read"), (runners, "write")]
-            .map(|(name, level)| (name.to_owned(), level.to_owned()))
-            .into(),
+    let usual = || Granted {
+        permissions: installations::usual_permissions(kind),
         events: vec!["workflow_job".to_owned()],
     };
-    let Granted { permissions, events } = granted.unwrap_or_else(all);
+    let Granted { permissions, events } = granted.unwrap_or_else(usual);
     Reply::json(
         200,
         json!({
             "id": app,
             "slug": format!("double-{app}"),
             "name": format!("Double {app}"),
+            "html_url": format!("https://github.com/apps/double-{app}"),
             "permissions": permissions,
             "events": events,
-        }),
-    )
-}
-
-/// `GET /app/installations/{id}`.
-pub(super) fn installation(shared: &Shared, app: i64, id: i64) -> Reply {
-    let world = locked(&shared.world);
-    let Some(installation) = world.installations.get(&id).filter(|known| known.app == app) else {
-        return Reply::message(404, "Not Found");
-    };
-    let Some(account) = world.account(&installation.account) else { return Reply::message(404, "Not Found") };
-    let suspended_at = installation.suspended.then(|| shared.now().to_string());
-    Reply::json(
-        200,
-        json!({
-            "id": id,
-            "app_id": app,
-            "account": { "id": account.id, "login": account.login, "type": account.kind.as_str() },
-            "target_type": account.kind.as_str(),
-            "suspended_at": suspended_at,
         }),
     )
 }

@@ -1,12 +1,13 @@
 //! Which operation a path names, and who may ask for it.
 
 use axum::http::{HeaderMap, Method};
+use riscv_runner_core::entity::EntityKind;
 use serde_json::Value;
 
 use super::{
     Shared,
     auth::{self, Asker},
-    deliveries, jobs, locked,
+    deliveries, installations, jobs, locked,
     reply::Reply,
     runners::{self, Scope},
 };
@@ -33,6 +34,10 @@ impl Question {
 pub(super) enum Operation {
     App,
     Installation(i64),
+    RepositoryInstallation(String),
+    AccountInstallation(EntityKind, String),
+    Repository(String),
+    RepositoryActions(String),
     AccessToken(i64),
     Groups(String),
     CreateGroup(String),
@@ -57,6 +62,19 @@ impl Operation {
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["app"]) => Some(Self::App),
             ("GET", ["app", "installations", i]) => Some(Self::Installation(id(i)?)),
+            ("GET", ["repos", o, r, "installation"]) => {
+                Some(Self::RepositoryInstallation(format!("{o}/{r}")))
+            }
+            ("GET", ["orgs", o, "installation"]) => {
+                Some(Self::AccountInstallation(EntityKind::Organization, (*o).into()))
+            }
+            ("GET", ["users", o, "installation"]) => {
+                Some(Self::AccountInstallation(EntityKind::User, (*o).into()))
+            }
+            ("GET", ["repos", o, r]) => Some(Self::Repository(format!("{o}/{r}"))),
+            ("GET", ["repos", o, r, "actions", "permissions"]) => {
+                Some(Self::RepositoryActions(format!("{o}/{r}")))
+            }
             ("POST", ["app", "installations", i, "access_tokens"]) => Some(Self::AccessToken(id(i)?)),
             ("GET", ["app", "hook", "deliveries"]) => Some(Self::Deliveries),
             ("POST", ["app", "hook", "deliveries", i, "attempts"]) => Some(Self::Attempt(id(i)?)),
@@ -87,6 +105,11 @@ impl Operation {
         match self {
             Self::App => "GET /app",
             Self::Installation(_) => "GET /app/installations/{installation_id}",
+            Self::RepositoryInstallation(_) => "GET /repos/{owner}/{repo}/installation",
+            Self::AccountInstallation(EntityKind::Organization, _) => "GET /orgs/{org}/installation",
+            Self::AccountInstallation(EntityKind::User, _) => "GET /users/{username}/installation",
+            Self::Repository(_) => "GET /repos/{owner}/{repo}",
+            Self::RepositoryActions(_) => "GET /repos/{owner}/{repo}/actions/permissions",
             Self::AccessToken(_) => "POST /app/installations/{installation_id}/access_tokens",
             Self::Groups(_) => "GET /orgs/{org}/actions/runner-groups",
             Self::CreateGroup(_) => "POST /orgs/{org}/actions/runner-groups",
@@ -115,6 +138,8 @@ impl Operation {
         let name = match self {
             Self::App
             | Self::Installation(_)
+            | Self::RepositoryInstallation(_)
+            | Self::AccountInstallation(..)
             | Self::AccessToken(_)
             | Self::Deliveries
             | Self::ConvertManifest(_)
@@ -123,7 +148,12 @@ impl Operation {
             }
             Self::Groups(login) | Self::CreateGroup(login) => login,
             Self::Jit(scope) | Self::Runners(scope) | Self::DeleteRunner(scope, _) => scope.name(),
-            Self::Job(repo, _) | Self::RunJobs(repo, _) | Self::Run(repo, _) | Self::Runs(repo) => repo,
+            Self::Job(repo, _)
+            | Self::RunJobs(repo, _)
+            | Self::Run(repo, _)
+            | Self::Runs(repo)
+            | Self::Repository(repo)
+            | Self::RepositoryActions(repo) => repo,
         };
         name.split('/').next().map(str::to_lowercase)
     }
@@ -165,8 +195,12 @@ pub(super) fn answer(
         Operation::RunJobs(repo, id) => jobs::run_jobs(shared, repo, *id, question),
         Operation::Run(repo, id) => jobs::run(shared, repo, *id),
         Operation::Runs(repo) => jobs::runs(shared, repo, question),
+        Operation::Repository(repo) => installations::repository(shared, repo, installation),
+        Operation::RepositoryActions(repo) => installations::actions(shared, repo, installation),
         Operation::App
         | Operation::Installation(_)
+        | Operation::RepositoryInstallation(_)
+        | Operation::AccountInstallation(..)
         | Operation::AccessToken(_)
         | Operation::Deliveries
         | Operation::ConvertManifest(_)
@@ -177,7 +211,9 @@ pub(super) fn answer(
 fn of_app(shared: &std::sync::Arc<Shared>, app: i64, operation: &Operation, question: &Question) -> Reply {
     match operation {
         Operation::App => auth::describe(shared, app),
-        Operation::Installation(id) => auth::installation(shared, app, *id),
+        Operation::Installation(id) => installations::by_id(shared, app, *id),
+        Operation::RepositoryInstallation(repo) => installations::of_repository(shared, app, repo),
+        Operation::AccountInstallation(kind, login) => installations::of_account(shared, app, *kind, login),
         Operation::AccessToken(id) => auth::access_token(shared, app, *id),
         Operation::Deliveries => deliveries::list(shared, app, question),
         Operation::Attempt(id) => deliveries::attempt(shared, app, *id),
@@ -190,6 +226,8 @@ fn of_app(shared: &std::sync::Arc<Shared>, app: i64, operation: &Operation, ques
         | Operation::RunJobs(..)
         | Operation::Run(..)
         | Operation::ConvertManifest(_)
-        | Operation::Runs(_) => Reply::not_found(),
+        | Operation::Runs(_)
+        | Operation::Repository(_)
+        | Operation::RepositoryActions(_) => Reply::not_found(),
     }
 }

@@ -65,10 +65,16 @@ impl Scope {
 pub(super) fn groups(shared: &Shared, login: &str, question: &Question) -> Reply {
     let world = locked(&shared.world);
     let Some(groups) = world.groups.get(&login.to_lowercase()) else { return Reply::not_found() };
-    let all: Vec<_> = (0..groups.len()).collect();
+    let visible_to =
+        question.query("visible_to_repository").map(|name| format!("{login}/{name}").to_lowercase());
+    let is_visible = |group: &Group| match (&visible_to, &group.repositories) {
+        (Some(name), Some(chosen)) => chosen.contains(name),
+        (Some(_) | None, _) => true,
+    };
+    let all: Vec<_> = (0..groups.len()).filter(|n| is_visible(&groups[*n])).collect();
     let page = paging::by_number(shared, question, &all);
     let listed: Vec<_> = page.items.iter().map(|n| group_json(&groups[*n])).collect();
-    linked(Reply::json(200, json!({ "total_count": groups.len(), "runner_groups": listed })), page.link)
+    linked(Reply::json(200, json!({ "total_count": all.len(), "runner_groups": listed })), page.link)
 }
 
 /// `POST /orgs/{org}/actions/runner-groups`.
@@ -92,6 +98,7 @@ pub(super) fn create_group(shared: &Shared, login: &str, question: &Question) ->
         name: name.into(),
         visibility: body["visibility"].as_str().unwrap_or("all").into(),
         public: body["allows_public_repositories"].as_bool().unwrap_or(false),
+        repositories: None,
     };
     groups.push(group.clone());
     Reply::json(201, group_json(&group))

@@ -1,6 +1,6 @@
 //! What the double remembers: accounts, installations, registrations, jobs, deliveries.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use riscv_runner_core::entity::EntityKind;
@@ -99,6 +99,8 @@ pub(super) struct Repo {
     pub(super) full_name: String,
     pub(super) owner: String,
     pub(super) private: bool,
+    pub(super) archived: bool,
+    pub(super) actions_off: bool,
     pub(super) runners_disabled: bool,
 }
 
@@ -106,7 +108,13 @@ pub(super) struct Repo {
 pub(super) struct Installation {
     pub(super) app: i64,
     pub(super) account: String,
-    pub(super) suspended: bool,
+    pub(super) account_type: Option<String>,
+    pub(super) suspended_at: Option<Timestamp>,
+    /// The repositories that were chosen, in lower case; `None` for all.
+    pub(super) chosen: Option<BTreeSet<String>>,
+    pub(super) permissions: BTreeMap<String, String>,
+    pub(super) events: BTreeSet<String>,
+    pub(super) changed_at: Timestamp,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +129,8 @@ pub(super) struct Group {
     pub(super) name: String,
     pub(super) visibility: String,
     pub(super) public: bool,
+    /// The repositories that may use it, in lower case; `None` for all.
+    pub(super) repositories: Option<BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone)]
