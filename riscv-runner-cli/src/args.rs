@@ -5,7 +5,10 @@ mod orders;
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use riscv_runner_core::ids::{JobId, RepoName};
+use riscv_runner_core::{
+    ids::{JobId, RepoName},
+    preflight::parse_repository,
+};
 
 pub(crate) use self::orders::{
     CapArgument, ControlsListing, Drain, DrainKind, EntityCommand, Order, Pause, PauseKind, Revoke,
@@ -133,6 +136,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
     },
+    /// Check whether the jobs of a repository would be served, and what is in the way
+    Check(Check),
     /// Run the real engine on simulated boards; nothing else is needed
     Demo(Demo),
     /// Run the real engine in simulated worlds under faults, and judge it by the laws
@@ -226,6 +231,20 @@ pub(crate) enum AppKind {
     Organization,
     /// A personal account
     User,
+}
+
+/// `rrctl check`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Check {
+    /// The repository, as `owner/name` or as the address of its page
+    #[arg(value_name = "OWNER/REPO", value_parser = parse_repository)]
+    pub(crate) repo: RepoName,
+    /// The `runs-on` labels of a job [default: list the labels that are served]
+    #[arg(long, value_delimiter = ',', value_name = "LABEL")]
+    pub(crate) labels: Vec<String>,
+    /// How the findings are written
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// `rrctl why`

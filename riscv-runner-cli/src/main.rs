@@ -87,6 +87,7 @@ async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Re
         Command::Demo(demo) => Box::pin(commands::demo::run(demo, printer)).await,
         Command::Simulate(simulate) => commands::simulate::run(&simulate, printer),
         Command::Config(command) => commands::config::run(command, sources, printer),
+        Command::Check(check) => Box::pin(commands::check::run(&check, sources, printer)).await,
         Command::Route(route) => commands::route::run(&route, sources, printer),
     }
 }

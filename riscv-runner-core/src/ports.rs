@@ -11,6 +11,7 @@ mod error;
 mod forge;
 mod inspector;
 mod lease;
+mod notifier;
 mod platform;
 mod reports;
 mod retention;
@@ -28,7 +29,8 @@ pub use forge::{
 };
 pub use inspector::{Account, Inspector, Installed, OurApp, RepositoryFacts, RepositoryState, RunnerGroup};
 pub use lease::{LeaderProof, LeaseStore};
-pub use platform::{EngineEvent, LoopName, Observer, Platform, ProvisionStep, Silent};
+pub use notifier::{Monitor, Notifier};
+pub use platform::{EngineEvent, LoopName, NoticeOutcome, Observer, Platform, ProvisionStep, Silent};
 pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};
 pub use retention::{Remover, RetentionStore};
 pub use stats::{Lately, UnroutedRow, Waits, WeekRow};

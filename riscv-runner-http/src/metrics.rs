@@ -34,8 +34,8 @@ use riscv_runner_github::{Answer, GithubObserver};
 
 pub use exposition::Exposition;
 use labels::{
-    CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, OutcomeLabels, PoolLabels, ReasonLabels,
-    SlotLabels, StepLabels, WebhookLabels, WorkerLabels,
+    CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, NoticeLabels, OutcomeLabels, PoolLabels,
+    ReasonLabels, SlotLabels, StepLabels, WebhookLabels, WorkerLabels,
 };
 pub use labels::{RequestOutcome, WebhookEvent};
 pub use readings::Readings;
@@ -82,6 +82,7 @@ pub struct Metrics {
     store_statements: Counter,
     github_budget: Family<NoLabels, Count>,
     github_requests: Family<EndpointLabels, Counter>,
+    notifications: Family<NoticeLabels, Counter>,
     queue_depth: Family<PoolLabels, Count>,
     queue_oldest: Family<PoolLabels, Seconds>,
     queue_oldest_dispatchable: Family<PoolLabels, Seconds>,
@@ -124,6 +125,7 @@ impl Metrics {
             store_statements: Counter::default(),
             github_budget: Family::default(),
             github_requests: Family::default(),
+            notifications: Family::default(),
             queue_depth: Family::default(),
             queue_oldest: Family::default(),
             queue_oldest_dispatchable: Family::default(),
@@ -176,6 +178,9 @@ impl Metrics {
             "store_statements",
             "Statements sent to the store, transaction control apart",
             self.store_statements.clone(),
+            "notifications",
+            "Notifications to operators, by notifier and what became of them",
+            self.notifications.clone(),
         );
     }
 
@@ -367,6 +372,10 @@ impl Observer for Metrics {
             }
             EngineEvent::Leading(leading) => {
                 self.leader.set(i64::from(leading));
+            }
+            EngineEvent::Noticed { notifier, outcome } => {
+                let labels = NoticeLabels { notifier, outcome: outcome.as_str() };
+                self.notifications.get_or_create(&labels).inc();
             }
         }
     }

@@ -14,6 +14,7 @@ use riscv_runner_core::{
     ports::{Cluster, DeliveryStore, Observer, Platform, SchedulingStore},
 };
 use riscv_runner_github::{GithubForge, signature::WebhookSecrets, webhook::KnownApps};
+use riscv_runner_github::{GithubForge, GithubInspector, signature::WebhookSecrets, webhook::KnownApps};
 use riscv_runner_http::{
     AppState, AppStateBuilder, IntakeLimits, Role as Routes, SnapshotSource, Webhooks,
     readiness::{Peer, Readiness},
@@ -74,11 +75,13 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
     let (mut cluster, mut snapshots) = (None, None);
     let mut counts = Counts { stores: vec![Arc::clone(&store)], forge: None };
+    let (mut cluster, mut snapshots, mut inspector) = (None, None, None);
     let mut deliveries: Arc<dyn DeliveryStore> = Arc::<PgStore>::clone(&store);
     if serve.role != Role::Webhook {
         let found = wire::cluster(&config, &[wakes.workers.clone(), wakes.schedule.clone()]).await?;
         let forge = wire::forge(&config, Arc::<Witness>::clone(&witness))?;
         counts.forge = Some(Arc::clone(&forge));
+        inspector = Some(GithubInspector::new(Arc::clone(&forge)));
         let engine = engine(forge, &store, &found, &witness, &policy, &wakes)?;
         if serve.role == Role::All {
             let mut standby = pg.clone();
@@ -102,6 +105,9 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     state = state.counted(Arc::new(counts));
     if let Some(source) = snapshots {
         state = state.snapshots(source);
+    }
+    if let Some(inspector) = inspector {
+        state = state.inspector(Arc::new(inspector));
     }
     let readiness = Arc::clone(&witness.readiness);
     let looking = look(Arc::clone(&store), cluster.clone(), controls, orders, readiness);
@@ -190,6 +196,9 @@ fn state(
     .operators(Arc::<PgStore>::clone(store), config.server.admin_secret.clone());
     if let Some(token) = &config.server.trace_secret {
         state = state.reader_token(token.clone());
+    }
+    if let Some(name) = &config.server.client_address_header {
+        state = state.client_address_header(name.clone());
     }
     if let Some(url) = &config.server.staging_url {
         let staging =

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod board;
+mod check;
 mod every_verdict;
 mod help;
 mod orders;

@@ -140,6 +140,39 @@ pub enum EngineEvent {
     },
     /// This process began or ceased to lead.
     Leading(bool),
+    /// Something became of a notification.
+    Noticed {
+        /// Who was to be told: [`super::Notifier::name`], or `none` before that is decided.
+        notifier: &'static str,
+        /// What became of it.
+        outcome: NoticeOutcome,
+    },
+}
+
+/// What became of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeOutcome {
+    /// It was delivered.
+    Sent,
+    /// It was tried for a while, and given up.
+    Failed,
+    /// Too many waited already.
+    Dropped,
+    /// There was too much of it; a summary says how much.
+    Withheld,
+}
+
+impl NoticeOutcome {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+            Self::Withheld => "withheld",
+        }
+    }
 }
 
 /// Somebody who counts. Must return at once.

@@ -1,0 +1,156 @@
+//! What operators are told without asking: which events and states are worth it, how bad they are, and how
+//! often. Pure; [`crate::engine::notices`] looks and sends.
+
+mod condition;
+mod throttle;
+mod watchman;
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::{condition::Condition, throttle::Throttle, watchman::Watchman};
+
+/// What a notification is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// A worker failed; the subject is the reason.
+    WorkerFailed,
+    /// Jobs wait for boards of a pool, and have for long.
+    PoolExhausted,
+    /// An App cannot authenticate for an installation.
+    AuthFailing,
+    /// GitHub's limits hold an installation back.
+    RateLimited,
+    /// A board is not ready, does not answer, or is gone.
+    BoardLost,
+    /// This process led and does not any more.
+    LeadershipLost,
+    /// What was withheld because there was too much of it.
+    Summary,
+}
+
+impl Topic {
+    /// Those that may be chosen; what was withheld of them is always summed up.
+    pub const ALL: [Self; 6] = [
+        Self::WorkerFailed,
+        Self::PoolExhausted,
+        Self::AuthFailing,
+        Self::RateLimited,
+        Self::BoardLost,
+        Self::LeadershipLost,
+    ];
+
+    /// The name in configuration and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkerFailed => "worker_failed",
+            Self::PoolExhausted => "pool_exhausted",
+            Self::AuthFailing => "auth_failing",
+            Self::RateLimited => "rate_limited",
+            Self::BoardLost => "board_lost",
+            Self::LeadershipLost => "leadership_lost",
+            Self::Summary => "summary",
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How bad something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// May need somebody soon.
+    Warning,
+    /// Needs somebody now.
+    Critical,
+}
+
+impl Severity {
+    /// The name in configuration and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Something that operators are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notification {
+    /// The same for every try to deliver it, and for nothing else.
+    pub id: String,
+    /// What it is about.
+    #[serde(rename = "type")]
+    pub topic: Topic,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What in particular: a reason, a pool, a board, an installation.
+    pub subject: String,
+    /// One line.
+    pub title: String,
+    /// What is known, and what to look at.
+    pub text: String,
+    /// Whether it is over: an earlier notification of this type and subject does not hold any more.
+    pub ended: bool,
+    /// When it was noticed.
+    pub at: Timestamp,
+}
+
+/// Which notifications are wanted, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Only those about these.
+    pub topics: BTreeSet<Topic>,
+    /// Only those at least as bad.
+    pub min_severity: Severity,
+    /// How long jobs wait for a pool's boards before it is told.
+    pub pool_exhausted_after: Duration,
+    /// The time in which the same thing is told once, and after which what was withheld is summed up.
+    pub window: Duration,
+    /// The most notifications in that time.
+    pub per_window: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            topics: Topic::ALL.into(),
+            min_severity: Severity::Warning,
+            pool_exhausted_after: Duration::from_secs(15 * 60),
+            window: Duration::from_secs(10 * 60),
+            per_window: 10,
+        }
+    }
+}
+
+/// How often the world is looked at: operators need minutes, and each look reads the store.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+impl Rules {
+    /// How often the world is looked at.
+    #[must_use]
+    pub fn look_every(&self) -> Duration {
+        (self.pool_exhausted_after / 2).clamp(Duration::from_millis(100), LOOK_EVERY)
+    }
+
+    /// Whether somebody wants to be told.
+    #[must_use]
+    pub fn want(&self, notification: &Notification) -> bool {
+        notification.topic == Topic::Summary
+            || self.topics.contains(&notification.topic) && notification.severity >= self.min_severity
+    }
+}
