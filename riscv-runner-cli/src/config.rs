@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, then the environment, then flags; everything that is wrong with it
 //! is found in one run. Secrets are never shown.
 
+mod changes;
 mod cluster;
 mod entities;
 pub(crate) mod environment;
@@ -39,21 +40,25 @@ use riscv_runner_core::{
     policy::{EntityPolicy, Limits, Policy, Timeouts},
 };
 
+use self::{
+    changes::Comparable,
+    environment::Variables,
+    problem::Problems,
+    reader::{Context, Section},
+    routes::PlacedRoute,
+};
 pub(crate) use self::{
+    changes::Values,
     cluster::Cluster,
     github::{App as GithubApp, Github},
+    heartbeat::Heartbeat,
+    notify::Notify,
     pools::Pools,
     problem::{Origin, Problem, Severity},
     reader::Shown,
     runner::Runner,
     server::{LogFormat, Server},
     store::Store,
-};
-use self::{
-    environment::Variables,
-    problem::Problems,
-    reader::{Context, Section},
-    routes::PlacedRoute,
 };
 
 /// What a command needs the configuration for: what it does not need may be missing.
@@ -84,8 +89,14 @@ pub(crate) struct Config {
     pub(crate) runner: Runner,
     /// `[[pools]]`
     pub(crate) pools: Pools,
+    /// `[notify]`
+    pub(crate) notify: Notify,
+    /// `[heartbeat]`
+    pub(crate) heartbeat: Heartbeat,
     /// What the planner takes from it.
     pub(crate) policy: Policy,
+    /// Every key, to be compared with another configuration.
+    pub(crate) values: Values,
     /// The effective configuration, line by line, without secrets.
     pub(crate) shown: Vec<Shown>,
     /// What the operator should know though it works.
@@ -130,13 +141,13 @@ pub(crate) fn load(sources: &Sources, need: Need) -> Result<Config, Vec<Problem>
     environment::overlay(&mut entries, &sources.variables, &context.problems);
     let root = Section::root(&context, entries, origin);
     let read = Topics::read(root, sources, need);
-    let Context { problems, shown, .. } = context;
+    let Context { problems, shown, secrets, .. } = context;
     shadowing::check(&read.routes, &problems);
     let found = problems.into_sorted();
     if found.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(found);
     }
-    match read.into_config(shown.into_inner(), found) {
+    match read.into_config(shown.into_inner(), secrets.into_inner(), found) {
         Some(config) => Ok(config),
         // Only a refused prefix leads here, and it is among the problems.
         None => Err(Vec::new()),
@@ -179,6 +190,8 @@ struct Topics {
     github: Github,
     cluster: Cluster,
     runner: Runner,
+    notify: Notify,
+    heartbeat: Heartbeat,
     limits: Limits,
     timeouts: Timeouts,
     entities: BTreeMap<EntityId, EntityPolicy>,
@@ -197,8 +210,8 @@ impl Topics {
         let limits = limits::read(root.section("limits"));
         let mut timeouts = timeouts::read(root.section("timeouts"));
         retention::read(root.section("retention"), &mut timeouts);
-        notify::check(root.section("notify"));
-        heartbeat::check(root.section("heartbeat"));
+        let notify = Notify::read(root.section("notify"));
+        let heartbeat = Heartbeat::read(root.section("heartbeat"));
         let entities = entities::read(&root);
         let pools = Pools::read(&root, policy_needed);
         let routes = routes::read(&root, &pools, policy_needed);
@@ -209,10 +222,28 @@ impl Topics {
             root.warn("server", problem, Some("their deliveries would be answered 502"));
         }
         root.done();
-        Self { server, store, github, cluster, runner, limits, timeouts, entities, pools, routes }
+        Self {
+            server,
+            store,
+            github,
+            cluster,
+            runner,
+            notify,
+            heartbeat,
+            limits,
+            timeouts,
+            entities,
+            pools,
+            routes,
+        }
     }
 
-    fn into_config(self, shown: Vec<Shown>, warnings: Vec<Problem>) -> Option<Config> {
+    fn into_config(
+        self,
+        shown: Vec<Shown>,
+        secrets: BTreeMap<String, Comparable>,
+        warnings: Vec<Problem>,
+    ) -> Option<Config> {
         let policy = Policy {
             pools: self.pools.policies.clone(),
             routes: self.routes.into_iter().map(|placed| placed.route).collect(),
@@ -230,7 +261,10 @@ impl Topics {
             cluster: self.cluster,
             runner: self.runner,
             pools: self.pools,
+            notify: self.notify,
+            heartbeat: self.heartbeat,
             policy,
+            values: Values::of(&shown, secrets),
             shown,
             warnings,
         })

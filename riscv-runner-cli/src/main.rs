@@ -1,6 +1,7 @@
 //! `rrctl`: the command line and the server of riscv-runner. It reads a configuration, puts the parts
 //! together and prints; everything else is in the libraries.
 
+mod alarms;
 mod args;
 mod board_identity;
 mod commands;

@@ -6,19 +6,23 @@ use std::sync::Arc;
 use riscv_runner_core::{
     delivery::{DeliveryRecord, Effect, LogEntry, LogSource, Outcome},
     engine::intake::Intake,
-    ports::{EngineEvent, Observer, Platform},
+    heartbeat::Vitals,
+    ports::{EngineEvent, NoticeOutcome, Observer, Platform},
 };
 use riscv_runner_github::{Answer, AuthFailure, GithubObserver};
 use riscv_runner_http::{
     metrics::Metrics,
     readiness::{Peer, Readiness},
 };
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::platform::TokioPlatform;
 
 /// Failures that wait to be recorded; more at a time tell nothing new.
 const WAITING: usize = 64;
+
+/// Events that wait to be told; a burst of failures is summed up anyway.
+const EVENTS: usize = 256;
 
 /// Somebody who takes note of everything.
 pub(crate) struct Witness {
@@ -26,14 +30,36 @@ pub(crate) struct Witness {
     pub(crate) metrics: Arc<Metrics>,
     /// Who was seen when.
     pub(crate) readiness: Arc<Readiness>,
+    /// How the engine is.
+    pub(crate) vitals: Arc<Vitals>,
     failures: mpsc::Sender<AuthFailure>,
+    events: mpsc::Sender<EngineEvent>,
+}
+
+/// What a witness hands on.
+pub(crate) struct Heard {
+    /// For [`record_failures`].
+    pub(crate) failures: mpsc::Receiver<AuthFailure>,
+    /// What operators may be told of.
+    pub(crate) events: mpsc::Receiver<EngineEvent>,
 }
 
 impl Witness {
-    /// A witness, and the failures that it hands on to [`record_failures`].
-    pub(crate) fn new() -> (Arc<Self>, mpsc::Receiver<AuthFailure>) {
-        let (failures, waiting) = mpsc::channel(WAITING);
-        (Arc::new(Self { metrics: Arc::default(), readiness: Arc::default(), failures }), waiting)
+    /// A witness, and what it hands on.
+    pub(crate) fn new() -> (Arc<Self>, Heard) {
+        let ((failures, failures_heard), (events, events_heard)) =
+            (mpsc::channel(WAITING), mpsc::channel(EVENTS));
+        let (metrics, readiness, vitals) = (Arc::default(), Arc::default(), Arc::default());
+        let heard = Heard { failures: failures_heard, events: events_heard };
+        (Arc::new(Self { metrics, readiness, vitals, failures, events }), heard)
+    }
+
+    /// Hands on what operators may be told of; nobody listens where nobody is to be told.
+    fn hand_on(&self, event: EngineEvent) {
+        if let Err(TrySendError::Full(_)) = self.events.try_send(event) {
+            let outcome = NoticeOutcome::Dropped;
+            self.metrics.observe(EngineEvent::Noticed { notifier: "none", outcome });
+        }
     }
 }
 
@@ -41,6 +67,10 @@ impl Observer for Witness {
     fn observe(&self, event: EngineEvent) {
         if let EngineEvent::Leading(leading) = event {
             self.readiness.set_leading(leading);
+        }
+        self.vitals.observe(&event, TokioPlatform.now());
+        if matches!(event, EngineEvent::Leading(_) | EngineEvent::WorkerFailed { .. }) {
+            self.hand_on(event);
         }
         self.metrics.observe(event);
     }

@@ -25,6 +25,11 @@ const IPV6_PREFIX: u32 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Client(Option<IpAddr>);
 
+impl Client {
+    /// Who asks nothing: a page that is made anew by itself.
+    pub(crate) const NOBODY: Self = Self(None);
+}
+
 /// Everybody who asked lately.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {

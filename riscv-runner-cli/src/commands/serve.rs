@@ -26,6 +26,7 @@ use riscv_runner_pg::{Listeners, PgStore, pending_migrations};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
+    alarms::Alarms,
     args::{Role, Serve},
     commands::migrate::migrate,
     config::{self, Config, Need, Sources},
@@ -68,8 +69,9 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let signals = Signals::listen()?;
     let pg = wire::store_config(&config, serve.role == Role::Webhook)?;
     let store = wire::store(&pg).await?;
-    let (witness, auth_failures) = Witness::new();
+    let (witness, heard) = Witness::new();
     let policy = watch::Sender::new(Arc::new(config.policy.clone()));
+    let rules = watch::Sender::new(Arc::new(config.notify.rules.clone()));
     let wakes = Wakes::default();
     let orders = Wake::default();
     let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
@@ -91,6 +93,15 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
             let leading = engine.leading();
             deliveries = Arc::new(StandbyStore { quiet: Arc::clone(&store), notifying, leading });
         }
+        let alarms = Alarms {
+            engine: Arc::clone(&engine),
+            events: heard.events,
+            rules: rules.subscribe(),
+            policy: policy.subscribe(),
+            witness: Arc::clone(&witness),
+            stopped: Box::pin(signals.stopped()),
+        };
+        alarms.start(&config, &mut running.background)?;
         snapshots = Some(Arc::clone(&engine) as Arc<dyn SnapshotSource>);
         running.engine = Some(Box::pin(engine.run(signals.stopped())));
         cluster = Some(found);
@@ -98,7 +109,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     running.background.spawn(riscv_runner_pg::listen(pg.clone(), listeners(&wakes, &orders)));
     let observer = Arc::<Witness>::clone(&witness) as Arc<dyn Observer>;
     let (entrance, writer) = intake(INTAKE_QUEUE, deliveries, observer, wakes.schedule.clone());
-    running.background.spawn(record_failures(auth_failures, entrance.clone()));
+    running.background.spawn(record_failures(heard.failures, entrance.clone()));
     running.intake = Some((entrance.clone(), writer));
     let controls = watch::Sender::new(Arc::new(Controls::default()));
     let mut state = state(&config, serve.role, &store, &witness, &policy, &controls, entrance)?;
@@ -112,7 +123,8 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let readiness = Arc::clone(&witness.readiness);
     let looking = look(Arc::clone(&store), cluster.clone(), controls, orders, readiness);
     running.background.spawn(looking);
-    let reload = Reload { sources: sources.clone(), policy, cluster };
+    let in_force = config.values.clone();
+    let reload = Reload { sources: sources.clone(), in_force, policy, rules, cluster };
     running.background.spawn(async move {
         if let Err(error) = reload.run().await {
             tracing::warn!(?error, "the configuration will not be read again");

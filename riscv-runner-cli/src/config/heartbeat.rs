@@ -1,21 +1,34 @@
-//! `[heartbeat]`: a URL that a healthy leader calls, so that its silence is noticed. Checked only: nobody
-//! calls it yet.
+//! `[heartbeat]`: a URL that a healthy leader calls, so that its silence is noticed.
 
 use std::time::Duration;
 
-use super::{reader::Section, retention::not_acted_on};
+use secrecy::SecretString;
+
+use super::{notify::http_secret, reader::Section};
 
 /// Uptime monitors expect a call a minute.
 const EVERY: Duration = Duration::from_secs(60);
-/// It is somebody else's server.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// A call takes longer than that.
+const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Checks `[heartbeat]`: the URL holds a token.
-pub(crate) fn check(section: Section<'_>) {
-    section.secret("url", "url_file");
-    if section.or("every", EVERY) < SHORTEST {
-        section.error("every", "must be at least 1s: it is somebody else's server", None);
+/// What is called, and how often.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    /// The address that the monitor hands out.
+    pub(crate) url: Option<SecretString>,
+    /// The time between two calls.
+    pub(crate) every: Duration,
+}
+
+impl Heartbeat {
+    /// Reads `[heartbeat]`: the URL holds a token.
+    pub(crate) fn read(section: Section<'_>) -> Self {
+        let url = http_secret(&section, "url", "url_file");
+        let every = section.or("every", EVERY);
+        if every < SHORTEST {
+            section.error("every", "must be at least 100ms: it is somebody else's server", None);
+        }
+        section.done();
+        Self { url, every }
     }
-    not_acted_on(&section);
-    section.done();
 }

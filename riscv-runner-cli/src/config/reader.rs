@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use secrecy::SecretString;
+
 use super::{
+    changes::Comparable,
     problem::{Origin, Problems},
     setting::{Fault, Setting},
     tree::{Entries, Node, Value, parse_value},
@@ -41,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) shown: RefCell<Vec<Shown>>,
     /// Every key that was asked for, by table and name.
     pub(crate) asked: RefCell<BTreeMap<(String, &'static str), Asked>>,
+    /// The secrets that were read, to tell later whether they are others.
+    pub(crate) secrets: RefCell<BTreeMap<String, Comparable>>,
 }
 
 /// A key as the program knows it.
@@ -157,6 +162,11 @@ impl<'a> Section<'a> {
             let path = format!("{}{}", self.path_of(key), fault.below);
             self.context.problems.error(&at, &path, fault.problem, fault.hint);
         }
+    }
+
+    /// Keeps a secret that was read for this key, whichever way.
+    pub(crate) fn keep(&self, path: String, secret: &SecretString) {
+        self.context.secrets.borrow_mut().insert(path, Comparable(secret.clone()));
     }
 
     /// Adds a line to the effective configuration.

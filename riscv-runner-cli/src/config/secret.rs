@@ -53,7 +53,10 @@ impl Section<'_> {
             self.error(file_key, problem, None);
         }
         match (value, self.get::<String>(file_key)) {
-            (Some(Secret(secret)), _) => SecretState::Set(secret),
+            (Some(Secret(secret)), _) => {
+                self.keep(self.path_of(key), &secret);
+                SecretState::Set(secret)
+            }
             (None, Some(path)) => self.secret_of_file(file_key, &path, &self.origin_of(file_key), ""),
             (None, None) if self.has(key) || self.has(file_key) => SecretState::Elsewhere,
             (None, None) => SecretState::Unset,
@@ -63,6 +66,9 @@ impl Section<'_> {
     /// The secrets of a list and of a list of files.
     pub(crate) fn secrets(&self, key: &'static str, files_key: &'static str) -> Vec<SecretState> {
         let values = self.get::<Vec<Secret>>(key).unwrap_or_default();
+        for (n, Secret(secret)) in values.iter().enumerate() {
+            self.keep(format!("{}[{n}]", self.path_of(key)), secret);
+        }
         let mut all: Vec<_> = values.into_iter().map(|Secret(secret)| SecretState::Set(secret)).collect();
         for (n, path) in self.get::<Vec<String>>(files_key).unwrap_or_default().iter().enumerate() {
             let below = format!("[{n}]");
@@ -79,7 +85,10 @@ impl Section<'_> {
         let path = self.resolve(key, path);
         let name = format!("{}{below}", self.path_of(key));
         match read_file(&path) {
-            FromFile::Read(secret) => SecretState::Set(secret),
+            FromFile::Read(secret) => {
+                self.keep(name, &secret);
+                SecretState::Set(secret)
+            }
             FromFile::Missing => {
                 let problem = format!("{} is not there", path.display());
                 let hint = "rrctl serve needs it; relative paths start at the configuration's folder";

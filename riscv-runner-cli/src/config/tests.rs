@@ -333,3 +333,34 @@ fn the_example_names_every_key_with_its_default() {
         }
     }
 }
+
+#[test]
+fn who_is_told_is_checked_without_showing_addresses() {
+    let folder = Folder::with(&format!(
+        "{SMALL}[notify]\nwebhook_url = \"planted-no-url\"\ndiscord_url = \"https://planted\"\n\
+         types = [\"board_lost\", \"boredom\"]\nmin_severity = \"fatal\"\nper_window = 0\nwindow = \"0s\"\n\
+         [heartbeat]\nurl = \"ftp://planted\"\nevery = \"1ms\"\n"
+    ));
+    let problems = folder.problems(&[]);
+    assert!(!problems.contains("planted"), "{problems}");
+    assert_snapshot!(problems);
+    let unsigned = Folder::with(&format!("{SMALL}[notify]\nwebhook_url = \"https://planted\"\n"));
+    let problems = unsigned.problems(&[]);
+    assert!(problems.contains("warning: ") && problems.contains("not signed"), "{problems}");
+}
+
+#[test]
+fn what_is_told_is_read() {
+    let folder = Folder::with(&format!(
+        "{SMALL}[notify]\ntypes = [\"auth_failing\"]\nmin_severity = \"critical\"\n\
+         pool_exhausted_after = \"1h\"\nwindow = \"1m\"\nper_window = 3\n"
+    ));
+    let rules = folder.load(&[]).unwrap().notify.rules;
+    assert_eq!(rules.topics, [riscv_runner_core::notify::Topic::AuthFailing].into());
+    assert_eq!(rules.min_severity, riscv_runner_core::notify::Severity::Critical);
+    assert_eq!(
+        (rules.pool_exhausted_after, rules.window),
+        (Duration::from_secs(3600), Duration::from_secs(60))
+    );
+    assert_eq!(rules.per_window, 3);
+}

@@ -11,6 +11,7 @@ mod orders;
 mod secrets;
 mod server;
 mod stage;
+mod telling;
 mod web;
 
 use std::time::Duration;
@@ -193,11 +194,30 @@ async fn a_new_configuration_is_taken_and_a_bad_one_refused() {
     config.replace("[limits]\npolicy = \"random\"\n");
     server.hang_up().await;
     server.logged("is refused").await;
+    server.logged("rrctl.toml:2: limits.policy: ").await;
     assert_eq!(deliver().await, "ignored_no_label");
     config.replace(&good.replace("labels = [\"ubuntu-24.04-riscv\"]", "labels = [\"new-label\"]"));
     server.hang_up().await;
-    server.logged("read again").await;
-    assert_eq!(deliver().await, "job_stored");
+    server.logged("routes[0].labels: ").await;
+    eventually("the new rule holds", async || deliver().await == "job_stored").await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_file_is_taken_without_a_signal_and_what_needs_a_restart_is_named() {
+    let stage = Stage::start(1).await;
+    let server = stage.serve(ThrowAwayPostgres::shared()).await;
+    let config = server.configuration();
+    let changed = config
+        .text()
+        .replace("body_limit = \"1MiB\"", "body_limit = \"2MiB\"\nstaging_repositories = [\"acme/tool\"]");
+    config.replace(&format!("{changed}[notify]\ndiscord_url = \"https://discord.example/planted\"\n"));
+    server.logged("needs_restart").await;
+    server.logged("server.staging_repositories: ").await;
+    server.logged("server.body_limit: ").await;
+    server.logged("this key takes effect with a restart").await;
+    server.logged("notify.discord_url: ").await;
+    server.never_logged("planted");
     server.stop().await;
 }
 

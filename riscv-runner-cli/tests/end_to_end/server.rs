@@ -173,6 +173,12 @@ impl Server {
         eventually(&format!("the log says {text:?}"), async || has()).await;
     }
 
+    /// No line of the log so far holds the text.
+    pub(crate) fn never_logged(&self, text: &str) {
+        let log = self.log.lock().unwrap();
+        assert!(!log.iter().any(|line| line.contains(text)), "{log:#?}");
+    }
+
     /// Asks for the configuration to be read again.
     pub(crate) async fn hang_up(&self) {
         self.signal("-HUP").await;

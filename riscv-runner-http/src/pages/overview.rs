@@ -28,6 +28,7 @@ use super::{
 use crate::{
     answer::{self, Fault},
     cached::Shared,
+    clients::Client,
     live::{Audience, Look},
     picture::{BoardState, Picture},
     readiness::{Peer, PeerState},
@@ -131,6 +132,8 @@ async fn look(state: AppState, audience: Audience) -> Result<Look, String> {
         path: "/".to_owned(),
         query: String::new(),
         sees_queue: state.0.snapshots.is_some(),
+        inspects: state.0.inspector.is_some(),
+        client: Client::NOBODY,
     };
     let overview = overview(&state, &read);
     let parts = parts(&visitor, &overview, read.picture.as_deref());
