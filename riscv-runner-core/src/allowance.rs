@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn a_burst_and_then_one_at_a_time() {
         let mut allowance = Allowance::new(3, Duration::from_secs(6));
-        let at = |second| Timestamp::from_second(1_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_000 + second).unwrap();
         assert!(allowance.is_whole(at(0)));
         for _ in 0..3 {
             assert_eq!(allowance.take(at(0)), Ok(()));

@@ -159,10 +159,10 @@ fn failures_of_workers_have_the_severity_of_their_reason() {
     let mut watchman = Watchman::default();
     for reason in FailureReason::ALL {
         let told = watchman.event(&EngineEvent::WorkerFailed { reason }, at(0));
-        let expected = match reason {
-            FailureReason::RunnerIdle | FailureReason::RunnerSurplus | FailureReason::Revoked => None,
-            FailureReason::InstallationNotFound | FailureReason::SelfHostedDisabled => Some(Severity::Info),
-            FailureReason::RunnerVersionRefused | FailureReason::AuthFailed => Some(Severity::Critical),
+        let expected = match reason.as_str() {
+            "runner_idle" | "runner_surplus" | "revoked" => None,
+            "installation_not_found" | "self_hosted_disabled" => Some(Severity::Info),
+            "runner_version_refused" | "auth_failed" => Some(Severity::Critical),
             _ => Some(Severity::Warning),
         };
         assert_eq!(told.as_ref().map(|told| told.severity), expected, "{reason:?}");

@@ -212,16 +212,18 @@ fn a_group_that_shuts_out_public_repositories_serves_private_ones_and_none_is_ma
 
 #[test]
 fn what_could_not_be_seen_is_unknown_and_no_problem() {
-    for check in [Check::RunnerGroup, Check::Actions, Check::RepositoryChosen] {
+    type Blur = fn(&mut RepositoryFacts);
+    let blurs: [(Check, Blur); 3] = [
+        (Check::RunnerGroup, |facts| facts.group = Observed::Unknown(Why::Failed)),
+        (Check::Actions, |facts| facts.actions_allowed = Observed::Unknown(Why::Failed)),
+        (Check::RepositoryChosen, |facts| {
+            facts.chosen.clear();
+            facts.repository = Observed::Unknown(Why::RateLimited);
+        }),
+    ];
+    for (check, blur) in blurs {
         let mut facts = facts();
-        match check {
-            Check::RunnerGroup => facts.group = Observed::Unknown(Why::Failed),
-            Check::Actions => facts.actions_allowed = Observed::Unknown(Why::Failed),
-            _ => {
-                facts.chosen.clear();
-                facts.repository = Observed::Unknown(Why::RateLimited);
-            }
-        }
+        blur(&mut facts);
         let findings = examine(&facts, None, true);
         let found = findings.iter().find(|found| found.check == check).unwrap();
         assert_eq!(found.verdict, Verdict::Unknown);

@@ -85,7 +85,7 @@ impl Inspector for GithubInspector {
         let look = async {
             self.admit(OPERATION)?;
             let apps = self.apps().await;
-            let looked = look::repository(&self.forge, repo, apps).await;
+            let looked = Box::pin(look::repository(&self.forge, repo, apps)).await;
             looked.map(Arc::new).map_err(|error| error.into_port(OPERATION))
         };
         let platform = self.forge.api.client.platform.as_ref();
@@ -96,7 +96,7 @@ impl Inspector for GithubInspector {
         const OPERATION: &str = "look at an installation";
         let look = async {
             self.admit(OPERATION)?;
-            let looked = look::installation(&self.forge.api, id).await;
+            let looked = Box::pin(look::installation(&self.forge.api, id)).await;
             looked.map(|found| Arc::new(found.map(Arc::new))).map_err(|error| error.into_port(OPERATION))
         };
         let platform = self.forge.api.client.platform.as_ref();

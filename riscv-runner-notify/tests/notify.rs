@@ -32,11 +32,14 @@ struct Request {
     body: Bytes,
 }
 
+/// A status, and `Retry-After`.
+type Answer = (StatusCode, Option<&'static str>);
+
 /// A server that answers with the prepared statuses, then with 204.
 #[derive(Clone, Default)]
 struct Receiver {
     got: Arc<Mutex<Vec<Request>>>,
-    answers: Arc<Mutex<VecDeque<(StatusCode, Option<&'static str>)>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Receiver {

@@ -86,28 +86,28 @@ impl Later {
 }
 
 /// Takes one of the visitor's questions; readers with the token ask as often as they like.
-pub(super) fn admit(state: &AppState, visitor: &Visitor) -> Result<(), Later> {
+pub(super) fn admit(state: &AppState, visitor: &Visitor) -> Result<(), Box<Later>> {
     if visitor.reader == Reader::Authenticated {
         return Ok(());
     }
     let now = state.0.platform.now();
     state.0.clients.admit(visitor.client, now).map_err(|until| {
         let fault = Fault::new("too many questions from this address").hint("try again a little later");
-        Later { status: StatusCode::TOO_MANY_REQUESTS, fault, until, now }
+        Box::new(Later { status: StatusCode::TOO_MANY_REQUESTS, fault, until, now })
     })
 }
 
 /// What to tell of GitHub that could not be asked.
-pub(super) fn unasked(state: &AppState, visitor: &Visitor, error: &PortError) -> Later {
+pub(super) fn unasked(state: &AppState, visitor: &Visitor, error: &PortError) -> Box<Later> {
     let now = state.0.platform.now();
     if let PortErrorKind::RateLimited { until } = error.kind() {
         let fault = Fault::new("GitHub is asked too much at the moment").hint("try again a little later");
-        return Later { status: StatusCode::TOO_MANY_REQUESTS, fault, until, now };
+        return Box::new(Later { status: StatusCode::TOO_MANY_REQUESTS, fault, until, now });
     }
     tracing::warn!(page = visitor.path, error = error.chain(), "GitHub could not be asked");
     let fault = Fault::new("GitHub cannot be asked at the moment")
         .hint("nothing is wrong on your side as far as we know; try again in a minute");
-    Later { status: StatusCode::SERVICE_UNAVAILABLE, fault, until: now + GITHUB_PAUSE, now }
+    Box::new(Later { status: StatusCode::SERVICE_UNAVAILABLE, fault, until: now + GITHUB_PAUSE, now })
 }
 
 async fn look(
@@ -115,7 +115,7 @@ async fn look(
     visitor: &Visitor,
     inspector: &dyn Inspector,
     repo: &RepoName,
-) -> Result<Arc<RepositoryFacts>, Later> {
+) -> Result<Arc<RepositoryFacts>, Box<Later>> {
     admit(state, visitor)?;
     inspector.repository(repo).await.map_err(|error| unasked(state, visitor, &error))
 }

@@ -64,14 +64,14 @@ pub(super) async fn show(State(state): State<AppState>, Guest(visitor): Guest) -
         Err(fault) => return missing(&visitor, &fault),
     };
     if let Err(later) = check::admit(&state, &visitor) {
-        return unconfirmed(&visitor, later);
+        return unconfirmed(&visitor, *later);
     }
     match inspector.installation(id).await {
         Ok(found) => {
             let apps = inspector.apps().await;
             greeted(&state, &visitor, page, found.as_deref(), &apps)
         }
-        Err(error) => unconfirmed(&visitor, check::unasked(&state, &visitor, &error)),
+        Err(error) => unconfirmed(&visitor, *check::unasked(&state, &visitor, &error)),
     }
 }
 
