@@ -178,6 +178,8 @@ impl Metrics {
             "store_statements",
             "Statements sent to the store, transaction control apart",
             self.store_statements.clone(),
+        );
+        registry.register(
             "notifications",
             "Notifications to operators, by notifier and what became of them",
             self.notifications.clone(),

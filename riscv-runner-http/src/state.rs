@@ -8,8 +8,8 @@ use riscv_runner_core::{
     controls::Controls,
     policy::Policy,
     ports::{
-        ControlStore, Inspector, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult, ReportStore,
-        UnroutedRow,
+        ControlStore, Inspector, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult,
+        ReportStore, UnroutedRow,
     },
     unrouted,
 };

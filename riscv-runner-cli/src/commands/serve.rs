@@ -13,7 +13,6 @@ use riscv_runner_core::{
     policy::Policy,
     ports::{Cluster, DeliveryStore, Observer, Platform, SchedulingStore},
 };
-use riscv_runner_github::{GithubForge, signature::WebhookSecrets, webhook::KnownApps};
 use riscv_runner_github::{GithubForge, GithubInspector, signature::WebhookSecrets, webhook::KnownApps};
 use riscv_runner_http::{
     AppState, AppStateBuilder, IntakeLimits, Role as Routes, SnapshotSource, Webhooks,
@@ -75,7 +74,6 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let wakes = Wakes::default();
     let orders = Wake::default();
     let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
-    let (mut cluster, mut snapshots) = (None, None);
     let mut counts = Counts { stores: vec![Arc::clone(&store)], forge: None };
     let (mut cluster, mut snapshots, mut inspector) = (None, None, None);
     let mut deliveries: Arc<dyn DeliveryStore> = Arc::<PgStore>::clone(&store);

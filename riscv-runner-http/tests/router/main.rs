@@ -5,8 +5,8 @@
 mod boards;
 mod broken;
 mod browser;
-mod devtools;
 mod check;
+mod devtools;
 mod health;
 mod inspecting;
 mod listings;
