@@ -2,8 +2,8 @@
 
 pub(crate) mod board;
 pub(crate) mod boards;
-pub(crate) mod completions;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod controls;
 pub(crate) mod demo;

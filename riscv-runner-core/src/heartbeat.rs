@@ -67,6 +67,7 @@ impl Vitals {
             | EngineEvent::JobStarted { .. }
             | EngineEvent::Delivered { .. }
             | EngineEvent::Recovered { .. }
+            | EngineEvent::Removed { .. }
             | EngineEvent::Noticed { .. } => {}
         }
     }

@@ -269,7 +269,8 @@ impl Invented {
                 payload: serde_json::value::to_raw_value(&payload)?,
                 received_at: self.now - (n as i64 * 40 + 3).minutes(),
             };
-            batch.push(DeliveryRecord { log, effect: Effect::Nothing(DeliveryOutcome::IgnoredNoLabel) });
+            let effect = Effect::Nothing(DeliveryOutcome::IgnoredNoLabel);
+            batch.push(DeliveryRecord { log, effect, installation: None });
         }
         self.store.record_deliveries(&batch).await?;
         Ok(())

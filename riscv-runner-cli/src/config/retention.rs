@@ -20,10 +20,3 @@ pub(crate) fn read(section: Section<'_>, timeouts: &mut Timeouts) {
     timeouts.keep_jobs = kept("jobs", timeouts.keep_jobs);
     section.done();
 }
-
-/// Says of a section that somebody filled in that this version does nothing with it.
-pub(crate) fn not_acted_on(section: &Section<'_>) {
-    if !section.entries().is_empty() {
-        section.warn("", "is checked, but this version does not act on it yet", None);
-    }
-}

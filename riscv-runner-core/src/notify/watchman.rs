@@ -45,6 +45,7 @@ impl Watchman {
             | EngineEvent::JobStarted { .. }
             | EngineEvent::Delivered { .. }
             | EngineEvent::Recovered { .. }
+            | EngineEvent::Removed { .. }
             | EngineEvent::Noticed { .. } => None,
         }
     }
