@@ -3,6 +3,7 @@
 //! [`Engine::run`] is one future for a whole replica. Dropping it at any await point is a crash: what
 //! it leaves behind is found and mended by the next one.
 
+mod boards;
 mod cycle;
 mod deliveries;
 mod execute;

@@ -35,6 +35,7 @@ pub mod backoff;
 pub mod controls;
 pub mod delivery;
 pub mod engine;
+pub mod enrolment;
 pub mod entity;
 pub mod failure;
 pub mod health;

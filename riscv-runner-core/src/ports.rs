@@ -3,6 +3,7 @@
 //! Every method that changes something outside takes a [`LeaderProof`], which only the holder of the
 //! lease has; observing takes none. Ports decide nothing and do not retry.
 
+mod board_slots;
 mod cluster;
 mod controls;
 mod delivery_log;
@@ -14,6 +15,7 @@ mod reports;
 mod stats;
 mod store;
 
+pub use board_slots::BoardSlots;
 pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodRequest, SecretObject};
 pub use controls::{AuditEntry, AuditId, ControlStore};
 pub use delivery_log::DeliveryStore;

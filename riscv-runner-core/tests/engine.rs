@@ -62,6 +62,10 @@ mock! {
         async fn delete_secret(&self, proof: &LeaderProof, name: &WorkerName) -> PortResult<()>;
         async fn diagnose(&self, name: &WorkerName) -> Diagnostics;
     }
+    #[async_trait]
+    impl BoardSlots for Boards {
+        async fn advertise(&self, proof: &LeaderProof, node: &NodeName, slots: u32) -> PortResult<()>;
+    }
 }
 
 /// A store with one world to read and a list of what was written.

@@ -99,6 +99,14 @@ impl KubeCluster {
         *self.templates.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(templates);
     }
 
+    pub(crate) const fn client(&self) -> &kube::Client {
+        &self.client
+    }
+
+    pub(crate) const fn call_timeout(&self) -> Duration {
+        self.options.call_timeout
+    }
+
     fn template(&self, pool: &PoolName) -> PortResult<PoolTemplate> {
         let templates = Arc::clone(&self.templates.read().unwrap_or_else(PoisonError::into_inner));
         templates.get(pool).cloned().ok_or_else(|| {

@@ -6,11 +6,13 @@ mod cluster;
 mod connect;
 mod failure_info;
 mod names;
+mod nodes;
 mod pod_spec;
 mod pod_template;
 mod read_node;
 mod read_pod;
 mod rights;
+mod slots;
 mod template_problems;
 mod view;
 mod watch;
@@ -22,6 +24,7 @@ pub use names::{
     JIT_VARIABLE, MANAGED_BY_LABEL, MANAGED_BY_VALUE, POOL_LABEL, PROVIDER_LABEL, RUNNER_CONTAINER,
     RUNNER_RESOURCE,
 };
+pub use nodes::{BoardNode, Enrolment, SlotSource, board_nodes, enroll, withdraw, workers_on};
 pub use pod_spec::{runner_pod, runner_secret};
 pub use pod_template::{
     EmptyDir, HostPath, Medium, PodTemplate, PoolTemplate, PoolTemplates, PullPolicy, Resources, Toleration,

@@ -47,6 +47,7 @@ pub const RIGHTS: &[Right] = &[
     right("delete", "secrets", true, "removing JIT configurations after use"),
     right("list", "nodes", false, "seeing boards"),
     right("watch", "nodes", false, "seeing boards"),
+    right("patch", "nodes/status", false, "advertising enrolled boards, which have no device plugin"),
 ];
 
 /// Asks the cluster which of [`RIGHTS`] we do not have.

@@ -5,6 +5,7 @@ mod kubelet;
 mod machines;
 mod port;
 mod scheduler;
+mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 

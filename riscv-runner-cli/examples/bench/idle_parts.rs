@@ -14,9 +14,9 @@ use riscv_runner_core::{
     ids::{InstallationId, NodeName, PodUid, RunId, RunnerId, WorkerName},
     pod::Node,
     ports::{
-        Cluster, CreatedPod, Deletion, Forge, Grace, HookDelivery, JitConfig, JobRef, JobReport, JobSighting,
-        LeaderProof, MintError, MintRequest, Minted, NodeMap, PodMap, PodRequest, PortError, PortErrorKind,
-        PortResult, RepoRef, RunRef, SecretObject,
+        BoardSlots, Cluster, CreatedPod, Deletion, Forge, Grace, HookDelivery, JitConfig, JobRef, JobReport,
+        JobSighting, LeaderProof, MintError, MintRequest, Minted, NodeMap, PodMap, PodRequest, PortError,
+        PortErrorKind, PortResult, RepoRef, RunRef, SecretObject,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -119,5 +119,12 @@ impl Cluster for Boards {
 
     async fn diagnose(&self, _: &WorkerName) -> Diagnostics {
         Diagnostics::default()
+    }
+}
+
+#[async_trait]
+impl BoardSlots for Boards {
+    async fn advertise(&self, _: &LeaderProof, _: &NodeName, _: u32) -> PortResult<()> {
+        out_of_scope("advertise a board")
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, fs, time::Duration};
 
 use riscv_runner_core::entity::EntityKind;
+use riscv_runner_k8s::RIGHTS;
 use riscv_runner_pg::testing::ThrowAwayPostgres;
 use riscv_runner_sim::doubles::{
     github::{self, GithubDouble, ORGANIZATION_APP, PERSONAL_APP, TEST_APP_KEY_PKCS1},
@@ -48,6 +49,7 @@ impl Stage {
     pub(crate) async fn start_with(n_boards: u32, github: github::Config) -> Self {
         let github = GithubDouble::start(github).await.unwrap();
         let kube = KubeDouble::start().await.unwrap();
+        kube.allow_only("default", RIGHTS.iter().map(|right| (right.verb, right.resource, right.namespaced)));
         let kubelet = Kubelet::connect(&kube.kubeconfig(), "default").await.unwrap();
         for n in 1..=n_boards {
             kubelet.set_node(&NodeSpec::board(&format!("k1-{n}"), "spacemit-k1")).await.unwrap();

@@ -14,7 +14,7 @@ use crate::{
 
 impl Engine {
     /// One cycle of reconciliation with the cluster.
-    pub(super) fn workers_cycle(&self, _: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
+    pub(super) fn workers_cycle(&self, proof: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
         async move {
             let policy = self.policy();
             let mut snapshot = observe::supply(self).await?;
@@ -24,6 +24,7 @@ impl Engine {
                 self.execute(plan).await;
             }
             self.notice_free_slots(&snapshot, &policy);
+            self.advertise_boards(&snapshot, &proof).await;
             Ok(())
         }
         .boxed()

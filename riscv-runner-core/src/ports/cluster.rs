@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{LeaderProof, PortResult};
+use super::{BoardSlots, LeaderProof, PortResult};
 use crate::{
     failure::Diagnostics,
     ids::{ImageRef, NodeName, PodUid, PoolName, WorkerName},
@@ -68,7 +68,7 @@ pub struct SecretObject {
 
 /// The cluster, as the engine needs it.
 #[async_trait]
-pub trait Cluster: Send + Sync {
+pub trait Cluster: BoardSlots {
     /// The machines that carry our extended resource.
     ///
     /// # Errors

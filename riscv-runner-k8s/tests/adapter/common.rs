@@ -17,7 +17,7 @@ use riscv_runner_core::{
 };
 use riscv_runner_k8s::{
     ClusterOptions, Connection, KubeCluster, KubeconfigSource, PodTemplate, PoolTemplate, PoolTemplates,
-    connect,
+    RIGHTS, connect,
 };
 use riscv_runner_sim::doubles::kube::{KubeDouble, Kubelet};
 
@@ -94,6 +94,8 @@ impl Fixture {
 
     pub(crate) async fn with(options: ClusterOptions) -> Self {
         let double = KubeDouble::start().await.unwrap();
+        double
+            .allow_only("default", RIGHTS.iter().map(|right| (right.verb, right.resource, right.namespaced)));
         let kubelet = Kubelet::connect(&double.kubeconfig(), "default").await.unwrap();
         let wake = Wake::default();
         let connection = connection(&double.kubeconfig(), "default").await;

@@ -21,8 +21,8 @@ fn subject(cluster: Arc<KubeCluster>, kubelet: Kubelet, prefix: &str) -> Subject
     }
 }
 
-async fn on_the_double() {
-    let fixture = Fixture::new().await;
+/// Every law, in front of a double.
+pub(crate) async fn every_check(fixture: &Fixture) {
     let subject = subject(Arc::clone(&fixture.cluster), fixture.kubelet.clone(), "contract-");
     for (name, check) in CHECKS {
         check(&subject).await;
@@ -43,7 +43,7 @@ async fn on_a_real_api_server(kubeconfig: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_adapter_keeps_the_contract() {
-    on_the_double().await;
+    every_check(&Fixture::new().await).await;
     if let Some(path) = std::env::var_os("RRCTL_TEST_KUBECONFIG") {
         on_a_real_api_server(&std::fs::read_to_string(path).unwrap()).await;
     }

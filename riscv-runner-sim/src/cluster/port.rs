@@ -44,14 +44,14 @@ impl SimCluster {
     }
 
     /// One request: there, an effect in no time, and back.
-    async fn ask<R: Send>(&self, act: impl FnOnce(&mut Truth) -> R + Send) -> R {
+    pub(super) async fn ask<R: Send>(&self, act: impl FnOnce(&mut Truth) -> R + Send) -> R {
         self.transit().await;
         let result = self.truth.with(act);
         self.transit().await;
         result
     }
 
-    fn lead(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
+    pub(super) fn lead(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
         if proof.holds(self.clock.now()) {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 
 mod creating;
 mod ending;
+mod enrolling;
 mod observing;
 
 use std::{collections::BTreeSet, error::Error, future::Future, sync::Arc, time::Duration};
@@ -94,6 +95,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("machines_are_told", observing::machines_are_told),
     ("a_failed_pod_can_be_diagnosed", observing::a_failed_pod_can_be_diagnosed),
     ("diagnosing_what_is_not_there_does_not_fail", observing::diagnosing_what_is_not_there_does_not_fail),
+    ("advertised_slots_are_seen", enrolling::advertised_slots_are_seen),
+    ("a_node_that_is_not_there_has_no_slots", enrolling::a_node_that_is_not_there_has_no_slots),
     ("a_kill_tells_the_kubelet", ending::a_kill_tells_the_kubelet),
     ("only_the_pod_meant_is_killed", ending::only_the_pod_meant_is_killed),
     ("only_the_pod_meant_is_deleted", ending::only_the_pod_meant_is_deleted),

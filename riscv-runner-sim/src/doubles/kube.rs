@@ -11,6 +11,7 @@ mod objects;
 mod patch;
 mod pods;
 mod refusal;
+mod rights;
 mod selector;
 mod server;
 mod stage;
@@ -31,11 +32,10 @@ use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 pub use autopilot::{Autopilot, Behaviour, Course};
 pub use faults::{Fault, FaultKind, Recorded, Verb};
 pub use kubelet::{Kubelet, KubeletError, NodeSpec};
+pub use rights::Caller;
 
 use objects::World;
-
-/// The bearer token that the double accepts.
-const TOKEN: &str = "double-token";
+use rights::Grants;
 
 /// What the server's requests share.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ struct Shared {
     requests: Mutex<Vec<Recorded>>,
     violations: Mutex<Vec<String>>,
     denied: Mutex<BTreeSet<(String, String)>>,
+    granted: Mutex<Option<Grants>>,
 }
 
 /// How open watches end.
@@ -91,6 +92,7 @@ impl KubeDouble {
             requests: Mutex::default(),
             violations: Mutex::default(),
             denied: Mutex::default(),
+            granted: Mutex::default(),
         });
         let router = server::router(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });
@@ -106,10 +108,20 @@ impl KubeDouble {
     /// A kubeconfig for it, as YAML.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
+        self.kubeconfig_with(rights::PROGRAM_TOKEN)
+    }
+
+    /// A kubeconfig of an operator, who may do everything.
+    #[must_use]
+    pub fn operator_kubeconfig(&self) -> String {
+        self.kubeconfig_with(rights::OPERATOR_TOKEN)
+    }
+
+    fn kubeconfig_with(&self, token: &str) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: double\n\
              clusters:\n- name: double\n  cluster:\n    server: {}\n\
-             users:\n- name: tester\n  user:\n    token: {TOKEN}\n\
+             users:\n- name: tester\n  user:\n    token: {token}\n\
              contexts:\n- name: double\n  context:\n    cluster: double\n    user: tester\n    namespace: default\n",
             self.url()
         )
@@ -163,6 +175,24 @@ impl KubeDouble {
     /// Answers access reviews for `verb` on `resource` with "not allowed".
     pub fn deny(&self, verb: &str, resource: &str) {
         locked(&self.shared.denied).insert((verb.to_owned(), resource.to_owned()));
+    }
+
+    /// Refuses the program everything but these verbs on these resources; those marked so hold in this
+    /// namespace alone. A refusal is a violation too.
+    pub fn allow_only<'a>(
+        &self,
+        namespace: &str,
+        rights: impl IntoIterator<Item = (&'a str, &'a str, bool)>,
+    ) {
+        *locked(&self.shared.granted) = Some(Grants::new(namespace, rights));
+    }
+
+    /// The verbs that the program used so far, with their resources.
+    #[must_use]
+    pub fn used_rights(&self) -> BTreeSet<(&'static str, String)> {
+        let requests = locked(&self.shared.requests);
+        let ours = requests.iter().filter(|asked| asked.by == Caller::Program);
+        ours.map(|asked| (asked.verb.as_str(), asked.resource.clone())).collect()
     }
 
     /// What the container has written so far.

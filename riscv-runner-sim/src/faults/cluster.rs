@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use riscv_runner_core::{
     failure::Diagnostics,
-    ids::{PodUid, WorkerName},
+    ids::{NodeName, PodUid, WorkerName},
     ports::{
-        Cluster, CreatedPod, Grace, JitConfig, LeaderProof, NodeMap, PodMap, PodRequest, PortResult,
-        SecretObject,
+        BoardSlots, Cluster, CreatedPod, Grace, JitConfig, LeaderProof, NodeMap, PodMap, PodRequest,
+        PortResult, SecretObject,
     },
 };
 
@@ -59,5 +59,12 @@ impl<T: Cluster + ?Sized> Cluster for Faulty<T> {
             collect_error: Some(error.to_string()),
             ..Diagnostics::default()
         })
+    }
+}
+
+#[async_trait]
+impl<T: Cluster + ?Sized> BoardSlots for Faulty<T> {
+    async fn advertise(&self, proof: &LeaderProof, node: &NodeName, slots: u32) -> PortResult<()> {
+        self.call("advertise a board", self.inner.advertise(proof, node, slots)).await
     }
 }

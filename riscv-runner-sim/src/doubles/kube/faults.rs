@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::rights::Caller;
+
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -21,6 +23,22 @@ pub enum Verb {
     Patch,
     /// An object gone.
     Delete,
+}
+
+impl Verb {
+    /// The verb as access rules name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// How a request fails.
@@ -97,6 +115,8 @@ pub struct Recorded {
     pub query: String,
     /// The body, if it is JSON.
     pub body: Option<Value>,
+    /// Who sent it.
+    pub by: Caller,
     /// When it came.
     pub at: Instant,
 }

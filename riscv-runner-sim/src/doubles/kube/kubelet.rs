@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, error::Error};
 
+use axum::http::HeaderValue;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod, Secret, ServiceAccount};
 use kube::{
@@ -13,7 +14,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::objects::stamp;
+use super::{objects::stamp, rights::PLAYER_HEADER};
 
 /// What stands in the way of playing.
 pub type KubeletError = Box<dyn Error + Send + Sync>;
@@ -71,6 +72,7 @@ impl Kubelet {
         let kubeconfig = Kubeconfig::from_yaml(kubeconfig)?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.default_retry = false;
+        config.headers.push((PLAYER_HEADER, HeaderValue::from_static("kubelet")));
         let client = Client::try_from(config)?;
         ensure(&Api::<Namespace>::all(client.clone()), namespace).await?;
         // A bare server has no controller that makes it, and refuses pods without it.

@@ -6,17 +6,18 @@ use axum::{
     Json, Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, Method, header},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Shared, TOKEN, address,
+    Shared, address,
     answer::{Ask, answer},
     faults::{self, FaultKind, Recorded, Verb},
     locked,
     refusal::Refusal,
+    rights::{self, Caller},
 };
 
 /// The API server takes bodies of up to 3 MiB.
@@ -37,9 +38,10 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
     };
     let body: Option<Value> = serde_json::from_slice(&body).ok();
     let path = parts.uri.path().to_owned();
-    if let Err(refusal) = authorize(&shared, &path, &parts.headers) {
-        return refusal.into_response();
-    }
+    let Some(by) = rights::caller(&parts.headers) else {
+        locked(&shared.violations).push(format!("{path}: without our bearer token"));
+        return Refusal::new(401, "Unauthorized").into_response();
+    };
     match (parts.method.as_str(), &*path) {
         ("GET", "/healthz" | "/livez" | "/readyz") => return "ok".into_response(),
         ("GET", "/version") => {
@@ -67,8 +69,16 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
         path,
         query: query_text,
         body: body.clone(),
+        by,
         at: Instant::now(),
     });
+    if by == Caller::Program
+        && let Some(grants) = &*locked(&shared.granted)
+        && let Err(refusal) = grants.check(verb, &address)
+    {
+        locked(&shared.violations).push(format!("{} {}: not granted", verb.as_str(), address.resource()));
+        return refusal.into_response();
+    }
     let fault = faults::take(&mut locked(&shared.faults), verb, &address.resource());
     let ask = Ask { verb, address, query, body, headers: parts.headers };
     respond(shared, ask, fault).await
@@ -101,15 +111,6 @@ fn verb(method: &Method, named: bool, watching: bool) -> Verb {
     }
 }
 
-fn authorize(shared: &Shared, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if given == Some(&format!("Bearer {TOKEN}")) {
-        return Ok(());
-    }
-    locked(&shared.violations).push(format!("{path}: without our bearer token"));
-    Err(Refusal::new(401, "Unauthorized"))
-}
-
 fn review(shared: &Shared, mut review: Value) -> Json<Value> {
     let attributes = &review["spec"]["resourceAttributes"];
     let text = |field: &str| attributes[field].as_str().unwrap_or_default().to_owned();
@@ -117,7 +118,9 @@ fn review(shared: &Shared, mut review: Value) -> Json<Value> {
         "" => text("resource"),
         part => format!("{}/{part}", text("resource")),
     };
-    let allowed = !locked(&shared.denied).contains(&(text("verb"), resource));
+    let granted =
+        locked(&shared.granted).as_ref().is_none_or(|grants| grants.names(&text("verb"), &resource));
+    let allowed = granted && !locked(&shared.denied).contains(&(text("verb"), resource));
     review["status"] = json!({ "allowed": allowed });
     review["kind"] = "SelfSubjectAccessReview".into();
     review["apiVersion"] = "authorization.k8s.io/v1".into();
