@@ -10,7 +10,12 @@ use riscv_runner_core::ids::{JobId, RepoName};
 pub(crate) use self::orders::{
     CapArgument, ControlsListing, Drain, DrainKind, EntityCommand, Order, Pause, PauseKind, Revoke,
 };
-use crate::commands::simulate::{Profiles, Seeds};
+use crate::commands::{
+    board::Board,
+    github_app::GithubApp,
+    nodes::Nodes,
+    simulate::{Profiles, Seeds},
+};
 
 /// Control plane that gives GitHub Actions real RISC-V boards.
 #[derive(Debug, Parser)]
@@ -103,6 +108,15 @@ pub(crate) enum Command {
     Revoke(Revoke),
     /// Show what operators hold back, and who ordered what
     Controls(ControlsListing),
+    /// Make boards of nodes that have no device plugin
+    #[command(subcommand)]
+    Nodes(Nodes),
+    /// Tell which kind of board this machine is
+    #[command(subcommand)]
+    Board(Board),
+    /// Make a GitHub App with what it needs
+    #[command(subcommand)]
+    GithubApp(GithubApp),
     /// Run the real engine on simulated boards; nothing else is needed
     Demo(Demo),
     /// Run the real engine in simulated worlds under faults, and judge it by the laws

@@ -2,6 +2,7 @@
 //! together and prints; everything else is in the libraries.
 
 mod args;
+mod board_identity;
 mod commands;
 mod config;
 mod counts;
@@ -11,6 +12,7 @@ mod moment;
 mod platform;
 mod printer;
 mod reload;
+mod server;
 mod signals;
 mod standby;
 mod wire;
@@ -72,6 +74,9 @@ async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Re
         Command::Entity(entity) => Box::pin(commands::order::entity(entity, sources, printer)).await,
         Command::Revoke(revoke) => Box::pin(commands::order::revoke(revoke, sources, printer)).await,
         Command::Controls(listing) => Box::pin(commands::controls::run(listing, sources, printer)).await,
+        Command::Nodes(nodes) => Box::pin(commands::nodes::run(nodes, sources, printer)).await,
+        Command::Board(board) => commands::board::run(&board, printer),
+        Command::GithubApp(app) => Box::pin(commands::github_app::run(app, sources, printer)).await,
         Command::Demo(demo) => Box::pin(commands::demo::run(demo, printer)).await,
         Command::Simulate(simulate) => commands::simulate::run(&simulate, printer),
         Command::Config(command) => commands::config::run(command, sources, printer),

@@ -8,7 +8,7 @@ use riscv_runner_core::{
     ports::{Observer, Platform, Silent},
 };
 use riscv_runner_github::{AppConfig, GithubConfig, GithubForge, GithubObserver, Unobserved};
-use riscv_runner_k8s::KubeCluster;
+use riscv_runner_k8s::{Connection, KubeCluster};
 use riscv_runner_pg::{PgConfig, PgStore};
 use tokio::sync::watch;
 
@@ -54,15 +54,20 @@ pub(crate) fn forge(config: &Config, observer: Arc<dyn GithubObserver>) -> Resul
 
 /// The cluster; `wakes` are woken when it changes.
 pub(crate) async fn cluster(config: &Config, wakes: &[Wake]) -> Result<Arc<KubeCluster>, Failure> {
+    let connection = cluster_connection(config).await?;
+    let options = config.cluster.options;
+    Ok(Arc::new(KubeCluster::start(&connection, config.pools.templates.clone(), options, wakes)))
+}
+
+/// A client of the cluster, for what is not the engine's.
+pub(crate) async fn cluster_connection(config: &Config) -> Result<Connection, Failure> {
     let settings = &config.cluster;
     let connecting = riscv_runner_k8s::connect(
         &settings.source,
         settings.context.as_deref(),
         settings.namespace.as_deref(),
     );
-    let connection =
-        Box::pin(connecting).await.map_err(|error| Failure::because("the cluster cannot be used", &error))?;
-    Ok(Arc::new(KubeCluster::start(&connection, config.pools.templates.clone(), settings.options, wakes)))
+    Box::pin(connecting).await.map_err(|error| Failure::because("the cluster cannot be used", &error))
 }
 
 /// An engine that looks, and acts only when it is asked for a single cycle.

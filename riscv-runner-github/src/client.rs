@@ -143,6 +143,17 @@ impl Client {
         self.judge(call, known, status, &headers, body)
     }
 
+    /// Sends a request that GitHub takes from anybody. It is charged to nobody.
+    pub(crate) async fn send_unsigned(&self, method: Method, address: Url) -> Result<Answer, ApiError> {
+        let response = self.http.request(method, address).send().await.map_err(transport)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(transport)?;
+        if status.is_success() {
+            return Ok(Answer { body, next: None });
+        }
+        Err(ApiError::Status { status: status.as_u16(), message: message(&body) })
+    }
+
     /// Reads a listing to its end, page by page.
     pub(crate) fn next_page(&self, call: &Call, answer: &Answer) -> Result<Option<Call>, ApiError> {
         match &answer.next {

@@ -3,6 +3,7 @@
 
 mod api;
 mod app_jwt;
+pub mod app_manifest;
 mod apps;
 mod client;
 mod config;

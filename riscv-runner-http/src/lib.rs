@@ -79,6 +79,7 @@ pub mod metrics;
 mod orders;
 mod pages;
 mod picture;
+pub mod rate;
 pub mod readiness;
 mod router;
 mod security;

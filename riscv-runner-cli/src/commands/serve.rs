@@ -34,6 +34,7 @@ use crate::{
     platform::TokioPlatform,
     printer::Printer,
     reload::Reload,
+    server::{self, Entrance},
     signals::Signals,
     standby::StandbyStore,
     wire,
@@ -111,12 +112,16 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
             tracing::warn!(?error, "the configuration will not be read again");
         }
     });
+    let web = Entrance::of(&config.server)?;
+    if let Some(certificates) = web.certificates() {
+        running.background.spawn(certificates.follow());
+    }
     let listen = serve.listen.unwrap_or(config.server.listen);
     Box::pin(until_stopped(
         running,
         state.build(),
         serve.role,
-        listen,
+        (listen, web),
         &signals,
         config.policy.timeouts.shutdown,
     ))
@@ -234,7 +239,7 @@ async fn until_stopped(
     running: Running,
     state: AppState,
     role: Role,
-    listen: SocketAddr,
+    (listen, entrance): (SocketAddr, Entrance),
     signals: &Signals,
     patience: Duration,
 ) -> Result<(), Failure> {
@@ -249,15 +254,14 @@ async fn until_stopped(
         Role::Scheduler => Routes::Scheduler,
     };
     tracing::info!(%address, ?role, "serving");
-    let server =
-        axum::serve(listener, router_for(routes, state.clone())).with_graceful_shutdown(signals.stopped());
+    let server = server::serve(listener, router_for(routes, state.clone()), entrance, signals.stopped());
     let Running { engine, intake, mut background } = running;
     let writer = intake.map(|(entrance, writer)| {
         drop(entrance);
         tokio::spawn(writer.run())
     });
     let engine = engine.map(tokio::spawn);
-    let served = tokio::spawn(server.into_future());
+    let served = tokio::spawn(server);
     signals.stopped().await;
     state.end_streams();
     let ending = async {
@@ -273,8 +277,7 @@ async fn until_stopped(
         served
     };
     match tokio::time::timeout(patience, ending).await {
-        Ok(Ok(Ok(()))) => tracing::info!("stopped"),
-        Ok(Ok(Err(error))) => return Err(Failure::because("the server failed", &error)),
+        Ok(Ok(())) => tracing::info!("stopped"),
         Ok(Err(error)) => return Err(Failure::because("the server failed", &error)),
         Err(_) => tracing::warn!("stopped with work in flight; the next leader recovers it"),
     }

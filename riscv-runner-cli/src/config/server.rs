@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
 };
 
 use bytesize::ByteSize;
@@ -19,6 +20,10 @@ use super::{
 
 /// GitHub sends no larger body.
 const BODY_LIMIT: ByteSize = ByteSize::mib(25);
+/// Each may hold a body in memory; GitHub opens some dozens.
+const MAX_CONNECTIONS: u32 = 1024;
+/// A page that reloads itself and its parts stay far below.
+const PAGES_PER_MINUTE: u32 = 600;
 /// The address that containers are reached at.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 
@@ -29,6 +34,14 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     /// The largest webhook body.
     pub(crate) body_limit: ByteSize,
+    /// Connections at a time.
+    pub(crate) max_connections: u32,
+    /// How often one address may ask for pages in a minute; 0 is as often as it likes.
+    pub(crate) pages_per_minute: u32,
+    /// Whether addresses are told by a proxy, in `X-Forwarded-For`.
+    pub(crate) behind_proxy: bool,
+    /// Certificate chain and private key, where TLS is spoken.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Whether pages may be read without the token.
     pub(crate) public_pages: bool,
     /// The bearer token of readers.
@@ -111,6 +124,10 @@ impl Server {
         let server = Self {
             listen: section.or("listen", LISTEN),
             body_limit: section.or("body_limit", BODY_LIMIT),
+            max_connections: section.or("max_connections", MAX_CONNECTIONS),
+            pages_per_minute: section.or("pages_per_minute", PAGES_PER_MINUTE),
+            behind_proxy: section.or("behind_proxy", false),
+            tls: tls(&section),
             public_pages: section.or("public_pages", true),
             trace_secret,
             admin_secret,
@@ -125,8 +142,28 @@ impl Server {
         if server.body_limit.as_u64() == 0 {
             section.error("body_limit", "must not be zero", None);
         }
+        if server.max_connections == 0 {
+            section.error("max_connections", "must not be zero", None);
+        }
         section.done();
         server
+    }
+}
+
+/// Both files of TLS, or neither.
+fn tls(section: &Section<'_>) -> Option<(PathBuf, PathBuf)> {
+    let path = |key: &'static str| section.get::<String>(key).map(|path| section.resolve(key, &path));
+    match (path("tls_certificate"), path("tls_private_key_file")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.error("tls_private_key_file", "is missing beside tls_certificate", None);
+            None
+        }
+        (None, Some(_)) => {
+            section.error("tls_certificate", "is missing beside tls_private_key_file", None);
+            None
+        }
     }
 }
 

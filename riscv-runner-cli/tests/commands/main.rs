@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod board;
 mod every_verdict;
 mod orders;
 mod run;

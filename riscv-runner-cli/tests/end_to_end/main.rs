@@ -4,8 +4,12 @@
 
 mod crashes;
 mod orders;
+mod github_app;
+mod nodes;
+mod secrets;
 mod server;
 mod stage;
+mod web;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{PATIENCE, stage::eventually};
+use crate::{PATIENCE, secrets::leaks, stage::eventually};
 
 /// A configuration file in a folder of its own.
 #[derive(Clone)]
@@ -38,6 +38,11 @@ impl Configuration {
 
     pub(crate) fn replace(&self, text: &str) {
         fs::write(self.file(), text).unwrap();
+    }
+
+    /// Replaces another file of the folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).unwrap();
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -105,6 +110,16 @@ impl Server {
         eventually("it is ready", async || self.status("/ready").await == 200).await;
     }
 
+    /// Where a path is served.
+    pub(crate) fn address_of(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    pub(crate) async fn status_with_token(&self, path: &str, token: &str) -> u16 {
+        let asked = self.client.get(self.address_of(path)).bearer_auth(token);
+        asked.send().await.unwrap().status().as_u16()
+    }
+
     pub(crate) async fn status(&self, path: &str) -> u16 {
         self.client.get(format!("{}{path}", self.url)).send().await.unwrap().status().as_u16()
     }
@@ -145,6 +160,7 @@ impl Server {
     /// Ends it without a warning.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
+        self.keeps_secrets();
     }
 
     /// Asks it to stop, and waits until it has, gracefully.
@@ -153,10 +169,11 @@ impl Server {
         let status: ExitStatus =
             timeout(PATIENCE, self.child.wait()).await.expect("it does not stop").unwrap();
         assert!(status.success(), "{status}: {:#?}", self.log.lock().unwrap());
-        let log = self.log.lock().unwrap();
-        assert!(
-            !log.iter().any(|line| line.contains("PRIVATE KEY") || line.contains("a secret of webhooks"))
-        );
+        self.keeps_secrets();
+    }
+
+    fn keeps_secrets(&self) {
+        assert_eq!(leaks(self.log.lock().unwrap().iter()), [""; 0]);
     }
 
     async fn signal(&self, signal: &str) {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     PATIENCE,
+    secrets::DATABASE_PASSWORD,
     server::{Configuration, Server},
 };
 
@@ -82,7 +83,8 @@ impl Stage {
         write("app.pem", TEST_APP_KEY_PKCS1);
         write("kubeconfig", &self.kube.kubeconfig());
         write("webhook.secret", SECRET);
-        write("postgres.url", store.url.expose_secret());
+        let with_password = format!("postgres:{DATABASE_PASSWORD}@");
+        write("postgres.url", &store.url.expose_secret().replacen("postgres@", &with_password, 1));
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nbody_limit = \"1MiB\"\nlog_format = \"json\"\n\
              [store]\nurl_file = \"postgres.url\"\nschema = \"{}\"\n\

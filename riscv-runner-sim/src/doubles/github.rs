@@ -8,6 +8,7 @@ mod deliveries;
 mod faults;
 mod jobs;
 mod limits;
+mod manifests;
 mod paging;
 mod payloads;
 mod recorded;

@@ -45,6 +45,7 @@ pub(super) enum Operation {
     Runs(String),
     Deliveries,
     Attempt(i64),
+    ConvertManifest(String),
 }
 
 impl Operation {
@@ -59,6 +60,7 @@ impl Operation {
             ("POST", ["app", "installations", i, "access_tokens"]) => Some(Self::AccessToken(id(i)?)),
             ("GET", ["app", "hook", "deliveries"]) => Some(Self::Deliveries),
             ("POST", ["app", "hook", "deliveries", i, "attempts"]) => Some(Self::Attempt(id(i)?)),
+            ("POST", ["app-manifests", code, "conversions"]) => Some(Self::ConvertManifest((*code).into())),
             ("GET", ["orgs", o, "actions", "runner-groups"]) => Some(Self::Groups((*o).into())),
             ("POST", ["orgs", o, "actions", "runner-groups"]) => Some(Self::CreateGroup((*o).into())),
             ("POST", ["orgs", o, "actions", "runners", "generate-jitconfig"]) => Some(Self::Jit(org(o))),
@@ -104,6 +106,7 @@ impl Operation {
             Self::Runs(_) => "GET /repos/{owner}/{repo}/actions/runs",
             Self::Deliveries => "GET /app/hook/deliveries",
             Self::Attempt(_) => "POST /app/hook/deliveries/{delivery_id}/attempts",
+            Self::ConvertManifest(_) => "POST /app-manifests/{code}/conversions",
         }
     }
 
@@ -114,6 +117,7 @@ impl Operation {
             | Self::Installation(_)
             | Self::AccessToken(_)
             | Self::Deliveries
+            | Self::ConvertManifest(_)
             | Self::Attempt(_) => {
                 return None;
             }
@@ -165,6 +169,7 @@ pub(super) fn answer(
         | Operation::Installation(_)
         | Operation::AccessToken(_)
         | Operation::Deliveries
+        | Operation::ConvertManifest(_)
         | Operation::Attempt(_) => Reply::not_found(),
     }
 }
@@ -184,6 +189,7 @@ fn of_app(shared: &std::sync::Arc<Shared>, app: i64, operation: &Operation, ques
         | Operation::Job(..)
         | Operation::RunJobs(..)
         | Operation::Run(..)
+        | Operation::ConvertManifest(_)
         | Operation::Runs(_) => Reply::not_found(),
     }
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use super::{
     Shared, auth,
     faults::Effect,
-    locked,
+    locked, manifests,
     recorded::Recorded,
     reply::Reply,
     routes::{self, Operation, Question},
@@ -92,6 +92,9 @@ fn perform(shared: &Arc<Shared>, operation: Option<&Operation>, question: &Quest
         shared.violation(format!("{} {} is not an operation", question.method, question.path));
         return Reply::not_found();
     };
+    if let Operation::ConvertManifest(code) = operation {
+        return manifests::convert(shared, code);
+    }
     let asker = match auth::authenticate(shared, &question.headers) {
         Ok(asker) => asker,
         Err(refusal) => return refusal,

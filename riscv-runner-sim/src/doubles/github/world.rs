@@ -137,6 +137,8 @@ pub(super) struct World {
     pub(super) jobs_by_run: BTreeMap<i64, Vec<i64>>,
     pub(super) deliveries: Vec<Attempt>,
     pub(super) budgets: Budgets,
+    /// Confirmed manifests, by the codes that they can be had for.
+    pub(super) manifests: HashMap<String, serde_json::Value>,
     last_id: i64,
 }
 

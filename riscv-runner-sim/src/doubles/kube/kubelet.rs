@@ -119,6 +119,17 @@ impl Kubelet {
         Ok(())
     }
 
+    /// A kubelet that starts anew forgets the extended resources that it does not count itself.
+    ///
+    /// # Errors
+    /// Whatever the server refuses.
+    pub async fn forget_slots(&self, name: &str) -> Result<(), KubeletError> {
+        let none = json!({ "riseproject.com/runner": null });
+        let status = json!({ "status": { "capacity": none, "allocatable": none } });
+        self.nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
+        Ok(())
+    }
+
     /// Takes a machine out of the cluster.
     ///
     /// # Errors

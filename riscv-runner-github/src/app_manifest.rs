@@ -1,0 +1,132 @@
+//! A GitHub App from a manifest: what our Apps ask for, and the exchange of GitHub's code for the new App's
+//! credentials (<https://docs.github.com/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use reqwest::Method;
+use riscv_runner_core::{entity::EntityKind, ids::AppId, ports::Platform};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    client::{ApiError, Client},
+    config::{ConfigError, GithubConfig},
+    observer::Unobserved,
+};
+
+/// What a new App is to be, in the form that GitHub takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AppManifest {
+    /// Its name, unique on GitHub.
+    pub name: String,
+    /// Its home page.
+    pub url: String,
+    /// Where its webhooks go.
+    pub hook_attributes: HookAttributes,
+    /// Where GitHub sends the browser with the code, once the App exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_url: Option<String>,
+    /// Where GitHub sends people who installed it.
+    pub setup_url: String,
+    /// What people read before they install it.
+    pub description: String,
+    /// Whether other accounts may install it.
+    pub public: bool,
+    /// What it may do.
+    pub default_permissions: BTreeMap<&'static str, &'static str>,
+    /// Which events it gets, beside those about its installations.
+    pub default_events: Vec<&'static str>,
+}
+
+/// Where webhooks go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HookAttributes {
+    /// The address.
+    pub url: String,
+    /// Whether they are sent.
+    pub active: bool,
+}
+
+/// What an App of the kind must be granted.
+#[must_use]
+pub fn permissions(kind: EntityKind) -> BTreeMap<&'static str, &'static str> {
+    let runners = match kind {
+        EntityKind::Organization => "organization_self_hosted_runners",
+        // Runners of a repository are part of its administration.
+        EntityKind::User => "administration",
+    };
+    BTreeMap::from([("actions", "read"), ("metadata", "read"), (runners, "write")])
+}
+
+/// The events that an App must get.
+pub const EVENTS: [&str; 1] = ["workflow_job"];
+
+impl AppManifest {
+    /// The App for accounts of this kind, whose webhooks go to `public_url`.
+    #[must_use]
+    pub fn new(kind: EntityKind, name: &str, public_url: &str) -> Self {
+        let public_url = public_url.trim_end_matches('/');
+        let (path, whom) = match kind {
+            EntityKind::Organization => ("org", "organizations"),
+            EntityKind::User => ("personal", "personal accounts"),
+        };
+        Self {
+            name: name.to_owned(),
+            url: public_url.to_owned(),
+            hook_attributes: HookAttributes { url: format!("{public_url}/"), active: true },
+            redirect_url: None,
+            setup_url: format!("{public_url}/setup/{path}"),
+            description: format!("Runs the jobs of {whom} on real RISC-V boards."),
+            public: true,
+            default_permissions: permissions(kind),
+            default_events: EVENTS.to_vec(),
+        }
+    }
+}
+
+/// An App that has just been made; GitHub tells its secrets this once.
+#[derive(Debug, Deserialize)]
+pub struct NewApp {
+    /// Its id.
+    pub id: AppId,
+    /// Its name in addresses.
+    pub slug: Option<String>,
+    /// Its page.
+    pub html_url: String,
+    /// Its private key.
+    pub pem: SecretString,
+    /// The secret of its webhooks; `None` when it gets none.
+    pub webhook_secret: Option<SecretString>,
+}
+
+/// Why a code could not be exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The API cannot be asked at all.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// GitHub does not know the code: it lives for an hour and can be used once.
+    #[error("GitHub does not know the code any more; begin again")]
+    Unknown,
+    /// GitHub did not hand out the App.
+    #[error("GitHub did not hand out the new App: {0}")]
+    Refused(String),
+}
+
+/// Exchanges the code of a manifest for the App that GitHub made of it. The code is the only credential.
+///
+/// # Errors
+/// When GitHub does not know the code, or does not answer.
+pub async fn convert_manifest(
+    config: &GithubConfig,
+    platform: Arc<dyn Platform>,
+    code: &str,
+) -> Result<NewApp, ConvertError> {
+    let client = Client::new(config, platform, Arc::new(Unobserved))?;
+    let address = client.address(&["app-manifests", code, "conversions"], &[]);
+    match client.send_unsigned(Method::POST, address).await {
+        Ok(answer) => answer.read().map_err(|error| ConvertError::Refused(error.to_string())),
+        Err(ApiError::Status { status: 404 | 422, .. }) => Err(ConvertError::Unknown),
+        Err(error) => Err(ConvertError::Refused(error.to_string())),
+    }
+}
