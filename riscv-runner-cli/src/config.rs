@@ -12,6 +12,8 @@ mod notify;
 mod pools;
 mod problem;
 mod reader;
+#[cfg(test)]
+mod reference;
 mod retention;
 mod routes;
 mod runner;
@@ -128,7 +130,7 @@ pub(crate) fn load(sources: &Sources, need: Need) -> Result<Config, Vec<Problem>
     environment::overlay(&mut entries, &sources.variables, &context.problems);
     let root = Section::root(&context, entries, origin);
     let read = Topics::read(root, sources, need);
-    let Context { problems, shown } = context;
+    let Context { problems, shown, .. } = context;
     shadowing::check(&read.routes, &problems);
     let found = problems.into_sorted();
     if found.iter().any(|problem| problem.severity == Severity::Error) {

@@ -1,5 +1,4 @@
-//! The GitHub adapter of riscv-runner: App authentication, runner registration, job look-up and
-//! webhook parsing. It decides nothing, and retries only what GitHub is known to drop.
+#![doc = include_str!("../README.md")]
 
 mod api;
 mod app_jwt;

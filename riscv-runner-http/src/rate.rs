@@ -100,7 +100,6 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// Limits the pages of a router. The address of the connection is taken from axum's `ConnectInfo`; a
 /// request without one is not limited.
-#[must_use]
 pub fn limit_pages(router: Router, rate: PageRate) -> Router {
     router.layer(middleware::from_fn_with_state(Arc::new(rate), limit))
 }

@@ -1,5 +1,4 @@
-//! The Kubernetes adapter: the core's [`Cluster`](riscv_runner_core::ports::Cluster) port on the API
-//! of a real cluster. It translates and observes; it never decides what should run.
+#![doc = include_str!("../README.md")]
 
 mod api_error;
 mod cluster;

@@ -1,7 +1,4 @@
-//! The store of riscv-runner on PostgreSQL 13 or later.
-//!
-//! It holds what the ports hand it and decides nothing: which events move a job, and which statuses a
-//! worker may come from, is said by the domain; what one statement can compare, it compares.
+#![doc = include_str!("../README.md")]
 
 mod config;
 mod controls;

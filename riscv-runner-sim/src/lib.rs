@@ -1,5 +1,4 @@
-//! A simulated GitHub, cluster and store for riscv-runner, with virtual time, and the contract suites
-//! every backend must pass.
+#![doc = include_str!("../README.md")]
 
 pub mod chance;
 pub mod clock;

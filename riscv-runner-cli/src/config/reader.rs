@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -39,6 +39,17 @@ pub(crate) struct Context {
     pub(crate) problems: Problems,
     /// What is in force.
     pub(crate) shown: RefCell<Vec<Shown>>,
+    /// Every key that was asked for, by table and name.
+    pub(crate) asked: RefCell<BTreeMap<(String, &'static str), Asked>>,
+}
+
+/// A key as the program knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// What kind of value it takes.
+    pub(crate) kind: &'static str,
+    /// Its default as TOML, if it has one.
+    pub(crate) default: Option<String>,
 }
 
 /// A table that is being read.
@@ -100,6 +111,7 @@ impl<'a> Section<'a> {
 
     /// Reads a key; `None` when it is not set, or refused.
     pub(crate) fn get<T: Setting>(&self, key: &'static str) -> Option<T> {
+        self.ask::<T>(key, None);
         let node = self.node(key)?;
         match T::read(node) {
             Ok(value) => {
@@ -115,12 +127,18 @@ impl<'a> Section<'a> {
 
     /// Reads a key that has a default.
     pub(crate) fn or<T: Setting>(&self, key: &'static str, default: T) -> T {
+        self.ask(key, Some(&default));
         if self.has(key) {
             return self.get(key).unwrap_or(default);
         }
         self.used.borrow_mut().insert(key);
         self.show(key, default.show(), Origin::Default);
         default
+    }
+
+    fn ask<T: Setting>(&self, key: &'static str, default: Option<&T>) {
+        let asked = Asked { kind: T::kind(), default: default.map(Setting::show) };
+        self.context.asked.borrow_mut().entry((header_path(&self.path), key)).or_insert(asked);
     }
 
     /// Reads a key that must be set.

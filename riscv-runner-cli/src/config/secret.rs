@@ -31,6 +31,9 @@ impl Setting for Secret {
     fn show(&self) -> String {
         super::setting::quoted(SET)
     }
+    fn kind() -> &'static str {
+        "secret"
+    }
 }
 
 /// A file that holds a secret, as far as it can be read.

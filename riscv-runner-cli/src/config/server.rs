@@ -114,6 +114,9 @@ impl Setting for HttpUrl {
     fn show(&self) -> String {
         quoted(&self.0)
     }
+    fn kind() -> &'static str {
+        "URL"
+    }
 }
 
 impl Server {

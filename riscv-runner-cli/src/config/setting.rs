@@ -45,6 +45,10 @@ pub(crate) trait Setting: Sized {
     fn read(node: &Node) -> Read<Self>;
     /// Writes it as a TOML value. A secret writes that it is set.
     fn show(&self) -> String;
+    /// What kind of value it is, for the reference.
+    fn kind() -> &'static str {
+        "text"
+    }
 }
 
 /// Refuses a value for its kind.
@@ -106,6 +110,9 @@ impl Setting for bool {
     fn show(&self) -> String {
         self.to_string()
     }
+    fn kind() -> &'static str {
+        "true or false"
+    }
 }
 
 impl Setting for i64 {
@@ -125,6 +132,9 @@ impl Setting for i64 {
     fn show(&self) -> String {
         self.to_string()
     }
+    fn kind() -> &'static str {
+        "number"
+    }
 }
 
 impl Setting for u32 {
@@ -135,6 +145,9 @@ impl Setting for u32 {
     }
     fn show(&self) -> String {
         self.to_string()
+    }
+    fn kind() -> &'static str {
+        "number"
     }
 }
 
@@ -148,6 +161,9 @@ impl Setting for SocketAddr {
     }
     fn show(&self) -> String {
         quoted(&self.to_string())
+    }
+    fn kind() -> &'static str {
+        "address"
     }
 }
 
@@ -167,6 +183,9 @@ impl Setting for ByteSize {
     fn show(&self) -> String {
         quoted(&self.display().iec().to_string())
     }
+    fn kind() -> &'static str {
+        "size"
+    }
 }
 
 impl Setting for Duration {
@@ -178,6 +197,9 @@ impl Setting for Duration {
     }
     fn show(&self) -> String {
         quoted(&show_duration(*self))
+    }
+    fn kind() -> &'static str {
+        "duration"
     }
 }
 
@@ -228,6 +250,9 @@ impl<T: Setting> Setting for Vec<T> {
     }
     fn show(&self) -> String {
         format!("[{}]", self.iter().map(Setting::show).collect::<Vec<_>>().join(", "))
+    }
+    fn kind() -> &'static str {
+        "list"
     }
 }
 
@@ -282,6 +307,9 @@ impl Setting for BTreeMap<String, String> {
     fn show(&self) -> String {
         let pairs: Vec<_> = self.iter().map(|(k, v)| format!("{} = {}", quoted(k), quoted(v))).collect();
         if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
+    }
+    fn kind() -> &'static str {
+        "table"
     }
 }
 

@@ -43,6 +43,9 @@ macro_rules! number_setting {
             fn show(&self) -> String {
                 self.to_string()
             }
+            fn kind() -> &'static str {
+                "number"
+            }
         }
     )*};
 }
@@ -114,6 +117,9 @@ impl Setting for Cap {
             Self::Unlimited => quoted("unlimited"),
         }
     }
+    fn kind() -> &'static str {
+        "number or text"
+    }
 }
 
 impl Setting for LabelSet {
@@ -122,6 +128,9 @@ impl Setting for LabelSet {
     }
     fn show(&self) -> String {
         self.originals().show()
+    }
+    fn kind() -> &'static str {
+        "list"
     }
 }
 
@@ -155,5 +164,8 @@ impl Setting for EntityPattern {
             Self::Id(id) => id.to_string(),
             Self::Login(login) => quoted(login.as_str()),
         }
+    }
+    fn kind() -> &'static str {
+        "number or text"
     }
 }

@@ -1,0 +1,88 @@
+//! The hosted CI: pinned actions, least permissions, and `.ci/run` as the one list of checks.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{manifests::documents, read, root};
+
+fn workflows() -> BTreeMap<String, (String, Value)> {
+    let files = std::fs::read_dir(root().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let text = read(&format!(".github/workflows/{name}"));
+            let parsed = documents(&text).remove(0);
+            (name, (text, parsed))
+        })
+        .collect()
+}
+
+fn jobs(workflow: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    workflow["jobs"].as_object().unwrap().iter()
+}
+
+fn steps(job: &Value) -> &[Value] {
+    job["steps"].as_array().unwrap()
+}
+
+#[test]
+fn actions_are_pinned_to_commits_and_say_their_version() {
+    let mut pinned = 0;
+    for (name, (text, _)) in workflows() {
+        for line in text.lines().filter(|line| line.contains("uses:")) {
+            let (_, reference) = line.split_once('@').unwrap_or_else(|| panic!("{name}: {line}"));
+            let (sha, version) = reference.split_once(" # v").unwrap_or_else(|| panic!("{name}: {line}"));
+            assert!(sha.len() == 40 && sha.bytes().all(|b| b.is_ascii_hexdigit()), "{name}: {line}");
+            assert!(version.starts_with(|c: char| c.is_ascii_digit()));
+            pinned += 1;
+        }
+    }
+    assert!(pinned > 5);
+}
+
+#[test]
+fn permissions_are_the_least() {
+    for (name, (_, workflow)) in workflows() {
+        let top = workflow["permissions"].as_object().unwrap_or_else(|| panic!("{name} states its permissions"));
+        assert!(top.values().all(|right| right == "read"), "{name}: {top:?}");
+        for (job, value) in jobs(&workflow) {
+            let writes = value["permissions"].as_object().is_some_and(|rights| rights.values().any(|r| r == "write"));
+            assert!(!writes || (name == "release.yml" && job == "release"), "{name}: {job}");
+            assert!(value["timeout-minutes"].is_i64(), "{name}: {job} ends");
+        }
+    }
+}
+
+#[test]
+fn checkouts_keep_no_credentials_and_scripts_take_no_text_from_events() {
+    for (name, (_, workflow)) in workflows() {
+        for (job, value) in jobs(&workflow) {
+            for step in steps(value) {
+                if step["uses"].as_str().is_some_and(|uses| uses.starts_with("actions/checkout@")) {
+                    assert_eq!(step["with"]["persist-credentials"], false, "{name}: {job}");
+                }
+                let script = step["run"].as_str().unwrap_or_default();
+                assert!(!script.contains("${{"), "{name}: {job}: expressions belong into env: {script}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_checked_is_in_one_place() {
+    let all = workflows();
+    for name in ["ci.yml", "release.yml"] {
+        let job = &all[name].1["jobs"]["check"];
+        assert!(steps(job).iter().any(|step| step["run"] == ".ci/run"), "{name}");
+    }
+    for (name, (text, _)) in &all {
+        for command in ["cargo fmt", "cargo clippy", "cargo nextest"] {
+            assert!(!text.contains(command), "{name}: {command} belongs into scripts/test");
+        }
+    }
+    assert!(read(".ci/run").contains("./scripts/test"));
+    let cluster = &all["ci.yml"].1["jobs"]["cluster"];
+    assert!(steps(cluster).iter().any(|step| step["env"]["RRCTL_TEST_KUBECONFIG"].is_string()));
+    assert_eq!(all["release.yml"].1["jobs"]["release"]["needs"], "check");
+}
