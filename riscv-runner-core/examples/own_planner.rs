@@ -52,8 +52,14 @@ fn world(now: Timestamp) -> Outcome<(Snapshot, Policy)> {
     let node = |n: u32| -> Outcome<(NodeName, Node)> {
         let name = NodeName::new(format!("board-{n}"))?;
         let labels = board.clone();
-        let node =
-            Node { name: name.clone(), labels, ready: true, cordoned: false, unreachable_since: None, slots: 1 };
+        let node = Node {
+            name: name.clone(),
+            labels,
+            ready: true,
+            cordoned: false,
+            unreachable_since: None,
+            slots: 1,
+        };
         Ok((name, node))
     };
     snapshot.nodes = Observed::Present((1..=3).map(node).collect::<Outcome<_>>()?);

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod crashes;
-mod orders;
 mod github_app;
 mod nodes;
+mod orders;
 mod secrets;
 mod server;
 mod stage;

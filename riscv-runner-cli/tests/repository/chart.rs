@@ -18,8 +18,9 @@ use crate::{
 /// Renders the chart with these values; `None` where neither Helm nor its code is installed.
 fn render(values: &str) -> Option<Result<Vec<Value>, String>> {
     let chart = root().join("deploy/helm/rrctl");
-    let helm = std::env::var_os("PATH")
-        .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join("helm")).find(|helm| helm.is_file()));
+    let helm = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path).map(|folder| folder.join("helm")).find(|helm| helm.is_file())
+    });
     let python = root().join(".deps/helm/bin/python");
     let mut command = match helm {
         Some(helm) => {
@@ -50,7 +51,9 @@ fn render(values: &str) -> Option<Result<Vec<Value>, String>> {
 fn rendered(values: &str) -> Option<Result<Vec<Value>, String>> {
     let result = render(values);
     if result.is_none() {
-        eprintln!("the chart was not rendered: helm is not installed, and scripts/test has not installed its code");
+        eprintln!(
+            "the chart was not rendered: helm is not installed, and scripts/test has not installed its code"
+        );
     }
     result
 }
@@ -64,14 +67,20 @@ fn what_the_chart_makes_is_what_kubernetes_describes() {
     let everything = "ingress: {enabled: true, className: nginx, tlsSecret: tls, annotations: {a: b}}\n\
                       serviceMonitor: {enabled: true, labels: {release: prometheus}}\n\
                       image: {repository: example.org/rrctl, digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', pullSecrets: [registry]}\n\
-                      scheduler: {replicas: 3, extraEnv: [{name: RRCTL_LOG, value: debug}], tolerations: [{key: a, operator: Exists}], nodeSelector: {x: y}}\n\
+                      scheduler: {replicas: 3, extraEnv: [{name: RRCTL_LOG, value: debug}], tolerations: [{key: a, operator: Exists}], nodeSelector: {disk: ssd}}\n\
                       webhook: {extraEnv: [{name: RRCTL_LOG, value: debug}]}\n\
                       workers: {namespace: runners}\n";
     for values in ["{}", everything] {
         let Some(objects) = rendered(values) else { return };
         let objects = objects.unwrap();
         for object in &objects {
-            assert_eq!(problems(object), Vec::<String>::new(), "{}: {}", object["kind"], object["metadata"]["name"]);
+            assert_eq!(
+                problems(object),
+                Vec::<String>::new(),
+                "{}: {}",
+                object["kind"],
+                object["metadata"]["name"]
+            );
         }
         assert_eq!(of_kind(&objects, "Deployment").count(), 2);
         of_kind(&objects, "Deployment").for_each(assert_hardened);
@@ -92,20 +101,27 @@ fn the_chart_grants_the_rights_and_no_more() {
                     items.map(|item| item.as_str().unwrap().to_owned()).collect::<Vec<_>>()
                 };
                 for resource in texts("resources") {
-                    granted.extend(texts("verbs").into_iter().map(|verb| (verb, resource.clone(), namespaced)));
+                    granted
+                        .extend(texts("verbs").into_iter().map(|verb| (verb, resource.clone(), namespaced)));
                 }
             }
         }
         let wanted = RIGHTS.iter().filter(|right| advertises || right.resource != "nodes/status");
-        let wanted: BTreeSet<_> =
-            wanted.map(|right| (right.verb.to_owned(), right.resource.to_owned(), right.namespaced)).collect();
+        let wanted: BTreeSet<_> = wanted
+            .map(|right| (right.verb.to_owned(), right.resource.to_owned(), right.namespaced))
+            .collect();
         assert_eq!(granted, wanted);
     }
 }
 
 #[test]
 fn values_that_the_chart_does_not_know_are_refused() {
-    for bad in ["webhok: {replicas: 3}", "webhook: {replicas: 0}", "image: {digest: latest}", "service: {port: many}"] {
+    for bad in [
+        "webhok: {replicas: 3}",
+        "webhook: {replicas: 0}",
+        "image: {digest: latest}",
+        "service: {port: many}",
+    ] {
         let Some(outcome) = rendered(bad) else { return };
         assert!(outcome.is_err(), "{bad}");
     }
@@ -119,7 +135,11 @@ fn the_configuration_of_the_chart_is_accepted() {
     let folder = tempfile::TempDir::new().unwrap();
     let path: PathBuf = folder.path().join("rrctl.toml");
     std::fs::write(&path, map["data"]["rrctl.toml"].as_str().unwrap()).unwrap();
-    let check = Command::new(env!("CARGO_BIN_EXE_rrctl")).args(["config", "check", "--config"]).arg(path).env_clear().output();
+    let check = Command::new(env!("CARGO_BIN_EXE_rrctl"))
+        .args(["config", "check", "--config"])
+        .arg(path)
+        .env_clear()
+        .output();
     let check = check.unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }

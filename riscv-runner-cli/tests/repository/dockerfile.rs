@@ -20,20 +20,35 @@ fn instructions(text: &str) -> Vec<(String, String)> {
 #[test]
 fn the_image_holds_a_static_binary_and_runs_as_nobody() {
     let all = instructions(&read("deploy/Dockerfile"));
-    let named = |name: &str| all.iter().filter(move |(known, _)| known == name).map(|(_, rest)| rest.as_str());
-    let stages: Vec<_> = named("FROM").collect();
+    let named = |name: &str| -> Vec<&str> {
+        all.iter().filter(|(known, _)| known == name).map(|(_, rest)| rest.as_str()).collect()
+    };
+    let stages: Vec<_> = named("FROM");
     assert_eq!(stages.len(), 2);
     assert!(stages[0].starts_with("--platform=$BUILDPLATFORM rust:"), "{}", stages[0]);
     assert_eq!(stages[1], "scratch");
-    assert_eq!(named("USER").collect::<Vec<_>>(), ["65532:65532"]);
-    assert_eq!(named("ENTRYPOINT").collect::<Vec<_>>(), ["[\"/usr/local/bin/rrctl\"]"]);
-    assert_eq!(named("ADD").count(), 0, "COPY says what it does");
+    assert_eq!(named("USER"), ["65532:65532"]);
+    assert_eq!(named("ENTRYPOINT"), ["[\"/usr/local/bin/rrctl\"]"]);
+    assert_eq!(named("ADD").len(), 0, "COPY says what it does");
     let last_from = all.iter().rposition(|(name, _)| name == "FROM").unwrap();
     assert!(all[last_from..].iter().all(|(name, _)| name != "RUN"), "nothing can run in an empty image");
-    let known = ["FROM", "ARG", "WORKDIR", "RUN", "COPY", "LABEL", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"];
+    let known = [
+        "FROM",
+        "ARG",
+        "WORKDIR",
+        "RUN",
+        "COPY",
+        "LABEL",
+        "USER",
+        "EXPOSE",
+        "STOPSIGNAL",
+        "ENTRYPOINT",
+        "CMD",
+    ];
     assert!(all.iter().all(|(name, _)| known.contains(&name.as_str())), "{all:?}");
-    let run: String = named("RUN").collect();
-    for target in ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "riscv64gc-unknown-linux-musl"] {
+    let run: String = named("RUN").concat();
+    for target in ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "riscv64gc-unknown-linux-musl"]
+    {
         assert!(run.contains(target), "{target}");
     }
     assert!(run.contains("cargo build --release --locked") && run.contains("+crt-static"));
@@ -56,7 +71,10 @@ fn the_build_sees_no_secret_and_every_crate() {
     }
     let workspace: toml::Table = read("Cargo.toml").parse().unwrap();
     for member in workspace["workspace"]["members"].as_array().unwrap() {
-        assert!(member.as_str().unwrap().starts_with("riscv-runner-"), "{member} is not copied into the build");
+        assert!(
+            member.as_str().unwrap().starts_with("riscv-runner-"),
+            "{member} is not copied into the build"
+        );
     }
 }
 
@@ -68,14 +86,21 @@ fn compose_runs_it_without_rights_and_with_secrets_as_files() {
     assert_eq!(rrctl["cap_drop"][0], "ALL");
     assert_eq!(rrctl["user"], "65532:65532");
     assert_eq!(rrctl["security_opt"][0], "no-new-privileges:true");
-    assert!(root().join("deploy").join(rrctl["build"]["context"].as_str().unwrap()).join(rrctl["build"]["dockerfile"].as_str().unwrap()).is_file());
+    assert!(
+        root()
+            .join("deploy")
+            .join(rrctl["build"]["context"].as_str().unwrap())
+            .join(rrctl["build"]["dockerfile"].as_str().unwrap())
+            .is_file()
+    );
     for (_, service) in compose["services"].as_object().unwrap() {
         for secret in service["secrets"].as_array().unwrap() {
             assert!(compose["secrets"][secret.as_str().unwrap()]["file"].is_string(), "{secret} is a file");
         }
         for (name, value) in service["environment"].as_object().unwrap() {
             let secret = name.contains("PASSWORD") || name.contains("SECRET") || name.contains("URL");
-            let is_file = |value: &Value| value.as_str().is_some_and(|text| text.starts_with("/run/secrets/"));
+            let is_file =
+                |value: &Value| value.as_str().is_some_and(|text| text.starts_with("/run/secrets/"));
             assert!(!secret || is_file(value), "{name}");
         }
     }

@@ -19,7 +19,9 @@ fn documents() -> BTreeMap<PathBuf, String> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
-                if !name.starts_with('.') && !["target", "node_modules", "corpus", "artifacts"].contains(&&*name) {
+                if !name.starts_with('.')
+                    && !["target", "node_modules", "corpus", "artifacts"].contains(&&*name)
+                {
                     folders.push(path);
                 }
             } else if name.ends_with(".md") {
@@ -70,11 +72,14 @@ fn every_link_leads_somewhere() {
     let mut broken = Vec::new();
     for (path, text) in &documents {
         let (prose, _) = split_code(text);
-        for link in links(&prose).iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+        for link in links(&prose).iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:"))
+        {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = match file {
                 "" => path.clone(),
-                file => path.parent().unwrap().join(file).canonicalize().unwrap_or_else(|_| PathBuf::from(file)),
+                file => {
+                    path.parent().unwrap().join(file).canonicalize().unwrap_or_else(|_| PathBuf::from(file))
+                }
             };
             if !target.exists() {
                 broken.push(format!("{}: {link}", path.display()));
@@ -100,16 +105,29 @@ fn every_document_can_be_found_from_the_readme() {
         open.extend(files.iter().filter_map(|link| folder.join(link.split('#').next()?).canonicalize().ok()));
     }
     let docs = root().join("docs");
-    let lost: Vec<_> = documents.keys().filter(|path| path.starts_with(&docs) && !reached.contains(*path)).collect();
+    let lost: Vec<_> =
+        documents.keys().filter(|path| path.starts_with(&docs) && !reached.contains(*path)).collect();
     assert_eq!(lost, Vec::<&PathBuf>::new());
 }
 
 /// `rrctl a b` in a text: up to two words that a command's name may have.
 fn commands(text: &str) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
-    for rest in text.split("rrctl ").skip(1) {
+    for (at, _) in text.match_indices("rrctl ") {
+        // A namespace, a path or another word that ends so.
+        let before = &text[..at];
+        if before.ends_with("-n ")
+            || before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_'))
+        {
+            continue;
+        }
+        let rest = &text[at + "rrctl ".len()..];
         let words = rest.split(|c: char| c.is_whitespace() || matches!(c, '`' | '|' | ';' | ',' | ')'));
-        let is_name = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-');
+        let is_name = |word: &&str| {
+            !word.is_empty()
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+                && !word.starts_with('-')
+        };
         let name: Vec<_> = words.take_while(is_name).take(2).map(str::to_owned).collect();
         if !name.is_empty() {
             found.insert(name);
@@ -145,7 +163,9 @@ fn every_command_that_is_named_exists() {
         }
         for name in commands(&code_of(&text)) {
             // The second word may be an argument.
-            let good = (1..=name.len()).rev().any(|n| *known.entry(name[..n].to_vec()).or_insert_with(|| exists(&name[..n])));
+            let good = (1..=name.len())
+                .rev()
+                .any(|n| *known.entry(name[..n].to_vec()).or_insert_with(|| exists(&name[..n])));
             if !good {
                 missing.push(format!("{}: rrctl {}", shown(&path), name.join(" ")));
             }
@@ -164,5 +184,8 @@ fn anchors_are_githubs() {
     assert!(anchors(text).contains("a-code-title-with-more"), "{:?}", anchors(text));
     assert_eq!(anchors(text).len(), 2);
     assert_eq!(links("[a](b.md#c) and [d](e)"), ["b.md#c", "e"]);
-    assert_eq!(commands("rrctl nodes enroll NODE; rrctl why JOB"), [vec!["nodes".into(), "enroll".into()], vec!["why".into()]].into());
+    assert_eq!(
+        commands("rrctl nodes enroll NODE; rrctl why JOB"),
+        [vec!["nodes".into(), "enroll".into()], vec!["why".into()]].into()
+    );
 }

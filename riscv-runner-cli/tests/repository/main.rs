@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod chart;
-mod documents;
 mod dockerfile;
+mod documents;
 mod manifests;
 mod runbook;
 mod templates;

@@ -21,7 +21,8 @@ pub(crate) fn documents(yaml: &str) -> Vec<Value> {
 
 /// What is wrong with an object, by the description of its kind.
 pub(crate) fn problems(object: &Value) -> Vec<String> {
-    let (kind, version) = (object["kind"].as_str().unwrap_or_default(), object["apiVersion"].as_str().unwrap_or_default());
+    let (kind, version) =
+        (object["kind"].as_str().unwrap_or_default(), object["apiVersion"].as_str().unwrap_or_default());
     match (version, kind) {
         ("v1", "Namespace") => unknown::<Namespace>(object),
         ("v1", "ServiceAccount") => unknown::<ServiceAccount>(object),
@@ -163,7 +164,8 @@ fn every_service_and_budget_selects_its_pods() {
             "PodDisruptionBudget" | "ServiceMonitor" => &object["spec"]["selector"]["matchLabels"],
             _ => continue,
         };
-        let fits = |labels: &&Value| selector.as_object().unwrap().iter().all(|(key, value)| labels[key] == *value);
+        let fits =
+            |labels: &&Value| selector.as_object().unwrap().iter().all(|(key, value)| labels[key] == *value);
         assert!(labels.iter().any(|labels| fits(&labels)), "{selector} selects something");
     }
 }

@@ -9,7 +9,8 @@ use crate::read;
 /// The sections that are named for a reason: "### `reason`".
 fn sections() -> BTreeSet<String> {
     let text = read("docs/operations.md");
-    let headings = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`').map(str::to_owned));
+    let headings =
+        text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`').map(str::to_owned));
     headings.collect()
 }
 
@@ -34,14 +35,16 @@ fn every_reason_of_a_failed_worker_has_its_section() {
 
 #[test]
 fn every_reason_of_a_waiting_job_has_its_section() {
-    let (sections, mut wanted) = (sections(), names("riscv-runner-core/src/plan/hold.rs", "pub const fn name(&self)"));
+    let (sections, mut wanted) =
+        (sections(), names("riscv-runner-core/src/plan/hold.rs", "pub const fn name(&self)"));
     wanted.extend(names("riscv-runner-core/src/why.rs", "pub const fn name(&self)"));
     assert_eq!(wanted.difference(&sections).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 #[test]
 fn every_reason_of_a_job_given_up_has_its_section() {
-    let (sections, wanted) = (sections(), ["job_not_found", "run_completed_job_queued", "installation_not_found"]);
+    let (sections, wanted) =
+        (sections(), ["job_not_found", "run_completed_job_queued", "installation_not_found"]);
     let source = read("riscv-runner-core/src/job.rs");
     for reason in wanted {
         assert!(source.contains(&format!("\"{reason}\"")), "{reason} is a reason of the core");
@@ -53,6 +56,7 @@ fn every_reason_of_a_job_given_up_has_its_section() {
 fn no_section_is_about_a_reason_that_there_is_not() {
     let core = ["failure.rs", "job.rs", "plan/hold.rs", "why.rs"];
     let sources: String = core.iter().map(|file| read(&format!("riscv-runner-core/src/{file}"))).collect();
-    let stale: Vec<_> = sections().into_iter().filter(|name| !sources.contains(&format!("\"{name}\""))).collect();
+    let stale: Vec<_> =
+        sections().into_iter().filter(|name| !sources.contains(&format!("\"{name}\""))).collect();
     assert_eq!(stale, Vec::<String>::new());
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::{manifests::documents, read, root};
 
 fn workflows() -> BTreeMap<String, (String, Value)> {
-    let files = std::fs::read_dir(root().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        std::fs::read_dir(root().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
     files
         .map(|path| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -44,10 +45,12 @@ fn actions_are_pinned_to_commits_and_say_their_version() {
 #[test]
 fn permissions_are_the_least() {
     for (name, (_, workflow)) in workflows() {
-        let top = workflow["permissions"].as_object().unwrap_or_else(|| panic!("{name} states its permissions"));
+        let top =
+            workflow["permissions"].as_object().unwrap_or_else(|| panic!("{name} states its permissions"));
         assert!(top.values().all(|right| right == "read"), "{name}: {top:?}");
         for (job, value) in jobs(&workflow) {
-            let writes = value["permissions"].as_object().is_some_and(|rights| rights.values().any(|r| r == "write"));
+            let writes =
+                value["permissions"].as_object().is_some_and(|rights| rights.values().any(|r| r == "write"));
             assert!(!writes || (name == "release.yml" && job == "release"), "{name}: {job}");
             assert!(value["timeout-minutes"].is_i64(), "{name}: {job} ends");
         }
