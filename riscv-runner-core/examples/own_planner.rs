@@ -107,7 +107,7 @@ fn workers_at(now: &str) -> Outcome<usize> {
 }
 
 /// Plans the same world by night and by day.
-pub fn main() -> Outcome<()> {
+pub(crate) fn main() -> Outcome<()> {
     let (night, day) = (workers_at("2026-01-01T03:00:00Z")?, workers_at("2026-01-01T12:00:00Z")?);
     assert_eq!((night, day), (3, 1));
     Ok(())

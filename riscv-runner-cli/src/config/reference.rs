@@ -85,7 +85,7 @@ fn documented(example: &str) -> Vec<Table> {
             table.keys.push(Key { about: join(&std::mem::take(&mut remarks), &key.about), ..key });
         } else if line.starts_with("#     ") {
             if let Some(key) = tables.last_mut().and_then(|table| table.keys.last_mut()) {
-                key.about = join(&[key.about.clone()], text);
+                key.about = join(std::slice::from_ref(&key.about), text);
             }
         } else if line.starts_with('#') && !tables.is_empty() {
             remarks.push(text.to_owned());
@@ -187,11 +187,14 @@ fn row(table: &Table, key: &Key, asked: &Asked) -> String {
     let cell = |text: &str| text.replace('|', "\\|");
     let code = |text: &str| format!("`{}`", cell(text));
     let default = asked.default.as_deref().map_or("", |text| text);
-    let example = if key.value == default || key.value == ".." || default != "" && !key.set {
+    let shows_default = !matches!(default, "" | "[]" | "{}") && !key.set;
+    let example = if key.value == default || key.value == ".." || shows_default {
         String::new()
     } else {
-        format!("; for example {}", code(&key.value))
+        format!("for example {}", code(&key.value))
     };
+    let about: Vec<_> = [cell(&key.about), example].into_iter().filter(|part| !part.is_empty()).collect();
+    let about = about.join("; ");
     let in_list = table.list || table.path.contains("pools");
     let variable = if in_list {
         String::new()
@@ -199,12 +202,7 @@ fn row(table: &Table, key: &Key, asked: &Asked) -> String {
         code(&format!("RRCTL_{}__{}", table.path, key.name).to_uppercase())
     };
     let default = if default.is_empty() { String::new() } else { code(default) };
-    format!(
-        "| {} | {} | {default} | {}{example} | {variable} |\n",
-        code(&key.name),
-        asked.kind,
-        cell(&key.about)
-    )
+    format!("| {} | {} | {default} | {about} | {variable} |\n", code(&key.name), asked.kind)
 }
 
 #[test]

@@ -172,13 +172,11 @@ fn every_service_and_budget_selects_its_pods() {
 
 #[test]
 fn the_shipped_configuration_is_accepted() {
-    for name in ["deploy/manifests/rrctl.toml"] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_rrctl"))
-            .args(["config", "check", "--config"])
-            .arg(root().join(name))
-            .env_clear()
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    }
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_rrctl"))
+        .args(["config", "check", "--config"])
+        .arg(root().join("deploy/manifests/rrctl.toml"))
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -114,7 +114,7 @@ fn webhook() -> Outcome<Request<Body>> {
 
 /// Runs the host until one job has its machine.
 #[tokio::main]
-pub async fn main() -> Outcome<()> {
+pub(crate) async fn main() -> Outcome<()> {
     let platform: Arc<dyn Platform> = Arc::new(Clock);
     let (store, lab) = (Arc::new(MemoryStore::new(Arc::clone(&platform))), Arc::new(Lab::with_machines(2)?));
     let (_reload, policy) = watch::channel(Arc::new(policy()?));

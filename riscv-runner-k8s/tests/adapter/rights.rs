@@ -48,6 +48,7 @@ async fn what_is_not_granted_is_refused_and_noted() {
 /// The double refuses whatever is not among the declared rights, here and in every other test. This looks
 /// at the other side: after the whole contract and everything else that the port can do, no right is unused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "a reviewer wants to see the list")]
 async fn every_right_is_used() {
     let fixture = Fixture::new().await;
     contract::every_check(&fixture).await;
