@@ -49,8 +49,10 @@ fn replay_path(law: fn(&[u8]), path: &Path) -> usize {
 mod tests {
     use super::*;
 
-    /// Every target, with its seeds at least.
-    const TARGETS: [(&str, fn(&[u8]), usize); 6] = [
+    /// A target's name, its law, and how many seeds it has at least.
+    type Target = (&'static str, fn(&[u8]), usize);
+
+    const TARGETS: [Target; 6] = [
         ("webhook_body", webhook_body, 6),
         ("signature_header", signature_header, 4),
         ("labels", labels, 4),

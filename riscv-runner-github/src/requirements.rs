@@ -50,6 +50,7 @@ mod tests {
         AppDescription {
             id: "7".parse().unwrap(),
             slug: None,
+            html_url: None,
             permissions: permissions.iter().map(text).collect(),
             events: events.iter().map(|event| (*event).to_owned()).collect(),
         }

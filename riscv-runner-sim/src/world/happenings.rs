@@ -95,7 +95,7 @@ impl World {
             Happening::Uncordon(node) => self.truth.with(|truth| truth.cordon(&node, false)),
             Happening::RefuseImage => self.refuse_image(),
             Happening::Sabotage => {
-                if !self.truth.with(|truth| truth.sabotage()) {
+                if !self.truth.with(crate::truth::Truth::sabotage) {
                     self.after(REFILL, Happening::Sabotage);
                 }
             }

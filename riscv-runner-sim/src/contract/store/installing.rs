@@ -21,9 +21,9 @@ fn news(entity: i64, app: EntityKind, id: i64, gone: Option<i64>, returned: Opti
     InstallationNews { key, known }
 }
 
-fn delivery(guid: String, news: InstallationNews) -> DeliveryRecord {
+fn delivery(guid: &str, news: InstallationNews) -> DeliveryRecord {
     DeliveryRecord {
-        log: log(&guid, "installation"),
+        log: log(guid, "installation"),
         effect: Effect::Nothing(Outcome::Ok),
         installation: Some(news),
     }
@@ -66,7 +66,7 @@ pub(super) fn any_order_of_news_ends_in_the_same(store: &dyn Store) -> BoxFuture
             for (i, part) in told.chunks(1 + account % 3).enumerate() {
                 let told = part.iter().enumerate();
                 let batch: Vec<_> =
-                    told.map(|(j, news)| delivery(format!("{account}-{i}-{j}"), *news)).collect();
+                    told.map(|(j, news)| delivery(&format!("{account}-{i}-{j}"), *news)).collect();
                 record(store, &batch).await;
             }
         }
