@@ -11,10 +11,25 @@ fn without_time(text: &str) -> String {
     told.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// Every number as `N`, for what happens in a world changes with the engine; columns one space apart.
+fn without_numbers(text: &str) -> String {
+    let words = |line: &str| line.split_whitespace().map(without_number).collect::<Vec<_>>().join(" ");
+    text.lines().map(|line| format!("{}\n", words(line))).collect()
+}
+
+fn without_number(word: &str) -> String {
+    let shown = |(n, c): (usize, char)| match (n, c.is_ascii_digit()) {
+        (0, true) => Some('N'),
+        (_, true) => (!word.as_bytes()[n - 1].is_ascii_digit()).then_some('N'),
+        (_, false) => Some(c),
+    };
+    word.char_indices().filter_map(shown).collect()
+}
+
 #[test]
 fn worlds_that_keep_the_laws_are_summed_up() {
     let shown = Folder::new().rrctl(&["simulate", "--seeds", "0..2", "--faults", "light"]);
-    assert_snapshot!(without_time(&shown));
+    assert_snapshot!(without_numbers(&without_time(&shown)));
 }
 
 #[test]
