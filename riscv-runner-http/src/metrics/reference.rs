@@ -37,6 +37,10 @@ fn everything() -> String {
     metrics.observe(EngineEvent::Cycle { name: LoopName::Schedule, took, ok: true });
     metrics.observe(EngineEvent::Delivered { outcome: Outcome::JobStored });
     metrics.observe(EngineEvent::Recovered { kind: "orphan_worker" });
+    metrics.observe(EngineEvent::Noticed {
+        notifier: "webhook",
+        outcome: riscv_runner_core::ports::NoticeOutcome::Sent,
+    });
     metrics.answered(Answer { endpoint: Endpoint::Job, status: Some(200), took });
     metrics.take_over(&Counts);
     let mut readings = Readings::of_snapshot(Snapshot::empty(jiff::Timestamp::UNIX_EPOCH), &policy(&["k1"]));

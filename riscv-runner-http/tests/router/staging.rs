@@ -59,6 +59,62 @@ async fn the_raw_body_and_githubs_headers_arrive_and_the_log_knows() {
 }
 
 #[tokio::test]
+async fn headers_of_the_connection_and_of_others_stay_here() {
+    let (url, received) = staging(StatusCode::OK).await;
+    let mut request = staged().request("g1");
+    for (name, value) in [
+        ("connection", "keep-alive, x-private"),
+        ("keep-alive", "timeout=5"),
+        ("te", "trailers"),
+        ("upgrade", "h2c"),
+        ("proxy-authorization", "Basic planted"),
+        ("authorization", "Bearer planted"),
+        ("cookie", "session=planted"),
+        ("x-private", "planted"),
+        ("x-forwarded-for", "192.0.2.1"),
+    ] {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    let answer = handing_on(&url).send(request).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let (headers, _) = received.lock().unwrap().pop().unwrap();
+    let mut names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "content-length",
+            "content-type",
+            "host",
+            "x-github-delivery",
+            "x-github-event",
+            "x-github-hook-installation-target-id",
+            "x-hub-signature-256",
+            "x-riscv-runner-forwarded"
+        ]
+    );
+    assert_eq!(headers["host"], url.trim_start_matches("http://").trim_end_matches('/'));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_staging_that_does_not_answer_is_given_up_before_github_gives_up() {
+    // It accepts the connection and stays silent. Time runs as soon as nothing else is to be done.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let serving = handing_on(&url);
+    let begun = tokio::time::Instant::now();
+    let answer = serving.send(staged().request("g1")).await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]),
+        (StatusCode::BAD_GATEWAY, &json!("staging does not answer"))
+    );
+    let waited = begun.elapsed().as_secs();
+    assert!((1..10).contains(&waited), "it waited for {waited} s");
+    assert!(serving.stored_nothing());
+}
+
+#[tokio::test]
 async fn other_accounts_stay_here() {
     let (url, received) = staging(StatusCode::OK).await;
     let answer = handing_on(&url).send(Job::default().request("g1")).await;
