@@ -1,6 +1,8 @@
 //! The command line: what may be asked of `rrctl`, as types.
 
+pub(crate) mod deliveries;
 mod orders;
+pub(crate) mod trace;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -82,6 +84,11 @@ pub(crate) enum Command {
     Route(Route),
     /// Say why a job waits
     Why(Why),
+    /// Say why an account's jobs stopped: what was delivered, and what is the matter
+    Trace(trace::Trace),
+    /// Show deliveries, have GitHub deliver again, or replay what is stored
+    #[command(subcommand)]
+    Deliveries(deliveries::Deliveries),
     /// Show leader, queue, workers and boards at a glance
     Status(Status),
     /// Show waiting jobs by labels, with the reason for which they wait

@@ -14,9 +14,11 @@ mod platform;
 mod printer;
 mod progress;
 mod reload;
+mod remote;
 mod server;
 mod signals;
 mod standby;
+mod when;
 mod wire;
 mod witness;
 
@@ -58,6 +60,8 @@ async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Re
         Command::Snapshot => Box::pin(commands::snapshot::run(sources, printer)).await,
         Command::Migrate => Box::pin(commands::migrate::run(sources, printer)).await,
         Command::Why(why) => Box::pin(commands::why::run(why, sources, printer)).await,
+        Command::Trace(trace) => Box::pin(commands::trace::run(trace, sources, printer)).await,
+        Command::Deliveries(command) => Box::pin(commands::deliveries::run(command, sources, printer)).await,
         Command::Status(status) => Box::pin(commands::status::run(status, sources, printer)).await,
         Command::Retention(retention) => {
             Box::pin(commands::retention::run(retention, sources, printer)).await

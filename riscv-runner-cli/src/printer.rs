@@ -93,6 +93,17 @@ impl Printer {
         let _ = writeln!(io::stdout().lock(), "{text}");
     }
 
+    /// A text in the colour of its tone, for a line of data.
+    pub(crate) fn toned(&self, text: &str, tone: Tone) -> String {
+        let color = match tone {
+            Tone::Plain => return text.to_owned(),
+            Tone::Good => "32",
+            Tone::Waiting => "33",
+            Tone::Bad => "31",
+        };
+        if self.color_out { format!("\x1b[1;{color}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
     /// Data as it is, at once.
     pub(crate) fn raw(&self, text: &str) {
         let mut out = io::stdout().lock();

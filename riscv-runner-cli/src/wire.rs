@@ -72,9 +72,17 @@ pub(crate) async fn cluster(config: &Config, wakes: &[Wake]) -> Result<Arc<KubeC
 
 /// An engine that looks, and acts only when it is asked for a single cycle.
 pub(crate) async fn observer(config: &Config) -> Result<Arc<Engine>, Failure> {
+    observer_telling(config, Arc::new(Unobserved)).await
+}
+
+/// The same, with somebody who takes note of what GitHub answers.
+pub(crate) async fn observer_telling(
+    config: &Config,
+    github: Arc<dyn GithubObserver>,
+) -> Result<Arc<Engine>, Failure> {
     let parts = EngineParts {
         store: store(&store_config(config, false)?).await?,
-        forge: forge(config, Arc::new(Unobserved))?,
+        forge: forge(config, github)?,
         cluster: cluster(config, &[]).await?,
         platform: Arc::new(TokioPlatform),
         observer: Arc::new(Silent) as Arc<dyn Observer>,

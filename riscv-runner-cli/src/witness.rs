@@ -7,19 +7,20 @@ use riscv_runner_core::{
     delivery::{DeliveryRecord, Effect, LogEntry, LogSource, Outcome},
     engine::intake::Intake,
     heartbeat::Vitals,
-    ports::{EngineEvent, NoticeOutcome, Observer, Platform},
+    ports::{EngineEvent, EventStore, NoticeOutcome, Observer, Platform},
 };
 use riscv_runner_github::{Answer, AuthFailure, GithubObserver};
 use riscv_runner_http::{
     metrics::Metrics,
     readiness::{Peer, Readiness},
 };
+use serde_json::value::RawValue;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::platform::TokioPlatform;
 
-/// Failures that wait to be recorded; more at a time tell nothing new.
-const WAITING: usize = 64;
+/// Failures that wait to be recorded: one for each installation, when every one fails at once.
+const WAITING: usize = 4096;
 
 /// Events that wait to be told; a burst of failures is summed up anyway.
 const EVENTS: usize = 256;
@@ -87,31 +88,40 @@ impl GithubObserver for Witness {
     }
 
     fn auth_failed(&self, failure: &AuthFailure) {
-        // One more of the same kind is no loss.
-        let _ = self.failures.try_send(failure.clone());
+        if self.failures.try_send(failure.clone()).is_err() {
+            tracing::warn!(installation = %failure.installation, "too many failed authentications to record this one");
+        }
     }
 }
 
 /// Writes failed authentications into the event log, until the witness is gone.
-pub(crate) async fn record_failures(mut failures: mpsc::Receiver<AuthFailure>, intake: Intake) {
+pub(crate) async fn record_failures(
+    mut failures: mpsc::Receiver<AuthFailure>,
+    intake: Intake,
+    events: Arc<dyn EventStore>,
+) {
     while let Some(failure) = failures.recv().await {
-        let outcome = if failure.status == Some(404) { Outcome::Auth404 } else { Outcome::AuthOtherError };
-        let payload = serde_json::json!({ "status": failure.status, "message": failure.message });
-        let Ok(payload) = serde_json::value::to_raw_value(&payload) else { continue };
-        let log = LogEntry {
-            source: LogSource::Scheduler,
-            guid: None,
-            event: failure.event().to_owned(),
-            installation: Some(failure.installation),
-            app: Some(failure.app),
-            entity: None,
-            payload,
-            received_at: failure.at,
-        };
-        if let Err(error) =
-            intake.record(DeliveryRecord { log, effect: Effect::Nothing(outcome), installation: None }).await
-        {
+        let record = authentication_failed(&failure, events.as_ref()).await;
+        if let Err(error) = intake.record(record).await {
             tracing::warn!(%error, installation = %failure.installation, "a failed authentication was not recorded");
         }
     }
+}
+
+/// The row of the log about a failed authentication. Without its account, where none is known, it is still
+/// found by its installation.
+pub(crate) async fn authentication_failed(failure: &AuthFailure, events: &dyn EventStore) -> DeliveryRecord {
+    let outcome = if failure.status == Some(404) { Outcome::Auth404 } else { Outcome::AuthOtherError };
+    let payload = serde_json::json!({ "status": failure.status, "message": failure.message });
+    let log = LogEntry {
+        source: LogSource::Scheduler,
+        guid: None,
+        event: failure.event().to_owned(),
+        installation: Some(failure.installation),
+        app: Some(failure.app),
+        entity: events.entity_of_installation(failure.installation).await.unwrap_or_default(),
+        payload: serde_json::value::to_raw_value(&payload).unwrap_or_else(|_| RawValue::NULL.to_owned()),
+        received_at: failure.at,
+    };
+    DeliveryRecord { log, effect: Effect::Nothing(outcome), installation: None }
 }

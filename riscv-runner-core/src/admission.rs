@@ -34,11 +34,6 @@ pub fn is_staging(policy: &Policy, delivery: &Delivery) -> bool {
 pub fn decide(delivery: Delivery, by: &IntakePolicy<'_>) -> DeliveryRecord {
     let effect = effect(&delivery, by);
     let installation = InstallationNews::of(&delivery);
-    let reduced = match &effect {
-        Effect::Nothing(outcome) => matches!(outcome, Outcome::IgnoredNoLabel | Outcome::BannedEntity),
-        Effect::Join { if_absent, .. } => matches!(if_absent, IfAbsent::Ignore(_)),
-    };
-    let payload = if reduced { delivery.identity_payload() } else { delivery.payload };
     DeliveryRecord {
         log: LogEntry {
             source: LogSource::Webhook,
@@ -47,7 +42,7 @@ pub fn decide(delivery: Delivery, by: &IntakePolicy<'_>) -> DeliveryRecord {
             installation: delivery.installation,
             app: Some(delivery.app),
             entity: delivery.entity,
-            payload,
+            payload: delivery.payload,
             received_at: delivery.received_at,
         },
         effect,

@@ -1,5 +1,7 @@
 //! Deliveries: what a webhook says, what we decide about it, and the row that the log keeps.
 
+mod kept;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -38,34 +40,6 @@ pub struct Delivery {
     pub payload: Box<RawValue>,
     /// When it arrived.
     pub received_at: Timestamp,
-}
-
-impl Delivery {
-    /// The payload reduced to who and what: for deliveries that lead to nothing.
-    #[must_use]
-    pub fn identity_payload(&self) -> Box<RawValue> {
-        let job = match &self.content {
-            DeliveryContent::Job { facts, .. } => Some(facts),
-            DeliveryContent::Ping | DeliveryContent::Installation(_) | DeliveryContent::Other => None,
-        };
-        let identity = serde_json::json!({
-            "workflow_job": job.map(|facts| serde_json::json!({
-                "id": facts.id,
-                "run_id": facts.run,
-                "labels": facts.labels,
-                "html_url": facts.html_url,
-            })),
-            "repository": job.map(|facts| serde_json::json!({ "id": facts.repo_id, "full_name": facts.repo })),
-            "installation": self.installation.map(|id| serde_json::json!({ "id": id })),
-            "sender": self.sender.as_ref().map(|login| serde_json::json!({ "login": login })),
-        });
-        to_raw(&identity)
-    }
-}
-
-fn to_raw(value: &serde_json::Value) -> Box<RawValue> {
-    // A `Value` has string keys and finite numbers only, so writing it cannot fail.
-    serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// What a delivery says.
@@ -200,7 +174,7 @@ pub struct LogEntry {
     pub app: Option<AppId>,
     /// The account it speaks of.
     pub entity: Option<Entity>,
-    /// The payload, trimmed, as JSON.
+    /// The payload, trimmed, as JSON; [`DeliveryRecord::kept_payload`] is what is written.
     pub payload: Box<RawValue>,
     /// When it arrived.
     pub received_at: Timestamp,
@@ -224,6 +198,12 @@ impl LogSource {
             Self::Webhook => "webhook",
             Self::Scheduler => "scheduler",
         }
+    }
+
+    /// Reads the text in the log.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Webhook, Self::Scheduler].into_iter().find(|source| source.as_str() == text)
     }
 }
 

@@ -16,6 +16,7 @@ mod observe;
 pub mod outbox;
 mod provision;
 mod registrations;
+pub mod replay;
 mod retention;
 mod runs;
 mod schedule;

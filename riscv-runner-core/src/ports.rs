@@ -8,6 +8,7 @@ mod cluster;
 mod controls;
 mod delivery_log;
 mod error;
+mod events;
 mod forge;
 mod inspector;
 mod lease;
@@ -23,6 +24,7 @@ pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodReq
 pub use controls::{AuditEntry, AuditId, ControlStore};
 pub use delivery_log::DeliveryStore;
 pub use error::{PortError, PortErrorKind, PortResult, chain};
+pub use events::{EventQuery, EventStore, EventsOf, LoggedDelivery, LoggedEvent};
 pub use forge::{
     Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, MintError, MintRequest,
     Minted, RepoRef, ReportedState, RunRef,

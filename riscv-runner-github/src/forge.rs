@@ -89,6 +89,16 @@ impl GithubForge {
         found.map_err(|error| error.into_port("look up an installation"))
     }
 
+    /// Asks for another attempt of a delivery, for an operator: it needs no lease, for a delivery that
+    /// comes twice changes nothing.
+    ///
+    /// # Errors
+    /// When GitHub cannot be asked, or does not accept the request.
+    pub async fn deliver_again(&self, app: EntityKind, attempt: i64) -> PortResult<()> {
+        let asked = deliveries::redeliver(&self.api, app, attempt).await;
+        asked.map_err(|error| error.into_port("redeliver a webhook"))
+    }
+
     fn leading(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
         if proof.holds(self.api.client.now()) {
             return Ok(());

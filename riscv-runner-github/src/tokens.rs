@@ -70,7 +70,17 @@ struct Failure {
     gone_since: Option<Timestamp>,
     refusals: u32,
     retry_at: Option<Timestamp>,
+    noting: Noting,
     error: ApiError,
+}
+
+/// Which failures the log hears of. A refusal is tried again ever more seldom, and each try is told; what
+/// passes by itself is tried again by every cycle, and told as seldom as a refusal would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Noting {
+    told: u32,
+    next: Timestamp,
+    tells_this: bool,
 }
 
 #[derive(Deserialize)]
@@ -222,10 +232,12 @@ impl Tokens {
             self.forget_app(kind);
         }
         let failure = Failure::after(known.failure.as_ref(), error.clone(), now);
-        let outcome = failure.error.clone();
+        let (outcome, told) = (failure.error.clone(), failure.noting.tells_this);
         known.failure = Some(failure);
         drop(known);
-        if let Ok((app, _)) = self.of(kind) {
+        if let Ok((app, _)) = self.of(kind)
+            && told
+        {
             let (app, status, message) = (*app, error.status(), error.to_string());
             let failure = AuthFailure { installation, app, kind, status, message, at: now };
             client.observer.auth_failed(&failure);
@@ -251,10 +263,14 @@ impl Failure {
         let since = previous.map_or(now, |failure| failure.since);
         let before = previous.map_or(0, |failure| failure.refusals);
         let gone_before = previous.and_then(|failure| failure.gone_since);
+        let noting = previous.map(|failure| failure.noting);
         if error.is_passing() {
+            // The first after a refusal is news, too.
+            let noting = Noting::of_passing(noting.filter(|_| previous.is_some_and(Self::passes)), now);
             let error = ApiError::Auth { retry_at: None, source: Arc::new(error) };
-            return Self { since, gone_since: gone_before, refusals: before, retry_at: None, error };
+            return Self { since, gone_since: gone_before, refusals: before, retry_at: None, noting, error };
         }
+        let noting = Noting { told: 0, next: now, tells_this: true };
         let gone_since = error.is_status(404).then(|| gone_before.unwrap_or(now));
         let refusals = before.saturating_add(1);
         let retry_at = backoff::add(now, backoff::doubling(FIRST_WAIT, LONGEST_WAIT, refusals));
@@ -263,10 +279,63 @@ impl Failure {
         } else {
             ApiError::Auth { retry_at: Some(retry_at), source: Arc::new(error) }
         };
-        Self { since, gone_since, refusals, retry_at: Some(retry_at), error }
+        Self { since, gone_since, refusals, retry_at: Some(retry_at), noting, error }
+    }
+
+    const fn passes(&self) -> bool {
+        self.retry_at.is_none()
+    }
+}
+
+impl Noting {
+    fn of_passing(previous: Option<Self>, now: Timestamp) -> Self {
+        match previous {
+            Some(waiting) if now < waiting.next => Self { tells_this: false, ..waiting },
+            Some(_) | None => {
+                let told = previous.map_or(0, |noting| noting.told).saturating_add(1);
+                let next = backoff::add(now, backoff::doubling(FIRST_WAIT, LONGEST_WAIT, told));
+                Self { told, next, tells_this: true }
+            }
+        }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_780_000_000 + second).unwrap()
+    }
+
+    fn status(status: u16) -> ApiError {
+        ApiError::Status { status, message: String::new() }
+    }
+
+    /// The seconds of an hour at which a failure on every fifth second is told.
+    fn told(mut answer: impl FnMut(i64) -> u16) -> Vec<i64> {
+        let (mut failure, mut told) = (None, Vec::new());
+        for second in (0..3600).step_by(5) {
+            let next = Failure::after(failure.as_ref(), status(answer(second)), at(second));
+            if next.noting.tells_this {
+                told.push(second);
+            }
+            failure = Some(next);
+        }
+        told
+    }
+
+    #[test]
+    fn an_outage_is_told_ever_more_seldom() {
+        assert_eq!(told(|_| 502), [0, 30, 90, 210, 450, 930, 1830, 2730]);
+    }
+
+    #[test]
+    fn a_refusal_in_an_outage_and_the_outage_after_it_are_told() {
+        assert_eq!(told(|second| if second == 40 { 404 } else { 502 })[..5], [0, 30, 40, 45, 75]);
+    }
 }

@@ -7,6 +7,7 @@ mod headers;
 mod identity;
 mod installation;
 mod job;
+mod logged;
 mod trim;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use riscv_runner_core::{
 pub use self::{
     error::WebhookError,
     headers::{DELIVERY_HEADER, EVENT_HEADER, TARGET_HEADER, WebhookHeaders},
+    logged::{ReplayError, again, says},
 };
 use self::{identity::Identity, trim::trim};
 
@@ -33,6 +35,17 @@ impl KnownApps {
     #[must_use]
     pub fn kind(&self, app: AppId) -> Option<EntityKind> {
         self.0.get(&app).copied()
+    }
+
+    /// The App that serves accounts of this kind.
+    #[must_use]
+    pub fn serving(&self, kind: EntityKind) -> Option<AppId> {
+        self.0.iter().find(|(_, serves)| **serves == kind).map(|(app, _)| *app)
+    }
+
+    /// Every App with the kind of account that it serves.
+    pub fn iter(&self) -> impl Iterator<Item = (AppId, EntityKind)> {
+        self.0.iter().map(|(app, kind)| (*app, *kind))
     }
 }
 

@@ -17,6 +17,7 @@ mod security;
 mod snapshots;
 pub mod staging;
 mod state;
+mod trace;
 
 pub use intake::{IntakeLimits, Webhooks};
 pub use router::{Role, router, router_for};

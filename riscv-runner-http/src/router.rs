@@ -11,6 +11,7 @@ use crate::{
     answer::{self, Fault},
     health, intake, orders, pages, security,
     state::AppState,
+    trace,
 };
 
 /// What a process serves.
@@ -60,6 +61,9 @@ pub fn router_for(role: Role, state: AppState) -> Router {
     }
     if role.shows_pages() {
         router = router.merge(pages::routes());
+    }
+    if state.0.trace.is_some() && state.0.reader_token.is_some() {
+        router = router.merge(trace::routes());
     }
     let router = router.fallback(move || not_found(role)).method_not_allowed_fallback(method_not_allowed);
     security::protect(router.with_state(state))

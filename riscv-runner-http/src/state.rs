@@ -8,11 +8,12 @@ use riscv_runner_core::{
     controls::Controls,
     policy::Policy,
     ports::{
-        ControlStore, Inspector, Lately, LeaseStore, Platform, PortError, PortErrorKind, PortResult,
-        ReportStore, UnroutedRow,
+        ControlStore, EventStore, Inspector, Lately, LeaseStore, Platform, PortError, PortErrorKind,
+        PortResult, ReportStore, UnroutedRow,
     },
     unrouted,
 };
+use riscv_runner_github::webhook::KnownApps;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ use crate::{
     readiness::Readiness,
     snapshots::SnapshotSource,
     staging::StagingProxy,
+    trace::TraceSource,
 };
 
 /// A page that has not been read by then is an outage; the reader is told so.
@@ -64,6 +66,7 @@ pub(crate) struct Parts {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) counted: Option<Arc<dyn Counted>>,
+    pub(crate) trace: Option<TraceSource>,
     pub(crate) reader_token: Option<SecretString>,
     pub(crate) public_pages: bool,
     pub(crate) operators: Option<Operators>,
@@ -101,6 +104,7 @@ impl AppState {
             readiness: Arc::default(),
             metrics: Arc::default(),
             counted: None,
+            trace: None,
             reader_token: None,
             public_pages: true,
             operators: None,
@@ -167,6 +171,14 @@ impl AppStateBuilder {
     #[must_use]
     pub fn counted(mut self, counted: Arc<dyn Counted>) -> Self {
         self.0.counted = Some(counted);
+        self
+    }
+
+    /// Serves `/trace/*` from this log to the holder of the reader's token; `apps` are ours. Without it, or
+    /// without a token, those routes are not served.
+    #[must_use]
+    pub fn trace(mut self, events: Arc<dyn EventStore>, apps: &KnownApps) -> Self {
+        self.0.trace = Some(TraceSource::new(events, apps));
         self
     }
 

@@ -6,6 +6,7 @@ mod db;
 mod deliveries;
 mod demand;
 mod error;
+mod events;
 mod inspect;
 mod installations;
 mod jobs;

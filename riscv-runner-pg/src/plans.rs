@@ -1,4 +1,5 @@
-//! What PostgreSQL makes of the statements of a cycle: none of them may read the backlog or the history.
+//! What PostgreSQL makes of the statements of a cycle and of the log: none of them may read the backlog or
+//! the history.
 
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use riscv_runner_core::{
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{PgConfig, PgStore, demand, migrate, stats, testing::ThrowAwayPostgres, unrouted, workers};
+use crate::{
+    PgConfig, PgStore, demand, events, migrate, stats, testing::ThrowAwayPostgres, unrouted, workers,
+};
 
 /// 100,000 waiting and 100,000 ended jobs over 100 keys, 2,000 ended workers and 50 live ones.
 const FILL: &str = r#"
@@ -235,4 +238,45 @@ async fn a_reservation_reads_neither_backlog_nor_history() {
     .unwrap();
     assert_eq!(scans, 0, "neither table is read whole");
     assert!(read < 12 * 500, "{read} rows fetched for 12 reservations beside 50 live workers");
+}
+
+/// 200,000 deliveries of jobs of 200 accounts, and a few of their installations.
+const FILL_LOG: &str = r#"
+    INSERT INTO installation_events (source, event, outcome, installation_id, app_id, entity_type, entity_id,
+        entity_name, payload, received_at, delivery_guid)
+    SELECT 'webhook', CASE WHEN n % 500 = 0 THEN 'installation.created' ELSE 'workflow_job.queued' END, 'job_stored',
+        n % 200 + 1, 1, 'Organization', n % 200 + 1, 'account-' || n % 200,
+        jsonb_build_object('workflow_job', jsonb_build_object('id', n)), to_timestamp(1780000000 + n), 'g-' || n
+    FROM generate_series(1, 200000) n;
+    ANALYZE installation_events;
+"#;
+
+#[tokio::test]
+async fn no_read_of_the_log_reads_it_whole() {
+    let config = ThrowAwayPostgres::shared().fresh_config();
+    migrate(&config).await.unwrap();
+    let store = PgStore::connect(&config).await.unwrap();
+    sqlx::raw_sql(FILL_LOG).execute(store.pool()).await.unwrap();
+    let window = "'-infinity', 'infinity', NULL, NULL";
+    let page = |whose: &str| format!("({window}, 100, 0{whose})");
+    let count = |whose: &str| format!("({window}{whose})");
+    for (sql, arguments) in [
+        (events::OF_EVERYBODY.0, page("")),
+        (events::OF_ENTITY.0, page(", 7")),
+        (events::OF_ENTITY.1, count(", 7")),
+        (events::OF_INSTALLATION.0, page(", 7")),
+        (events::OF_INSTALLATION.1, count(", 7")),
+        (events::OF_JOB.0, page(", 7007")),
+        (events::OF_JOB.1, count(", 7007")),
+        (events::HISTORY, "(7, 7, 'infinity')".to_owned()),
+        (events::ENTITY_OF_INSTALLATION, "(7)".to_owned()),
+        (events::ENTITIES_NAMED, "('account-7')".to_owned()),
+        (events::DELIVERIES_AFTER, "(100, '-infinity', 100)".to_owned()),
+    ] {
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let plan = plan(&config, mode, sql, &arguments).await;
+            assert!(!plan.contains("Seq Scan on installation_events"), "{mode}: {sql}\n{plan}");
+        }
+    }
+    store.close().await;
 }

@@ -65,6 +65,10 @@ impl PgStore {
         demand::fold(&self.db).await
     }
 
+    pub(crate) const fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Closes the connections after the statements in flight.
     pub async fn close(&self) {
         self.db.pool.close().await;

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 
 use common::store;
 use futures::{FutureExt, StreamExt, stream};
-use riscv_runner_sim::contract::store::CHECKS;
+use riscv_runner_sim::contract::store::{CHECKS, EVENT_CHECKS};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_contract_holds_on_postgresql() {
@@ -22,4 +22,14 @@ async fn the_contract_holds_on_postgresql() {
         .collect()
         .await;
     assert!(broken.is_empty(), "broken: {broken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_on_postgresql_is_read_as_the_contract_says() {
+    for (name, check) in EVENT_CHECKS {
+        let store = store().await;
+        let result = AssertUnwindSafe(check(&store)).catch_unwind().await;
+        store.close().await;
+        assert!(result.is_ok(), "broken: {name}");
+    }
 }

@@ -4,6 +4,7 @@
 
 mod controls;
 mod deliveries;
+mod events;
 mod lease;
 mod reports;
 mod retention;

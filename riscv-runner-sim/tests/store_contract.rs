@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use riscv_runner_core::ports::Platform;
-use riscv_runner_sim::{clock::SimClock, contract::store::CHECKS, executor::run_alone, store::MemoryStore};
+use riscv_runner_sim::{
+    clock::SimClock,
+    contract::store::{CHECKS, EVENT_CHECKS},
+    executor::run_alone,
+    store::MemoryStore,
+};
 
 /// A platform on which every look at the clock takes a microsecond, as statements of a real store
 /// never share a moment.
@@ -29,6 +34,16 @@ impl Platform for Ticking {
 #[test]
 fn the_store_in_memory_keeps_the_contract() {
     for (name, check) in CHECKS {
+        tracing::debug!(name, "contract");
+        let clock = SimClock::default();
+        let store = MemoryStore::new(Arc::new(Ticking(clock.clone())));
+        run_alone(&clock, async move { check(&store).await });
+    }
+}
+
+#[test]
+fn the_log_in_memory_is_read_as_the_contract_says() {
+    for (name, check) in EVENT_CHECKS {
         tracing::debug!(name, "contract");
         let clock = SimClock::default();
         let store = MemoryStore::new(Arc::new(Ticking(clock.clone())));

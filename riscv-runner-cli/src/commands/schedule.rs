@@ -7,6 +7,7 @@ use riscv_runner_core::{
     ids::{JobId, WorkerName},
     plan::{self, Action, Plan, audit::audit},
     policy::Policy,
+    ports::DeliveryStore,
     snapshot::Snapshot,
 };
 use serde::Serialize;
@@ -17,6 +18,7 @@ use crate::{
     failure::{Failure, count},
     printer::{Printer, Tone, Value},
     wire,
+    witness::{Witness, authentication_failed},
 };
 
 /// What the planner thinks of one waiting job.
@@ -59,8 +61,17 @@ pub(crate) async fn run(schedule: &Schedule, sources: &Sources, printer: &Printe
 async fn once(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     crate::logging::start(&config.server, printer);
-    let engine = wire::observer(&config).await?;
-    engine.schedule_once().await.map_err(|error| {
+    let (witness, mut failures) = Witness::new();
+    let engine = wire::observer_telling(&config, witness).await?;
+    let done = engine.schedule_once().await;
+    let store = wire::store(&wire::store_config(&config, false)?).await?;
+    while let Ok(failure) = failures.try_recv() {
+        let record = authentication_failed(&failure, store.as_ref()).await;
+        for written in store.record_deliveries(&[record]).await? {
+            written?;
+        }
+    }
+    done.map_err(|error| {
         Failure::from(error).hint("a scheduler that runs holds the lease; `rrctl status` names it")
     })?;
     printer.note("one cycle is done");

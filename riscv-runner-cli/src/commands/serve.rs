@@ -107,7 +107,8 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     running.background.spawn(riscv_runner_pg::listen(pg.clone(), listeners(&wakes, &orders)));
     let observer = Arc::<Witness>::clone(&witness) as Arc<dyn Observer>;
     let (entrance, writer) = intake(INTAKE_QUEUE, deliveries, observer, wakes.schedule.clone());
-    running.background.spawn(record_failures(heard.failures, entrance.clone()));
+    let log = Arc::<PgStore>::clone(&store);
+    running.background.spawn(record_failures(heard.failures, entrance.clone(), log));
     running.intake = Some((entrance.clone(), writer));
     let controls = watch::Sender::new(Arc::new(Controls::default()));
     let mut state = state(&config, serve.role, &store, &witness, &policy, &controls, entrance)?;
@@ -204,6 +205,8 @@ fn state(
     .readiness(Arc::clone(&witness.readiness))
     .public_pages(config.server.public_pages)
     .operators(Arc::<PgStore>::clone(store), config.server.admin_secret.clone());
+    let apps: KnownApps = config.github.apps.iter().map(|app| (app.app_id, app.kind)).collect();
+    state = state.trace(Arc::<PgStore>::clone(store), &apps);
     if let Some(token) = &config.server.trace_secret {
         state = state.reader_token(token.clone());
     }
@@ -220,7 +223,6 @@ fn state(
             Failure::because("webhooks cannot be verified", &error)
                 .hint("mend the files that [github] webhook_secrets_files names, or set GHAPP_WEBHOOK_SECRET")
         })?;
-        let apps: KnownApps = config.github.apps.iter().map(|app| (app.app_id, app.kind)).collect();
         let body = usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX);
         let limits = IntakeLimits { body, ..IntakeLimits::default() };
         state = state.webhooks(Webhooks::new(intake, secrets, apps, limits));

@@ -1,14 +1,17 @@
-//! `rrctl` as a process, where it needs no other: exit status, standard output and standard error.
+//! `rrctl` as a process, alone or with a real database: exit status, standard output and standard error.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod board;
 mod check;
+mod deliveries;
 mod every_verdict;
 mod help;
+mod log;
 mod orders;
 mod run;
 mod simulate;
+mod trace;
 
 use std::{fs, path::Path};
 

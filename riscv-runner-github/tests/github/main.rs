@@ -5,6 +5,7 @@
 mod api_description;
 mod authentication;
 mod deliveries;
+mod diagnoses;
 mod inspecting;
 mod jobs;
 mod limits;

@@ -158,20 +158,13 @@ pub(super) fn grid(visitor: &Visitor, boards: &[Board]) -> Markup {
     html! {
         @if boards.is_empty() { p { "The cluster has no node that offers a runner's slot." } }
         @for kind in kinds {
-            @let of_kind = of_kind(boards, kind);
+            @let of_kind: Vec<Board> = boards.iter().filter(|board| board.kind() == kind).cloned().collect();
             h3 { (kind.unwrap_or("No board label")) " " span class="quiet" { (tally(&of_kind)) } }
             ul class="boards" {
                 @for board in &of_kind { (tile(visitor, board)) }
             }
         }
     }
-}
-
-/// The boards of a kind; the tenth after the ninth, whatever the alphabet says.
-fn of_kind(boards: &[Board], kind: Option<&str>) -> Vec<Board> {
-    let mut of_kind: Vec<_> = boards.iter().filter(|board| board.kind() == kind).cloned().collect();
-    of_kind.sort_by_cached_key(|board| (board.node.name.as_str().len(), board.node.name.clone()));
-    of_kind
 }
 
 fn tile(visitor: &Visitor, board: &Board) -> Markup {

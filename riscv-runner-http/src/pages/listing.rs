@@ -27,7 +27,7 @@ pub(crate) struct Listing {
     pub(crate) window: ReportWindow,
     /// Which of them.
     pub(crate) page: Page,
-    /// `start` and `end` as they were given, to be repeated in links.
+    /// `start`, `end` and what else was given, to be repeated in links.
     given: Vec<(&'static str, String)>,
 }
 
@@ -49,6 +49,11 @@ impl Listing {
             }
         }
         Ok(listing)
+    }
+
+    /// Repeats another parameter in the links, where it was given.
+    pub(crate) fn repeat<T: ToString>(&mut self, name: &'static str, value: Option<&T>) {
+        self.given.extend(value.map(|value| (name, value.to_string())));
     }
 
     fn last_page(&self, total: u64) -> u64 {

@@ -151,6 +151,11 @@ impl Visitor {
         if path == "/" && !self.base.is_empty() { self.base.clone() } else { format!("{}{path}", self.base) }
     }
 
+    /// The same visitor of what is for programs alone.
+    pub(crate) fn for_programs(&self) -> Self {
+        Self { form: Representation::Json, ..self.clone() }
+    }
+
     /// Says which headers of the request the answer depends on.
     fn vary(mut response: Response) -> Response {
         response.headers_mut().insert(VARY, HeaderValue::from_static("accept, authorization"));

@@ -21,6 +21,7 @@ mod serving;
 mod setup;
 mod staging;
 mod sums;
+mod trace;
 mod webhooks;
 mod why;
 mod worker;

@@ -130,6 +130,16 @@ impl Serving {
         )
     }
 
+    /// Everything in order, with a log that can be traced.
+    pub(crate) fn tracing(apps: &KnownApps) -> Self {
+        Self::made(
+            Role::All,
+            IntakeLimits::default(),
+            |builder, looking| builder.trace(looking.store(), apps),
+            |store| Stores { deliveries: store.clone(), reports: store.clone(), lease: store },
+        )
+    }
+
     /// The same with settings that need the boards.
     pub(crate) fn made(
         role: Role,

@@ -209,16 +209,17 @@ impl LogColumns {
             job: Vec::new(),
         };
         for (n, write, job) in entries {
-            let DeliveryRecord { log, effect, .. } = &batch[*n];
+            let record @ DeliveryRecord { log, effect, .. } = &batch[*n];
+            let outcome = effect.outcome(*write);
             columns.source.push(log.source.as_str());
             columns.event.push(log.event.clone());
-            columns.outcome.push(effect.outcome(*write).as_str());
+            columns.outcome.push(outcome.as_str());
             columns.installation.push(log.installation.map(i64::from));
             columns.app.push(log.app.map(i64::from));
             columns.entity_kind.push(log.entity.as_ref().map(|entity| entity.kind.as_str()));
             columns.entity.push(log.entity.as_ref().map(|entity| entity.id.get()));
             columns.login.push(log.entity.as_ref().map(|entity| entity.login.to_string()));
-            columns.payload.push(log.payload.get().to_owned());
+            columns.payload.push(record.kept_payload(outcome).get().to_owned());
             columns.received_at.push(log.received_at.to_sqlx());
             columns.guid.push(log.guid.as_ref().map(ToString::to_string));
             columns.job.push(*job);

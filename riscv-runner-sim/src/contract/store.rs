@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod demand;
+mod events;
 mod evidence;
 mod expiring;
 mod fixture;
@@ -16,6 +17,8 @@ mod workers;
 
 use futures::future::BoxFuture;
 use riscv_runner_core::ports::Store;
+
+pub use self::events::{EVENT_CHECKS, EventCheck, LoggingStore};
 
 /// One law; it panics when it is broken.
 pub type Check = for<'a> fn(&'a dyn Store) -> BoxFuture<'a, ()>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
-    delivery::{DeliveryRecord, Effect, JobWrite, LogSource, Outcome, Recorded},
+    delivery::{DeliveryRecord, Effect, JobWrite, LogEntry, LogSource, Outcome, Recorded},
     ids::DeliveryGuid,
     ports::{DeliveryStore, PortResult},
 };
@@ -45,17 +45,18 @@ impl DeliveryStore for MemoryStore {
 }
 
 fn record_one(rows: &mut Rows, record: &DeliveryRecord, now: Timestamp) -> Recorded {
-    if let Some(guid) = &record.log.guid
-        && !rows.guids.insert(guid.clone())
-    {
-        return Recorded { outcome: Outcome::DuplicateDelivery, job: None };
-    }
     let job = match &record.effect {
         Effect::Nothing(_) => None,
         Effect::Join { facts, event, if_absent } => Some(rows.join(facts, event, if_absent, now)),
     };
+    if let Some(guid) = &record.log.guid
+        && !rows.guids.insert(guid.clone())
+    {
+        return Recorded { outcome: Outcome::DuplicateDelivery, job };
+    }
     let outcome = record.effect.outcome(job);
     let id = rows.log.len() as u64 + 1;
-    rows.log.push(LogRow { id, entry: record.log.clone(), outcome });
+    let entry = LogEntry { payload: record.kept_payload(outcome).into_owned(), ..record.log.clone() };
+    rows.log.push(LogRow { id, entry, outcome });
     Recorded { outcome, job }
 }

@@ -1,0 +1,201 @@
+//! `rrctl trace`: what the event log holds about an account, an installation or a job, and what is the
+//! matter.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    backoff,
+    ids::{EntityId, EventId},
+    job::JobPhase,
+    ports::{EventStore, EventsOf, LoggedEvent, Page, Platform},
+    trace::{Ask, Diagnosed, Diagnosis, TraceReport, TraceStores, investigate},
+};
+use riscv_runner_github::webhook::says;
+use riscv_runner_pg::PgStore;
+
+use crate::{
+    args::trace::{Subject, Trace},
+    config::{self, Config, Need, Sources},
+    failure::Failure,
+    platform::TokioPlatform,
+    printer::{Printer, Tone, Value},
+    remote::Server,
+    wire,
+};
+
+/// Runs `rrctl trace`.
+pub(crate) async fn run(trace: Trace, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let now = TokioPlatform.now();
+    let report = match trace.remote.connect(sources)? {
+        Some(server) => of_server(&server, &trace, now).await?,
+        None => of_store(&trace, sources, printer, now).await?,
+    };
+    printer.data(trace.output.format, &report, || show(&report, &trace.subject, printer))
+}
+
+async fn of_server(server: &Server, trace: &Trace, now: Timestamp) -> Result<TraceReport, Failure> {
+    let (kind, whom) = match &trace.subject {
+        Subject { entity_id: Some(id), .. } => ("entity", id.to_string()),
+        Subject { entity_name: Some(name), .. } => ("entity", name.to_string()),
+        Subject { installation_id: Some(id), .. } => ("installation", id.to_string()),
+        Subject { job_id: Some(id), .. } => ("job", id.to_string()),
+        Subject { .. } => return Err(nobody()),
+    };
+    let mut query = vec![
+        ("start", format!("-{}d", trace.days)),
+        ("page", trace.page.to_string()),
+        ("per_page", trace.per_page.to_string()),
+    ];
+    query.extend(trace.at.map(|at| ("at", at.at(now).to_string())));
+    query.extend(trace.repo.iter().map(|repo| ("repo", repo.to_string())));
+    server.get(&["trace", kind, &whom], &query).await
+}
+
+async fn of_store(
+    trace: &Trace,
+    sources: &Sources,
+    printer: &Printer,
+    now: Timestamp,
+) -> Result<TraceReport, Failure> {
+    let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
+    let store = wire::store(&wire::store_config(&config, false)?).await?;
+    let of = match &trace.subject {
+        Subject { entity_id: Some(id), .. } => EventsOf::Entity(*id),
+        Subject { entity_name: Some(name), .. } => {
+            EventsOf::Entity(Box::pin(account(name, &config, &store, printer)).await?)
+        }
+        Subject { installation_id: Some(id), .. } => EventsOf::Installation(*id),
+        Subject { job_id: Some(id), .. } => EventsOf::Job(*id),
+        Subject { .. } => return Err(nobody()),
+    };
+    let at = trace.at.map_or(now, |at| at.at(now));
+    let days = Duration::from_secs(u64::from(trace.days) * 24 * 3600);
+    let ask = Ask {
+        of,
+        at,
+        repo: trace.repo.clone(),
+        start: at.checked_sub(days).unwrap_or(Timestamp::UNIX_EPOCH),
+        end: backoff::add(at, Duration::from_secs(1)),
+        page: Page { page: trace.page, per_page: trace.per_page },
+        apps: config.github.apps.iter().map(|app| (app.app_id, app.kind)).collect(),
+    };
+    let stores = TraceStores { events: store.as_ref(), reports: store.as_ref(), says };
+    Ok(investigate(stores, &ask).await?)
+}
+
+/// The command line takes exactly one of them.
+fn nobody() -> Failure {
+    Failure::Usage { what: "nobody is asked about".to_owned(), hint: None }
+}
+
+/// The account that has or had this name, by our own rows.
+async fn account(
+    name: &riscv_runner_core::ids::Login,
+    _config: &Config,
+    store: &PgStore,
+    printer: &Printer,
+) -> Result<EntityId, Failure> {
+    let found = store.entities_named(name).await?;
+    let Some((first, others)) = found.split_first() else {
+        return Err(Failure::failed(format!("nobody called {name} is known here"))
+            .hint("the log holds no delivery of such an account; try --entity-id, or check the spelling"));
+    };
+    if !others.is_empty() {
+        let others: Vec<_> = others.iter().map(ToString::to_string).collect();
+        printer.note(&format!("{name} is account {first}; once so called: {}", others.join(", ")));
+    }
+    Ok(*first)
+}
+
+fn show(report: &TraceReport, subject: &Subject, printer: &Printer) {
+    if !report.events.is_empty() {
+        let header =
+            ["row", "received (utc)", "event", "outcome", "installation", "app", "job", "repository"];
+        printer.table(&header, report.events.iter().rev().map(row));
+    }
+    let what = if subject.job_id.is_some() { "of the job" } else { "of the window" };
+    printer.note(&format!("{} of {} rows {what}", report.events.len(), report.total_count));
+    if let Some(job) = &report.job {
+        let lost = job.state.loss.as_ref().map(|loss| format!(": {loss}"));
+        printer.line(&format!(
+            "\njob {} of {}: {}{}",
+            job.facts.id,
+            job.facts.repo,
+            job.state.phase,
+            lost.unwrap_or_default()
+        ));
+        if job.state.phase == JobPhase::Pending {
+            printer.line(&format!("  `rrctl why {}` tells what it waits for", job.facts.id));
+        }
+    }
+    for diagnosed in &report.diagnoses {
+        printer.line("");
+        show_diagnosis(diagnosed, report, printer);
+    }
+}
+
+fn show_diagnosis(diagnosed: &Diagnosed, report: &TraceReport, printer: &Printer) {
+    let of = diagnosed.installation_id.map_or_else(String::new, |id| format!(" (installation {id})"));
+    let name = printer.toned(diagnosed.diagnosis.as_str(), tone(diagnosed.diagnosis));
+    printer.line(&format!("{name}{of}: {}", diagnosed.text));
+    for row in diagnosed.evidence.iter().filter_map(|id| evidence(report, *id)) {
+        printer.line(&format!(
+            "  row {}  {}  {}  {}",
+            row.id,
+            seconds(row.received_at),
+            row.event,
+            row.outcome
+        ));
+    }
+    if let Some(hint) = &diagnosed.hint {
+        printer.line(&format!("  hint: {hint}"));
+    }
+}
+
+fn evidence(report: &TraceReport, id: EventId) -> Option<&LoggedEvent> {
+    report.evidence.iter().find(|row| row.id == id)
+}
+
+const fn tone(diagnosis: Diagnosis) -> Tone {
+    match diagnosis {
+        Diagnosis::Healthy => Tone::Good,
+        Diagnosis::NothingKnown => Tone::Waiting,
+        Diagnosis::Uninstalled
+        | Diagnosis::Suspended
+        | Diagnosis::WrongApp
+        | Diagnosis::RepositoryAccessRemoved
+        | Diagnosis::RepositoryNotSelected
+        | Diagnosis::AccountRenamed
+        | Diagnosis::JobNotAccepted
+        | Diagnosis::AuthenticationFailing => Tone::Bad,
+    }
+}
+
+/// A row of the log, for a table.
+pub(crate) fn row(event: &LoggedEvent) -> Vec<Value> {
+    vec![
+        Value::number(&event.id),
+        seconds(event.received_at).into(),
+        event.event.as_str().into(),
+        Value::toned(&event.outcome, outcome_tone(&event.outcome)),
+        Value::or_dash(event.installation_id),
+        Value::or_dash(event.app_id),
+        Value::or_dash(event.job_id),
+        Value::or_dash(event.repo_full_name.as_ref()),
+    ]
+}
+
+/// What an outcome looks like.
+fn outcome_tone(outcome: &str) -> Tone {
+    match outcome {
+        "auth_404" | "auth_other_error" => Tone::Bad,
+        "ignored_no_label" | "ignored_event" | "banned_entity" => Tone::Waiting,
+        _ => Tone::Plain,
+    }
+}
+
+/// A time to the second, in UTC.
+pub(crate) fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

@@ -1,0 +1,125 @@
+//! Reading from a running server instead of the database: `--server` and its token.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use reqwest::{StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    config::{self, Need, Sources},
+    failure::Failure,
+};
+
+/// The server reads its store within five seconds, or says that it cannot.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a command that reads gets its answer from.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Remote {
+    /// Ask this server (`https://runners.example`) instead of the database
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<Url>,
+    /// The file with the reader's token [default: server.trace_secret, or TRACE_API_SECRET]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// A running server, and the token that it knows us by.
+pub(crate) struct Server {
+    root: Url,
+    token: SecretString,
+    client: reqwest::Client,
+}
+
+/// A fault as the server tells it.
+#[derive(Deserialize)]
+struct Told {
+    error: String,
+    hint: Option<String>,
+}
+
+impl Remote {
+    /// The server, if one is to be asked.
+    pub(crate) fn connect(&self, sources: &Sources) -> Result<Option<Server>, Failure> {
+        let Some(root) = self.server.clone() else { return Ok(None) };
+        let token = self.token(sources)?;
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("rrctl/", env!("CARGO_PKG_VERSION")))
+            .timeout(PATIENCE)
+            .build()
+            .map_err(|error| Failure::because("no HTTP client can be made", &error))?;
+        Ok(Some(Server { root, token, client }))
+    }
+
+    fn token(&self, sources: &Sources) -> Result<SecretString, Failure> {
+        if let Some(path) = &self.token_file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::because(&format!("{} cannot be read", path.display()), &error))?;
+            return Ok(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned()));
+        }
+        let config = config::load(sources, Need::Nothing).map_err(Failure::Configuration)?;
+        config.server.trace_secret.ok_or_else(|| Failure::Usage {
+            what: "the server asks for a token, and there is none".to_owned(),
+            hint: Some("name a file with --token-file, or set TRACE_API_SECRET".to_owned()),
+        })
+    }
+}
+
+impl Server {
+    /// Reads a path below the server's root.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        let mut address = self.root.clone();
+        if let Ok(mut path) = address.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        address.query_pairs_mut().extend_pairs(query);
+        let asked = self.client.get(address).bearer_auth(self.token.expose_secret()).send().await;
+        let answer = asked.map_err(|error| self.unreachable(error))?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(|error| self.unreachable(error))?;
+        if !status.is_success() {
+            return Err(self.refused(status, &body));
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            Failure::because(&format!("the answer of {} is not understood", self.name()), &error)
+                .hint("is it a server of this version?")
+        })
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> Failure {
+        let name = self.name();
+        let told: Option<Told> = serde_json::from_slice(body).ok();
+        let hint = match status {
+            StatusCode::UNAUTHORIZED => {
+                Some("the token is not the one of [server] trace_secret there".to_owned())
+            }
+            StatusCode::NOT_FOUND => Some("traces are served where [server] trace_secret is set".to_owned()),
+            _ => None,
+        };
+        let (error, hint) = match told {
+            Some(told) => (told.error, hint.or(told.hint)),
+            None => ("nothing that is understood".to_owned(), hint),
+        };
+        let failure = Failure::failed(format!("{name} answers {status}: {error}"));
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Failure {
+        Failure::because(&format!("{} cannot be asked", self.name()), &error.without_url())
+            .hint("check --server; /health there tells whether it is up")
+    }
+
+    /// The address without what it may hold of a password.
+    fn name(&self) -> String {
+        self.root.origin().ascii_serialization()
+    }
+}
