@@ -134,7 +134,7 @@ async fn lost_jobs_come_back_and_mended_routes_take_effect() {
     assert_eq!((&six["entity_name"], &six["entity_type"]), (&json!("Codertocat"), &json!("User")));
     assert_snapshot!(log.folder.rrctl(&["deliveries", "replay", "12", "99"]));
     let six = jobs(&log.store).await.into_iter().find(|job| job["job_id"] == 6).unwrap();
-    assert_eq!((&six["status"], &six["job_conclusion"]), (&json!("completed"), &json!("success")));
+    assert_eq!((&six["status"], &six["job_conclusion"]), (&json!("completed"), &json!("failure")));
     log.store.close().await;
 }
 

@@ -36,6 +36,8 @@ struct Outcome {
     skipped: Vec<Told>,
     /// Rows that were refused, with the reason.
     refused: Vec<Told>,
+    /// Numbers of no row.
+    missing: Vec<EventId>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,14 +77,16 @@ pub(super) async fn run(wish: &Wish, sources: &Sources, printer: &Printer) -> Re
         for (id, done) in wish.ids.iter().zip(replay.rows(&wish.ids).await?) {
             match done {
                 Some(done) => outcome.add(done),
-                None => {
-                    return Err(Failure::failed(format!("the log has no row {id}"))
-                        .hint("`rrctl deliveries list` shows the rows; the rows before it were replayed"));
-                }
+                None => outcome.missing.push(*id),
             }
         }
     }
     printer.data(wish.output.format, &outcome, || outcome.show(printer))?;
+    if !outcome.missing.is_empty() {
+        let ids: Vec<_> = outcome.missing.iter().map(ToString::to_string).collect();
+        return Err(Failure::failed(format!("the log has no row {}", ids.join(", ")))
+            .hint("`rrctl deliveries list` shows the rows; the others were replayed"));
+    }
     if outcome.refused.is_empty() {
         return Ok(());
     }
