@@ -61,11 +61,11 @@ pub(crate) async fn run(schedule: &Schedule, sources: &Sources, printer: &Printe
 async fn once(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     crate::logging::start(&config.server, printer);
-    let (witness, mut failures) = Witness::new();
+    let (witness, mut heard) = Witness::new();
     let engine = wire::observer_telling(&config, witness).await?;
     let done = engine.schedule_once().await;
     let store = wire::store(&wire::store_config(&config, false)?).await?;
-    while let Ok(failure) = failures.try_recv() {
+    while let Ok(failure) = heard.failures.try_recv() {
         let record = authentication_failed(&failure, store.as_ref()).await;
         for written in store.record_deliveries(&[record]).await? {
             written?;
