@@ -35,7 +35,9 @@ impl FromStr for When {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Ok(Self::At(at));
         }
-        if let Some(at) = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok()) {
+        // A time of day without an offset would be read as its day.
+        let day = text.parse::<Date>().ok().filter(|_| !text.contains(['T', 't', ' ']));
+        if let Some(at) = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok()) {
             return Ok(Self::At(at.timestamp()));
         }
         let ago = text.strip_prefix('-').and_then(|span| span.parse::<Span>().ok());

@@ -87,6 +87,7 @@ async fn headers_of_the_connection_and_of_others_stay_here() {
             "content-length",
             "content-type",
             "host",
+            "user-agent",
             "x-github-delivery",
             "x-github-event",
             "x-github-hook-installation-target-id",
