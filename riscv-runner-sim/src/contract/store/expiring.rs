@@ -14,6 +14,8 @@ use riscv_runner_core::{
 
 use super::fixture::{at, completed, job_of_org, lead, queue, replica, reserve, tell, worker};
 
+/// Earlier than anything that a check writes, by any clock.
+const BEGINNING: Timestamp = Timestamp::UNIX_EPOCH;
 /// Later than anything that a check writes, by any clock.
 const END: Timestamp = Timestamp::MAX;
 
@@ -36,8 +38,8 @@ pub(super) fn what_is_over_goes_and_what_lives_stays(store: &dyn Store) -> BoxFu
         let change = store.change_worker(&proof, &worker("w1"), WorkerStatus::Pending, &over).await;
         let _ = change.expect("the row is written");
         for kind in [Expiring::Jobs, Expiring::Workers] {
-            assert_eq!(count(store, kind, at(0)).await, 0, "{kind} are young");
-            assert_eq!(remove(store, kind, at(0), 10).await, 0);
+            assert_eq!(count(store, kind, BEGINNING).await, 0, "{kind} are young");
+            assert_eq!(remove(store, kind, BEGINNING, 10).await, 0);
         }
         assert_eq!(count(store, Expiring::Jobs, END).await, 2);
         assert_eq!(remove(store, Expiring::Jobs, END, 1).await, 1, "no more than asked for");
