@@ -78,6 +78,24 @@ pub(crate) async fn installation(
     }
 }
 
+/// The account of this login, as whichever of our Apps is installed there sees it.
+pub(crate) async fn account(api: &Api, login: &Login) -> Result<Option<Entity>, ApiError> {
+    for app in api.tokens.kinds() {
+        for (endpoint, owners) in
+            [(Endpoint::OrganizationInstallation, "orgs"), (Endpoint::UserInstallation, "users")]
+        {
+            let segments = [owners, login.as_str(), "installation"];
+            let ask = Ask::get(Name::App(app), Priority::Provision, endpoint, &segments);
+            match api.read::<Installation>(&ask).await {
+                Ok(found) => return Ok(InstallationDescription::from(found).entity),
+                Err(ApiError::Status { status: 404, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(None)
+}
+
 impl From<Installation> for InstallationDescription {
     fn from(installation: Installation) -> Self {
         let entity = installation.account.and_then(|account| {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use riscv_runner_core::{
-    entity::EntityKind,
-    ids::{InstallationId, RunId, RunnerId},
+    entity::{Entity, EntityKind},
+    ids::{InstallationId, Login, RunId, RunnerId},
     ports::{
         Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
         Minted, Platform, PortError, PortErrorKind, PortResult, RepoRef, RunRef,
@@ -87,6 +87,14 @@ impl GithubForge {
     ) -> PortResult<Option<InstallationDescription>> {
         let found = apps::installation(&self.api, kind, installation).await;
         found.map_err(|error| error.into_port("look up an installation"))
+    }
+
+    /// The account of this login, where one of our Apps is installed; `None` elsewhere.
+    ///
+    /// # Errors
+    /// When GitHub cannot be asked, or refuses an App's key.
+    pub async fn account(&self, login: &Login) -> PortResult<Option<Entity>> {
+        apps::account(&self.api, login).await.map_err(|error| error.into_port("look up an account"))
     }
 
     /// Asks for another attempt of a delivery, for an operator: it needs no lease, for a delivery that

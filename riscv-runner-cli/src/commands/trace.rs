@@ -1,17 +1,18 @@
 //! `rrctl trace`: what the event log holds about an account, an installation or a job, and what is the
 //! matter.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use riscv_runner_core::{
     backoff,
-    ids::{EntityId, EventId},
+    entity::Entity,
+    ids::{EntityId, EventId, Login},
     job::JobPhase,
     ports::{EventStore, EventsOf, LoggedEvent, Page, Platform},
     trace::{Ask, Diagnosed, Diagnosis, TraceReport, TraceStores, investigate},
 };
-use riscv_runner_github::webhook::says;
+use riscv_runner_github::{Unobserved, webhook::says};
 use riscv_runner_pg::PgStore;
 
 use crate::{
@@ -89,23 +90,38 @@ fn nobody() -> Failure {
     Failure::Usage { what: "nobody is asked about".to_owned(), hint: None }
 }
 
-/// The account that has or had this name, by our own rows.
+/// The account that has this login, as GitHub says; where it does not say, by our own rows, which also know
+/// names of old.
 async fn account(
-    name: &riscv_runner_core::ids::Login,
-    _config: &Config,
+    name: &Login,
+    config: &Config,
     store: &PgStore,
     printer: &Printer,
 ) -> Result<EntityId, Failure> {
+    match by_github(name, config).await {
+        Ok(Some(entity)) => return Ok(entity.id),
+        Ok(None) => {}
+        Err(problem) => printer.warning(&format!("{problem}; {name} is looked for in the log")),
+    }
     let found = store.entities_named(name).await?;
     let Some((first, others)) = found.split_first() else {
         return Err(Failure::failed(format!("nobody called {name} is known here"))
-            .hint("the log holds no delivery of such an account; try --entity-id, or check the spelling"));
+            .hint("no App of ours is installed there, and the log holds no delivery of such an account; check the spelling"));
     };
     if !others.is_empty() {
         let others: Vec<_> = others.iter().map(ToString::to_string).collect();
         printer.note(&format!("{name} is account {first}; once so called: {}", others.join(", ")));
     }
     Ok(*first)
+}
+
+/// Nothing is asked where no key of an App is at hand.
+async fn by_github(name: &Login, config: &Config) -> Result<Option<Entity>, String> {
+    if config.github.apps.iter().all(|app| app.private_key.is_none()) {
+        return Ok(None);
+    }
+    let forge = wire::forge(config, Arc::new(Unobserved)).map_err(|failure| failure.what())?;
+    forge.account(name).await.map_err(|error| error.chain())
 }
 
 fn show(report: &TraceReport, subject: &Subject, printer: &Printer) {

@@ -12,6 +12,7 @@ mod secrets;
 mod server;
 mod stage;
 mod telling;
+mod tracing;
 mod web;
 
 use std::time::Duration;

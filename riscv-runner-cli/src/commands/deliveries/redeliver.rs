@@ -12,7 +12,7 @@ use riscv_runner_github::Unobserved;
 use crate::{
     args::deliveries::Redeliver,
     config::{self, Need, Sources},
-    failure::{Failure, count},
+    failure::Failure,
     platform::TokioPlatform,
     printer::Printer,
     wire,
@@ -51,7 +51,7 @@ pub(super) async fn run(wish: &Redeliver, sources: &Sources, printer: &Printer) 
     if failed == 0 {
         return Ok(());
     }
-    let what = format!("{} of {} not delivered again", failed, count(wish.guids.len(), "delivery"));
+    let what = format!("{failed} of {} deliveries are not delivered again", wish.guids.len());
     Err(Failure::failed(what)
         .hint("`rrctl deliveries list --github` shows what GitHub has; what our log has can be replayed"))
 }
