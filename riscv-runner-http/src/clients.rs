@@ -2,15 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::extract::ConnectInfo;
-use http::{HeaderMap, HeaderName, request::Parts};
+use http::request::Parts;
 use jiff::Timestamp;
 use riscv_runner_core::allowance::Allowance;
+
+use crate::rate;
 
 /// Questions that one address may ask at once.
 const BURST: u32 = 10;
@@ -18,8 +20,6 @@ const BURST: u32 = 10;
 const ONE_PER: Duration = Duration::from_secs(6);
 /// Addresses that are counted at a time; beyond it the one limit for all still holds.
 const MAX_CLIENTS: usize = 10_000;
-/// What one household or one machine is given of IPv6.
-const IPV6_PREFIX: u32 = 64;
 
 /// An address that is counted; `None` where the server does not tell any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,24 +33,25 @@ impl Client {
 /// Everybody who asked lately.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
-    header: Option<HeaderName>,
+    behind_proxy: bool,
     allowances: Mutex<BTreeMap<Client, Allowance>>,
 }
 
 impl Clients {
-    /// Believes this header of the proxy in front of us.
-    pub(crate) fn trust(&mut self, header: HeaderName) {
-        self.header = Some(header);
+    /// Believes what the proxy in front of us says.
+    pub(crate) fn believe_proxy(&mut self, behind_proxy: bool) {
+        self.behind_proxy = behind_proxy;
     }
 
     /// Who sent a request.
     pub(crate) fn client(&self, parts: &Parts) -> Client {
-        let forwarded = self.header.as_ref().and_then(|name| last_address(&parts.headers, name));
-        let connected = || {
-            let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-            info.map(|ConnectInfo(address)| address.ip())
+        let address = if self.behind_proxy {
+            rate::forwarded(&parts.headers)
+        } else {
+            let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+            connected.map(|ConnectInfo(address)| address.ip())
         };
-        Client(forwarded.or_else(connected).map(counted_as))
+        Client(address.map(rate::network))
     }
 
     /// Takes one question of this client's, or says when it may ask again.
@@ -66,57 +67,24 @@ impl Clients {
     }
 }
 
-/// The last address in a list: that which our proxy added. What stands before it anybody may have written.
-fn last_address(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
-    let last = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-    let text = last.rsplit(',').next()?.trim();
-    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
-}
-
-fn counted_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << (u128::BITS - IPV6_PREFIX))))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
 
     use super::*;
 
-    fn parts(connected: Option<&str>, forwarded: &[&str]) -> Parts {
-        let mut request = Request::builder();
-        for value in forwarded {
-            request = request.header("x-forwarded-for", *value);
-        }
-        let mut parts = request.body(()).unwrap().into_parts().0;
-        if let Some(address) = connected {
-            parts.extensions.insert(ConnectInfo(address.parse::<SocketAddr>().unwrap()));
-        }
-        parts
-    }
-
     #[test]
-    fn the_header_counts_only_where_it_is_trusted_and_only_its_last_address() {
-        let plain = Clients::default();
-        let mut trusting = Clients::default();
-        trusting.trust(HeaderName::from_static("x-forwarded-for"));
-        let check = |clients: &Clients, forwarded: &[&str], expected: &str| {
-            let client = clients.client(&parts(Some("192.0.2.1:7"), forwarded));
-            assert_eq!(client, Client(Some(expected.parse().unwrap())), "{forwarded:?}");
-        };
-        check(&plain, &["198.51.100.1"], "192.0.2.1");
-        check(&trusting, &["198.51.100.1"], "198.51.100.1");
-        check(&trusting, &["203.0.113.9, 198.51.100.1"], "198.51.100.1");
-        check(&trusting, &["203.0.113.9", "198.51.100.1:4711"], "198.51.100.1");
-        check(&trusting, &["nonsense"], "192.0.2.1");
-        check(&trusting, &["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::");
-        check(&trusting, &["::ffff:198.51.100.1"], "198.51.100.1");
-        assert_eq!(plain.client(&parts(None, &[])), Client(None));
+    fn the_proxy_is_believed_only_where_there_is_one() {
+        let mut request = Request::builder().header("x-forwarded-for", "203.0.113.9, 198.51.100.1");
+        let connected = ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 7)));
+        request.extensions_mut().unwrap().insert(connected);
+        let parts = request.body(()).unwrap().into_parts().0;
+        let mut clients = Clients::default();
+        assert_eq!(clients.client(&parts), Client(Some(IpAddr::from([192, 0, 2, 1]))));
+        clients.believe_proxy(true);
+        assert_eq!(clients.client(&parts), Client(Some(IpAddr::from([198, 51, 100, 1]))));
+        let plain = Request::builder().body(()).unwrap().into_parts().0;
+        assert_eq!(clients.client(&plain), Client(None));
     }
 
     #[test]

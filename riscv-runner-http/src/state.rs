@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderName;
 use jiff::Timestamp;
 use riscv_runner_core::{
     controls::Controls,
@@ -143,12 +142,11 @@ impl AppStateBuilder {
         self
     }
 
-    /// The header in which a proxy in front of the router writes the address of its client, as the last
-    /// one: how often somebody may ask is counted by address. Only for a router that nobody reaches
-    /// past that proxy. Default: the address of the connection.
+    /// Whether a proxy in front of the router tells its clients' addresses, in `X-Forwarded-For`: how often
+    /// somebody may ask of GitHub is counted by address. Default: no, the address of the connection.
     #[must_use]
-    pub fn client_address_header(mut self, name: HeaderName) -> Self {
-        self.0.clients.trust(name);
+    pub fn behind_proxy(mut self, behind_proxy: bool) -> Self {
+        self.0.clients.believe_proxy(behind_proxy);
         self
     }
 

@@ -210,9 +210,6 @@ fn state(
     if let Some(token) = &config.server.trace_secret {
         state = state.reader_token(token.clone());
     }
-    if let Some(name) = &config.server.client_address_header {
-        state = state.client_address_header(name.clone());
-    }
     if let Some(url) = &config.server.staging_url {
         let staging =
             HttpStaging::new(url).map_err(|error| Failure::because("staging cannot be used", &error))?;

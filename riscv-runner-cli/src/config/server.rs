@@ -6,7 +6,6 @@ use std::{
     path::PathBuf,
 };
 
-use axum::http::HeaderName;
 use bytesize::ByteSize;
 use riscv_runner_core::ids::RepoName;
 use secrecy::SecretString;
@@ -49,8 +48,6 @@ pub(crate) struct Server {
     pub(crate) trace_secret: Option<SecretString>,
     /// The bearer token of programs that give orders.
     pub(crate) admin_secret: Option<SecretString>,
-    /// The header in which the proxy in front writes its client's address.
-    pub(crate) client_address_header: Option<HeaderName>,
     /// Where deliveries of staging accounts go.
     pub(crate) staging_url: Option<String>,
     /// Repositories whose deliveries go to staging.
@@ -83,20 +80,6 @@ impl Setting for LogFormat {
             Self::Human => "human",
             Self::Json => "json",
         })
-    }
-}
-
-/// The name of a header.
-struct AddressHeader(HeaderName);
-
-impl Setting for AddressHeader {
-    fn read(node: &Node) -> Read<Self> {
-        from_text(node, "the name of a header", |text| {
-            text.trim().parse().map(Self).map_err(|_| format!("must be the name of a header, not {text:?}"))
-        })
-    }
-    fn show(&self) -> String {
-        quoted(self.0.as_str())
     }
 }
 
@@ -151,7 +134,6 @@ impl Server {
             public_pages: section.or("public_pages", true),
             trace_secret,
             admin_secret,
-            client_address_header: section.get("client_address_header").map(|AddressHeader(name)| name),
             staging_url: section.get("staging_url").map(|HttpUrl(url)| url),
             staging_repositories: section
                 .or::<Vec<RepoName>>("staging_repositories", Vec::new())

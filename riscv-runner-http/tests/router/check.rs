@@ -1,6 +1,6 @@
 //! `/check`: what it finds, what strangers do not learn, and how often it may be asked.
 
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use riscv_runner_core::{
     observed::Observed,
     ports::{PortErrorKind, RepositoryFacts},
@@ -138,8 +138,7 @@ async fn one_address_asks_ten_times_and_then_waits() {
 
 #[tokio::test]
 async fn behind_a_proxy_its_header_tells_the_addresses_apart() {
-    let t =
-        Inspecting::with(|builder| builder.client_address_header(HeaderName::from_static("x-forwarded-for")));
+    let t = Inspecting::with(|builder| builder.behind_proxy(true));
     let ask = async |address: &str| {
         let request = http::Request::get("/check?repo=acme/widget").header("x-forwarded-for", address);
         t.serving.send(request.body(axum::body::Body::empty()).unwrap()).await.status
