@@ -7,6 +7,7 @@ mod board_slots;
 mod cluster;
 mod controls;
 mod delivery_log;
+mod derived;
 mod error;
 mod events;
 mod forge;

@@ -10,7 +10,6 @@ mod reports;
 mod retention;
 mod rows;
 mod scheduling;
-mod stats;
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,9 @@
-//! The store in memory keeps the contract that PostgreSQL keeps.
+//! The stores in memory keep the contract that PostgreSQL keeps: the simulation's, and the one that the core's
+//! example `service` brings.
+
+#[path = "../../riscv-runner-core/examples/service/store/mod.rs"]
+#[expect(dead_code, reason = "only the example waits for the end of a worker")]
+mod own_store;
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,6 +52,16 @@ fn the_log_in_memory_is_read_as_the_contract_says() {
         tracing::debug!(name, "contract");
         let clock = SimClock::default();
         let store = MemoryStore::new(Arc::new(Ticking(clock.clone())));
+        run_alone(&clock, async move { check(&store).await });
+    }
+}
+
+#[test]
+fn a_store_of_the_hosts_own_keeps_the_contract() {
+    for (name, check) in CHECKS {
+        tracing::debug!(name, "contract");
+        let clock = SimClock::default();
+        let store = own_store::OwnStore::new(Arc::new(Ticking(clock.clone())));
         run_alone(&clock, async move { check(&store).await });
     }
 }

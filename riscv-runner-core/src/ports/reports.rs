@@ -24,6 +24,14 @@ pub struct ReportWindow {
     pub end: Timestamp,
 }
 
+impl ReportWindow {
+    /// Whether a moment is within it.
+    #[must_use]
+    pub fn contains(self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+}
+
 /// Which page, from 0, of how many rows each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -31,6 +39,15 @@ pub struct Page {
     pub page: u32,
     /// 1..=1000.
     pub per_page: u32,
+}
+
+impl Page {
+    /// The rows of this page, of all in their order.
+    #[must_use]
+    pub fn cut<T>(self, rows: Vec<T>) -> Vec<T> {
+        let skip = (self.page as usize).saturating_mul(self.per_page as usize);
+        rows.into_iter().skip(skip).take(self.per_page as usize).collect()
+    }
 }
 
 /// A page of jobs and how many there are in all.

@@ -1,36 +1,41 @@
 //! A host application that runs riscv-runner inside: its own routes beside the nested pages and webhooks, the
-//! engine as one of its tasks, a store in memory, and machines and a GitHub of its own behind the ports.
+//! engine as one of its tasks, and a store, machines and a GitHub of its own behind the ports: those of the
+//! core's example `service`.
 //!
-//! `cargo run -p riscv-runner-http --example host` takes one signed webhook, sees a machine start for its job, and ends.
+//! `cargo run -p riscv-runner-http --example host` takes the signed webhooks of one job, looks at the pages meanwhile,
+//! and ends with the job.
 
+#[path = "../../../riscv-runner-core/examples/service/github.rs"]
 mod github;
+#[path = "../../../riscv-runner-core/examples/service/lab.rs"]
 mod lab;
+#[path = "../../../riscv-runner-core/examples/service/parts.rs"]
+mod parts;
+#[path = "../../../riscv-runner-core/examples/service/store/mod.rs"]
+mod store;
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, routing::get};
-use futures::{FutureExt, future::BoxFuture};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, StatusCode};
-use jiff::Timestamp;
+use http_body_util::BodyExt;
 use riscv_runner_core::{
     controls::Controls,
     engine::{Engine, EngineParts, Wakes, intake::intake},
     entity::EntityKind,
-    ids::{AppId, PoolName, ReplicaName},
-    labels::LabelSet,
-    policy::{Limits, NamePrefix, Policy, PoolPolicy, Timeouts},
+    ids::{AppId, ReplicaName, WorkerName},
     ports::{Platform, Silent},
-    routing::{LabelMatch, Route},
+    worker::WorkerStatus,
 };
 use riscv_runner_github::{signature::WebhookSecrets, webhook::KnownApps};
 use riscv_runner_http::{AppState, IntakeLimits, Webhooks, metrics::Metrics, router};
-use riscv_runner_sim::store::MemoryStore;
+use serde_json::json;
 use sha2::Sha256;
 use tokio::sync::{oneshot, watch};
 use tower::ServiceExt;
 
-use self::{github::OwnGithub, lab::Lab};
+use self::{github::OwnGithub, lab::Lab, parts::Clock, store::OwnStore};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -38,61 +43,17 @@ const SECRET: &str = "the host's webhook secret";
 /// Far longer than it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The host's time and chance.
-struct Clock;
-
-impl Platform for Clock {
-    #[expect(clippy::disallowed_methods, reason = "the edge of the host")]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        tokio::time::sleep(duration).boxed()
-    }
-
-    fn seed(&self) -> u64 {
-        // A host takes it from its source of chance; it decides the names of workers.
-        7
-    }
-}
-
-fn policy() -> Outcome<Policy> {
-    let pool = PoolName::new("lab")?;
-    let lab = PoolPolicy {
-        node_selector: BTreeMap::from([("kind".to_owned(), "riscv".to_owned())]),
-        image: "registry.example/runner:24.04".parse()?,
-        max_workers: None,
-    };
-    let route = Route {
-        labels: LabelSet::new(["riscv"])?,
-        label_match: LabelMatch::Exact,
-        entities: Vec::new(),
-        repositories: Vec::new(),
-        app: None,
-        pool: pool.clone(),
-        image: None,
-        max_workers: None,
-        warm: 0,
-    };
-    Ok(Policy {
-        pools: BTreeMap::from([(pool, lab)]),
-        routes: vec![route],
-        entities: BTreeMap::new(),
-        banned_senders: [].into(),
-        staging_repositories: [].into(),
-        limits: Limits::default(),
-        timeouts: Timeouts::default(),
-        name_prefix: NamePrefix::new("lab-")?,
-    })
-}
-
-/// What GitHub would send for a queued job.
-fn webhook() -> Outcome<Request<Body>> {
-    let body = serde_json::json!({
-        "action": "queued",
+/// What GitHub would send when its one job moves.
+fn webhook(action: &str, runner: Option<&WorkerName>) -> Outcome<Request<Body>> {
+    let done = action == "completed";
+    let body = json!({
+        "action": action,
         "workflow_job": { "id": 1, "run_id": 2, "labels": ["riscv"], "name": "build",
-                          "html_url": "https://github.com/acme/tool", "created_at": "2026-01-01T00:00:00Z" },
+                          "html_url": "https://github.com/acme/tool", "created_at": "2026-01-01T00:00:00Z",
+                          "started_at": runner.map(|_| "2026-01-01T00:00:10Z"),
+                          "runner_name": runner.map(WorkerName::as_str),
+                          "conclusion": done.then_some("success"),
+                          "completed_at": done.then_some("2026-01-01T00:00:20Z") },
         "repository": { "id": 3, "name": "tool", "full_name": "acme/tool", "private": false,
                         "owner": { "id": 4, "login": "acme", "type": "Organization" } },
         "organization": { "id": 4, "login": "acme" },
@@ -106,19 +67,31 @@ fn webhook() -> Outcome<Request<Body>> {
     Ok(Request::post("/runners")
         .header("content-type", "application/json")
         .header("x-github-event", "workflow_job")
-        .header("x-github-delivery", "00000000-0000-0000-0000-000000000001")
+        .header("x-github-delivery", format!("{action}-00000000-0000-0000-0000-000000000001"))
         .header("x-github-hook-installation-target-id", "1")
         .header("x-hub-signature-256", signature)
         .body(Body::from(body))?)
 }
 
-/// Runs the host until one job has its machine.
+/// What the host answers for one of its pages.
+async fn page(host: &Router, path: &str) -> Outcome<String> {
+    let answer = host.clone().oneshot(Request::get(path).body(Body::empty())?).await?;
+    assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    Ok(String::from_utf8(answer.into_body().collect().await?.to_bytes().into())?)
+}
+
+/// The host's routes, with riscv-runner's below `/runners`.
+fn host(state: AppState) -> Router {
+    Router::new().route("/", get(|| async { "the host's own page" })).nest("/runners", router(state))
+}
+
+/// Runs the host until one job is through.
 #[tokio::main]
 pub(crate) async fn main() -> Outcome<()> {
-    let platform: Arc<dyn Platform> = Arc::new(Clock);
-    let (store, lab) = (Arc::new(MemoryStore::new(Arc::clone(&platform))), Arc::new(Lab::with_machines(2)?));
-    let (_reload, policy) = watch::channel(Arc::new(policy()?));
-    let wakes = Wakes::default();
+    let (platform, wakes): (Arc<dyn Platform>, _) = (Arc::new(Clock), Wakes::default());
+    let store = Arc::new(OwnStore::new(Arc::clone(&platform)));
+    let lab = Arc::new(Lab::with_machines(2, Arc::clone(&platform), wakes.workers.clone())?);
+    let (_reload, policy) = watch::channel(Arc::new(parts::policy()?));
     let engine = Engine::new(EngineParts {
         store: store.clone(),
         forge: Arc::new(OwnGithub::default()),
@@ -138,19 +111,28 @@ pub(crate) async fn main() -> Outcome<()> {
     let (_operators, controls) = watch::channel(Arc::new(Controls::default()));
     let secrets = WebhookSecrets::new(&[SECRET.into()])?;
     let apps = KnownApps::from_iter([(AppId::new(1)?, EntityKind::Organization)]);
-    let state = AppState::builder(store.clone(), store, platform, policy, controls)
+    let state = AppState::builder(store.clone(), store.clone(), platform, policy, controls)
         .snapshots(engine)
         .webhooks(Webhooks::new(entrance, secrets, apps, IntakeLimits::default()))
         .metrics(metrics)
         .build();
-    let host =
-        Router::new().route("/", get(|| async { "the host's own page" })).nest("/runners", router(state));
+    let host = host(state);
 
-    assert_eq!(host.clone().oneshot(webhook()?).await?.status(), StatusCode::OK);
-    let machine = tokio::time::timeout(PATIENCE, lab.started()).await?;
-    let page = host.oneshot(Request::get("/runners/queue").body(Body::empty())?).await?;
-    assert_eq!(page.status(), StatusCode::OK);
-    assert!(machine.starts_with("machine-"), "{machine}");
+    assert_eq!(host.clone().oneshot(webhook("queued", None)?).await?.status(), StatusCode::OK);
+    let worker = tokio::time::timeout(PATIENCE, lab.started()).await?;
+    lab.up(&worker);
+    for action in ["in_progress", "completed"] {
+        let answer = host.clone().oneshot(webhook(action, Some(&worker))?).await?;
+        assert_eq!(answer.status(), StatusCode::OK, "{action}");
+    }
+    lab.done(&worker);
+    let row = tokio::time::timeout(PATIENCE, store.ended(&worker)).await?;
+    assert_eq!(row.status, WorkerStatus::Completed);
+
+    assert_eq!(page(&host, "/").await?, "the host's own page");
+    assert!(page(&host, "/runners/jobs").await?.contains("acme/tool"));
+    assert!(page(&host, "/runners/workers").await?.contains(worker.as_str()));
+    assert!(page(&host, "/runners/metrics").await?.contains("job_marked_completed"));
     // A deaf receiver means that the engine has ended already.
     let _ = stop.send(());
     running.await?;

@@ -19,8 +19,7 @@ impl EventStore for MemoryStore {
     async fn events(&self, query: &EventQuery, page: Page) -> PortResult<Vec<LoggedEvent>> {
         let mut found = self.wanted(query);
         found.sort_by_key(|event| std::cmp::Reverse((event.received_at, event.id)));
-        let skip = (page.page as usize).saturating_mul(page.per_page as usize);
-        Ok(found.into_iter().skip(skip).take(page.per_page as usize).collect())
+        Ok(page.cut(found))
     }
 
     async fn count_events(&self, query: &EventQuery) -> PortResult<u64> {

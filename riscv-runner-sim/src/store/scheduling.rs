@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
-    backoff::{Backoff, age},
+    backoff::age,
     delivery::{IfAbsent, JobWrite},
     failure::FailureReason,
     ids::{ImageRef, JobId, NodeName, PoolName, RepoId, RepoName, WorkerName},
@@ -112,18 +112,15 @@ impl SchedulingStore for MemoryStore {
         change: &WorkerChange,
     ) -> PortResult<Cas> {
         self.fenced(proof, "change a worker", |rows, now| {
-            let Some(row) = rows.workers.get(name).filter(|row| row.worker.status == from) else {
-                return Cas::Stale;
-            };
-            if change.target().is_some_and(|target| !target.sources().contains(&from)) {
-                return Cas::Stale;
-            }
+            let Some(row) = rows.workers.get(name) else { return Cas::Stale };
             let mut next = row.clone();
-            next.updated_at = now;
-            apply(&mut next.worker, change);
-            remember(&mut rows.standing, &next.worker, change);
-            rows.put_worker(next);
-            Cas::Done
+            let cas = next.worker.change(from, change);
+            if cas == Cas::Done {
+                next.updated_at = now;
+                rows.standing.note(next.worker.key(), change);
+                rows.put_worker(next);
+            }
+            cas
         })
     }
 
@@ -172,7 +169,7 @@ impl SchedulingStore for MemoryStore {
                     *known = facts;
                 }
             }
-            newest.into_values().map(known_repo).collect()
+            newest.into_values().map(KnownRepo::from).collect()
         }))
     }
 
@@ -238,29 +235,13 @@ fn replace<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, value: Option<V
     }
 }
 
-fn known_repo(facts: &JobFacts) -> KnownRepo {
-    KnownRepo {
-        entity: facts.entity.clone(),
-        installation: facts.installation,
-        repo_id: facts.repo_id,
-        repo: facts.repo.clone(),
-        private: facts.private,
-    }
-}
-
 fn waiting_of(rows: &Rows, head: &HeadRequest, except: &[RepoName]) -> Vec<PendingJob> {
     let Some(demand) = rows.demand.get(&head.key) else { return Vec::new() };
     let jobs = demand.pending.iter().filter_map(|(_, id)| rows.jobs.get(id)).map(|row| &row.job);
     jobs.filter(|job| !except.contains(&job.facts.repo))
         .skip(head.skip as usize)
         .take(head.limit as usize)
-        .map(|job| PendingJob {
-            id: job.facts.id,
-            created_at: job.facts.created_at,
-            repo: job.facts.repo.clone(),
-            scope: job.facts.scope_ref(),
-            placement: job.placement.clone(),
-        })
+        .map(PendingJob::from)
         .collect()
 }
 
@@ -311,7 +292,7 @@ fn reserve_one(rows: &mut Rows, counts: &mut LiveCounts, wanted: &Reservation, n
     if supply >= rows.demand_of(&key).saturating_add(wanted.warm) {
         return Reserved::DemandMet;
     }
-    let worker = fresh(wanted);
+    let worker = wanted.row();
     counts.add(&worker, false);
     rows.put_worker(WorkerRow { worker, updated_at: now });
     if rows.changes.is_some() {
@@ -319,64 +300,6 @@ fn reserve_one(rows: &mut Rows, counts: &mut LiveCounts, wanted: &Reservation, n
         rows.note(Change::Reserved(Box::new(occupancy)));
     }
     Reserved::Yes
-}
-
-fn fresh(wanted: &Reservation) -> Worker {
-    Worker {
-        name: wanted.name.clone(),
-        scope: wanted.scope.clone(),
-        labels: wanted.labels.clone(),
-        pool: wanted.pool.clone(),
-        image: wanted.image.clone(),
-        status: WorkerStatus::Pending,
-        node: None,
-        pod_uid: None,
-        runner: None,
-        created_at: wanted.at,
-        running_at: None,
-        completed_at: None,
-        online_at: None,
-        gone_at: None,
-        failure: None,
-        job: None,
-    }
-}
-
-fn apply(worker: &mut Worker, change: &WorkerChange) {
-    if let Some(target) = change.target() {
-        worker.status = target;
-    }
-    match change {
-        WorkerChange::Provisioned { runner, pod } => {
-            worker.runner = runner.or(worker.runner);
-            worker.pod_uid = Some(pod.clone());
-        }
-        WorkerChange::Running { node, at } => {
-            worker.node = node.clone().or_else(|| worker.node.clone());
-            worker.running_at = Some(*at);
-        }
-        WorkerChange::Bound { node } => worker.node = Some(node.clone()),
-        WorkerChange::Completed { at } => worker.completed_at = Some(*at),
-        WorkerChange::Failed { at, reason, info, .. } => {
-            worker.completed_at = Some(*at);
-            worker.failure = Some((*reason, info.as_ref().clone()));
-        }
-        WorkerChange::Online { at, runner } => {
-            worker.online_at = worker.online_at.or(Some(*at));
-            worker.runner = Some(*runner);
-        }
-        WorkerChange::RegistrationGone { at } => worker.gone_at = worker.gone_at.or(Some(*at)),
-    }
-}
-
-fn remember(standing: &mut Standing, worker: &Worker, change: &WorkerChange) {
-    let WorkerChange::Failed { backoff, quarantine, .. } = change else { return };
-    if let Some(backoff) = backoff {
-        standing.backoffs.insert(worker.key(), Backoff::clone(backoff));
-    }
-    if let Some((node, quarantine)) = quarantine {
-        standing.quarantines.insert(node.clone(), *quarantine);
-    }
 }
 
 /// Failed workers by reason.

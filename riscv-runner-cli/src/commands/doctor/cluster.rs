@@ -108,7 +108,8 @@ fn slots(config: &Config, nodes: &BTreeMap<NodeName, Node>) -> Finding {
         );
     }
     let fix = format!(
-        "let each offer {RUNNER_RESOURCE}: 1 in its status.capacity (a device plugin, or a patch of the node's status)"
+        "let a device plugin offer it, or advertise it yourself: rrctl nodes enroll {} --board NAME",
+        without[0]
     );
     Finding::warn(CHECK, format!("no {RUNNER_RESOURCE} on {}", without.join(", ")), fix)
 }

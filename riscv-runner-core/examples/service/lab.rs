@@ -3,29 +3,35 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use riscv_runner_core::{
+    engine::wake::Wake,
     failure::Diagnostics,
     ids::{NodeName, PodUid, WorkerName},
     pod::{Node, Pod, PodPhase},
     ports::{
-        BoardSlots, Cluster, CreatedPod, Grace, JitConfig, LeaderProof, NodeMap, PodMap, PodRequest,
-        PortError, PortErrorKind, PortResult, SecretObject,
+        BoardSlots, Cluster, CreatedPod, Grace, JitConfig, LeaderProof, NodeMap, Platform, PodMap,
+        PodRequest, PortError, PortErrorKind, PortResult, SecretObject,
     },
 };
 use tokio::sync::Notify;
 
 use super::Outcome;
 
+/// The label by which a pool finds the machines.
+pub(crate) const KIND: (&str, &str) = ("kind", "riscv");
+
 /// The machines and what runs on them.
 pub(crate) struct Lab {
     machines: Mutex<NodeMap>,
     running: Mutex<PodMap>,
     begun: Notify,
+    /// The engine looks when something changed here.
+    wake: Wake,
+    platform: Arc<dyn Platform>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -33,14 +39,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Lab {
-    pub(crate) fn with_machines(count: u32) -> Outcome<Self> {
+    pub(crate) fn with_machines(count: u32, platform: Arc<dyn Platform>, wake: Wake) -> Outcome<Self> {
         let mut machines = NodeMap::new();
         for n in 1..=count {
             let name = NodeName::new(format!("machine-{n}"))?;
-            let labels = BTreeMap::from([("kind".to_owned(), "riscv".to_owned())]);
             let node = Node {
                 name: name.clone(),
-                labels,
+                labels: BTreeMap::from([(KIND.0.to_owned(), KIND.1.to_owned())]),
                 ready: true,
                 cordoned: false,
                 unreachable_since: None,
@@ -48,19 +53,37 @@ impl Lab {
             };
             machines.insert(name, node);
         }
-        Ok(Self { machines: Mutex::new(machines), running: Mutex::default(), begun: Notify::new() })
+        let (machines, running) = (Mutex::new(machines), Mutex::default());
+        Ok(Self { machines, running, begun: Notify::new(), wake, platform })
     }
 
-    /// The machine that was started first, once there is one.
-    pub(crate) async fn started(&self) -> String {
+    /// The worker that was started first, once there is one.
+    pub(crate) async fn started(&self) -> WorkerName {
         loop {
             let begun = self.begun.notified();
-            let node = locked(&self.running).values().find_map(|pod| pod.node.clone());
-            if let Some(node) = node {
-                return node.to_string();
+            let worker = locked(&self.running).keys().next().cloned();
+            if let Some(worker) = worker {
+                return worker;
             }
             begun.await;
         }
+    }
+
+    /// A machine has come up: its runner works.
+    pub(crate) fn up(&self, worker: &WorkerName) {
+        self.set(worker, PodPhase::Running { since: self.platform.now() });
+    }
+
+    /// A runner has done its job, and its machine is free again.
+    pub(crate) fn done(&self, worker: &WorkerName) {
+        self.set(worker, PodPhase::Succeeded { at: self.platform.now() });
+    }
+
+    fn set(&self, worker: &WorkerName, phase: PodPhase) {
+        if let Some(pod) = locked(&self.running).get_mut(worker) {
+            pod.phase = phase;
+        }
+        self.wake.wake();
     }
 
     fn forget(&self, name: &WorkerName, uid: &PodUid) {
@@ -68,6 +91,7 @@ impl Lab {
         if running.get(name).is_some_and(|pod| pod.uid == *uid) {
             running.remove(name);
         }
+        self.wake.wake();
     }
 }
 
@@ -97,7 +121,8 @@ impl Cluster for Lab {
         if let Some(there) = running.get(&request.name) {
             return Ok(CreatedPod { uid: there.uid.clone() });
         }
-        let taken = |name: &NodeName| running.values().any(|pod| pod.node.as_ref() == Some(name));
+        let taken =
+            |name: &NodeName| running.values().any(|pod| pod.holds_slot() && pod.node.as_ref() == Some(name));
         let free = machines.into_keys().find(|name| !taken(name) && !request.avoid.contains(name));
         let node = free.ok_or_else(|| refused("every machine is taken"))?;
         let uid = PodUid::new(request.name.as_str()).map_err(|error| refused(&error.to_string()))?;
@@ -107,7 +132,7 @@ impl Cluster for Lab {
             phase: PodPhase::Pending { reason: None },
             node: Some(node),
             pool: Some(request.pool.clone()),
-            created_at: Timestamp::UNIX_EPOCH,
+            created_at: self.platform.now(),
             deleting: false,
             killed: false,
             identity: None,

@@ -1,0 +1,130 @@
+//! Orders of operators with their audit, and the removal of rows that are over.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use riscv_runner_core::{
+    controls::{Note, Order, Ordered},
+    entity::Entity,
+    ids::{EntityId, JobId, NodeName, WorkerName},
+    ports::{AuditEntry, AuditId, ControlStore, PortResult, Remover, RetentionStore},
+    retention::Expiring,
+    scope::PoolKey,
+};
+
+use super::{OwnStore, Tables};
+
+#[async_trait]
+impl ControlStore for OwnStore {
+    async fn order(&self, order: &Order, note: &Note) -> PortResult<Ordered> {
+        Ok(self.write(|tables, _| {
+            if let Order::Revoke { worker, .. } = order
+                && !tables.live().any(|live| live.name == *worker)
+            {
+                return Ordered::NothingToDo;
+            }
+            let ordered = tables.standing.controls.apply(order, note);
+            if ordered == Ordered::Done {
+                let id = AuditId(tables.audit.last().map_or(1, |last| last.id.0 + 1));
+                tables.audit.push(AuditEntry { id, order: order.clone(), note: note.clone() });
+            }
+            ordered
+        }))
+    }
+
+    async fn control_audit(&self, limit: u32) -> PortResult<Vec<AuditEntry>> {
+        Ok(self.read(|tables| tables.audit.iter().rev().take(limit as usize).cloned().collect()))
+    }
+
+    async fn known_accounts(&self) -> PortResult<Vec<Entity>> {
+        Ok(self.read(|tables| {
+            let mut heard: Vec<_> = tables.log.values().map(|(entry, _)| entry).collect();
+            heard.sort_by_key(|entry| entry.received_at);
+            let named = heard.into_iter().filter_map(|entry| entry.entity.clone());
+            let newest: BTreeMap<EntityId, Entity> = named.map(|entity| (entity.id, entity)).collect();
+            newest.into_values().collect()
+        }))
+    }
+}
+
+/// A row that may be removed.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Expired {
+    Event(u64),
+    Job(JobId),
+    Worker(WorkerName),
+    Order(AuditId),
+    Backoff(PoolKey),
+    Quarantine(NodeName),
+}
+
+impl Tables {
+    /// The rows of a kind that are over since before that moment, the oldest first.
+    fn expired(&self, kind: Expiring, before: Timestamp) -> Vec<(Timestamp, Expired)> {
+        let mut rows: Vec<_> = match kind {
+            Expiring::Events => {
+                self.log.iter().map(|(id, (entry, _))| (entry.received_at, Expired::Event(*id))).collect()
+            }
+            Expiring::Jobs => {
+                let ended = self.jobs.values().filter(|row| !row.job.state.phase.is_demand());
+                ended.map(|row| (row.stored_at, Expired::Job(row.job.facts.id))).collect()
+            }
+            Expiring::Workers => {
+                let ended = self.workers.values().filter(|row| row.worker.status.is_terminal());
+                ended.map(|row| (row.worker.created_at, Expired::Worker(row.worker.name.clone()))).collect()
+            }
+            Expiring::Orders => {
+                self.audit.iter().map(|entry| (entry.note.since, Expired::Order(entry.id))).collect()
+            }
+            Expiring::Backoffs => {
+                let backoffs = self.standing.backoffs.iter();
+                backoffs.map(|(key, backoff)| (backoff.until, Expired::Backoff(key.clone()))).collect()
+            }
+            Expiring::Quarantines => {
+                let held = self.standing.quarantines.iter();
+                held.filter_map(|(node, held)| Some((held.until?, Expired::Quarantine(node.clone())))).collect()
+            }
+        };
+        rows.retain(|(at, _)| *at < before);
+        rows.sort();
+        rows
+    }
+
+    fn remove(&mut self, row: &Expired) {
+        match row {
+            Expired::Event(id) => drop(self.log.remove(id)),
+            Expired::Job(id) => drop(self.jobs.remove(id)),
+            Expired::Worker(name) => drop(self.workers.remove(name)),
+            Expired::Order(id) => self.audit.retain(|entry| entry.id != *id),
+            Expired::Backoff(key) => drop(self.standing.backoffs.remove(key)),
+            Expired::Quarantine(node) => drop(self.standing.quarantines.remove(node)),
+        }
+    }
+}
+
+#[async_trait]
+impl RetentionStore for OwnStore {
+    async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64> {
+        Ok(self.read(|tables| tables.expired(kind, before).len() as u64))
+    }
+
+    async fn remove_expired(
+        &self,
+        by: Remover<'_>,
+        kind: Expiring,
+        before: Timestamp,
+        limit: u32,
+    ) -> PortResult<u64> {
+        let remove = |tables: &mut Tables, _| {
+            let mut rows = tables.expired(kind, before);
+            rows.truncate(limit as usize);
+            rows.iter().for_each(|(_, row)| tables.remove(row));
+            rows.len() as u64
+        };
+        match by {
+            Remover::Leader(proof) => self.fenced(proof, "remove old rows", remove),
+            Remover::Operator => Ok(self.write(remove)),
+        }
+    }
+}
