@@ -29,21 +29,22 @@ pub fn usage<'a>(
     workers: impl IntoIterator<Item = &'a Worker>,
 ) -> Vec<UsageRow> {
     let mut rows: BTreeMap<(EntityId, PoolName, LabelSet), UsageRow> = BTreeMap::new();
-    let mut row = |id: EntityId, login: &Login, kind: EntityKind, pool: &PoolName, labels: &LabelSet, count| {
-        let row = rows.entry((id, pool.clone(), labels.clone())).or_insert_with(|| UsageRow {
-            entity_id: id,
-            entity_name: login.clone(),
-            entity_type: kind,
-            k8s_pool: pool.clone(),
-            job_labels: labels.clone(),
-            jobs: BTreeMap::new(),
-            workers: BTreeMap::new(),
-        });
-        match count {
-            Counted::Job(phase) => *row.jobs.entry(phase).or_default() += 1,
-            Counted::Worker(status) => *row.workers.entry(status).or_default() += 1,
-        }
-    };
+    let mut row =
+        |id: EntityId, login: &Login, kind: EntityKind, pool: &PoolName, labels: &LabelSet, count| {
+            let row = rows.entry((id, pool.clone(), labels.clone())).or_insert_with(|| UsageRow {
+                entity_id: id,
+                entity_name: login.clone(),
+                entity_type: kind,
+                k8s_pool: pool.clone(),
+                job_labels: labels.clone(),
+                jobs: BTreeMap::new(),
+                workers: BTreeMap::new(),
+            });
+            match count {
+                Counted::Job(phase) => *row.jobs.entry(phase).or_default() += 1,
+                Counted::Worker(status) => *row.workers.entry(status).or_default() += 1,
+            }
+        };
     for job in jobs.into_iter().filter(|job| job.state.phase.is_demand()) {
         let Entity { id, login, kind } = &job.facts.entity;
         row(*id, login, *kind, &job.placement.pool, &job.facts.labels, Counted::Job(job.state.phase));

@@ -79,7 +79,12 @@ async fn what_is_broken_is_named_with_what_mends_it_and_the_rest_is_looked_at() 
     says(one(&findings, "user App key"), "fail", "", "set app_id to the App's own");
     says(one(&findings, "user App permissions"), "skipped", "", "");
     says(one(&findings, "cluster rights"), "fail", "delete secrets", "kubectl auth can-i delete secrets");
-    says(one(&findings, "cluster slots"), "warn", "riseproject.com/runner on k1-9", "rrctl nodes enroll k1-9");
+    says(
+        one(&findings, "cluster slots"),
+        "warn",
+        "riseproject.com/runner on k1-9",
+        "rrctl nodes enroll k1-9",
+    );
     says(one(&findings, "GitHub clock"), "ok", "s from ours", "");
 }
 

@@ -63,7 +63,8 @@ fn no_section_is_about_a_reason_that_there_is_not() {
 
 /// The text below a heading "### `name`", up to the next heading.
 fn below(text: &str, name: &str) -> String {
-    let (_, rest) = text.split_once(&format!("\n### `{name}`\n")).unwrap_or_else(|| panic!("a section {name}"));
+    let (_, rest) =
+        text.split_once(&format!("\n### `{name}`\n")).unwrap_or_else(|| panic!("a section {name}"));
     rest.split("\n#").next().unwrap_or_default().to_owned()
 }
 
@@ -73,13 +74,18 @@ fn every_reason_is_explained_with_a_command_that_tells_more_and_with_what_to_do(
     let arguments = read("riscv-runner-cli/src/args.rs");
     for name in sections() {
         let section = below(&text, &name);
-        let (meaning, rest) = section.split_once("\n- Ask: ").unwrap_or_else(|| panic!("{name} says what to ask"));
+        let (meaning, rest) =
+            section.split_once("\n- Ask: ").unwrap_or_else(|| panic!("{name} says what to ask"));
         assert!(meaning.trim().len() > 20, "{name} says what it means");
         let (ask, remedy) = rest.split_once("\n- Do: ").unwrap_or_else(|| panic!("{name} says what to do"));
-        let (_, command) = ask.split_once("`rrctl ").unwrap_or_else(|| panic!("{name} names a command: {ask}"));
+        let (_, command) =
+            ask.split_once("`rrctl ").unwrap_or_else(|| panic!("{name} names a command: {ask}"));
         let command = command.split([' ', '`']).next().unwrap_or_default();
         let variant = format!("{}{}", command[..1].to_uppercase(), &command[1..]);
-        assert!(arguments.contains(&format!("\n    {variant}(")), "rrctl has the command {command}, for {name}");
+        assert!(
+            arguments.contains(&format!("\n    {variant}(")),
+            "rrctl has the command {command}, for {name}"
+        );
         assert!(remedy.trim().len() > 5, "{name}: {remedy}");
     }
 }

@@ -17,7 +17,10 @@ use riscv_runner_core::{
     delivery::{Delivery, DeliveryContent, Outcome as Became},
     engine::{Engine, EngineParts, Wakes, intake::intake},
     entity::{Entity, EntityKind},
-    ids::{AppId, DeliveryGuid, EntityId, InstallationId, JobId, Login, ReplicaName, RepoId, RepoName, WorkerName},
+    ids::{
+        AppId, DeliveryGuid, EntityId, InstallationId, JobId, Login, ReplicaName, RepoId, RepoName,
+        WorkerName,
+    },
     job::{End, JobEvent, JobFacts, Start},
     labels::LabelSet,
     ports::{Platform, Silent},
@@ -35,8 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the host says about its one job; `number` tells the messages apart.
 fn message(number: u32, event: JobEvent, now: Timestamp) -> Outcome<Delivery> {
-    let acme =
-        Entity { id: EntityId::new(4)?, kind: EntityKind::Organization, login: Login::new("acme")? };
+    let acme = Entity { id: EntityId::new(4)?, kind: EntityKind::Organization, login: Login::new("acme")? };
     let (repo, installation) = (RepoName::new("acme/tool")?, InstallationId::new(5)?);
     let facts = JobFacts {
         id: JobId::new(1)?,
@@ -113,7 +115,6 @@ pub(crate) async fn main() -> Outcome<()> {
     // A deaf receiver means that the engine has ended already.
     let _ = stop.send(());
     running.await?;
-    drop(tell);
     drop(entrance);
     writing.await?;
     Ok(())

@@ -83,7 +83,8 @@ impl Tables {
             }
             Expiring::Quarantines => {
                 let held = self.standing.quarantines.iter();
-                held.filter_map(|(node, held)| Some((held.until?, Expired::Quarantine(node.clone())))).collect()
+                held.filter_map(|(node, held)| Some((held.until?, Expired::Quarantine(node.clone()))))
+                    .collect()
             }
         };
         rows.retain(|(at, _)| *at < before);
@@ -93,12 +94,12 @@ impl Tables {
 
     fn remove(&mut self, row: &Expired) {
         match row {
-            Expired::Event(id) => drop(self.log.remove(id)),
-            Expired::Job(id) => drop(self.jobs.remove(id)),
-            Expired::Worker(name) => drop(self.workers.remove(name)),
+            Expired::Event(id) => self.log.retain(|number, _| number != id),
+            Expired::Job(id) => self.jobs.retain(|job, _| job != id),
+            Expired::Worker(name) => self.workers.retain(|worker, _| worker != name),
             Expired::Order(id) => self.audit.retain(|entry| entry.id != *id),
-            Expired::Backoff(key) => drop(self.standing.backoffs.remove(key)),
-            Expired::Quarantine(node) => drop(self.standing.quarantines.remove(node)),
+            Expired::Backoff(key) => self.standing.backoffs.retain(|failing, _| failing != key),
+            Expired::Quarantine(node) => self.standing.quarantines.retain(|held, _| held != node),
         }
     }
 }

@@ -213,7 +213,9 @@ impl SchedulingStore for OwnStore {
     }
 
     async fn clear_backoff(&self, proof: &LeaderProof, key: &PoolKey) -> PortResult<()> {
-        self.fenced(proof, "clear a back-off", |tables, _| drop(tables.standing.backoffs.remove(key)))
+        self.fenced(proof, "clear a back-off", |tables, _| {
+            tables.standing.backoffs.remove(key);
+        })
     }
 
     async fn set_quarantine(
