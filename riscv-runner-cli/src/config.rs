@@ -133,25 +133,30 @@ impl Sources {
 /// # Errors
 /// Everything that is wrong with it.
 pub(crate) fn load(sources: &Sources, need: Need) -> Result<Config, Vec<Problem>> {
+    let (config, found) = read(sources, need);
+    match config {
+        Some(config) if found.iter().all(|problem| problem.severity == Severity::Warning) => {
+            Ok(Config { warnings: found, ..config })
+        }
+        // Without a configuration there are problems: only a refused file or prefix leads here.
+        Some(_) | None => Err(found),
+    }
+}
+
+/// Reads what can be used of the configuration, and everything that is wrong with it. What was refused has its
+/// default; only `rrctl doctor` makes something of that.
+pub(crate) fn read(sources: &Sources, need: Need) -> (Option<Config>, Vec<Problem>) {
     let context = Context::default();
     let Some((mut entries, origin)) = read_file(sources, need, &context.problems) else {
         // What an absent file does not hold is not worth a list.
-        return Err(context.problems.into_sorted());
+        return (None, context.problems.into_sorted());
     };
     environment::overlay(&mut entries, &sources.variables, &context.problems);
     let root = Section::root(&context, entries, origin);
-    let read = Topics::read(root, sources, need);
+    let topics = Topics::read(root, sources, need);
     let Context { problems, shown, secrets, .. } = context;
-    shadowing::check(&read.routes, &problems);
-    let found = problems.into_sorted();
-    if found.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(found);
-    }
-    match read.into_config(shown.into_inner(), secrets.into_inner(), found) {
-        Some(config) => Ok(config),
-        // Only a refused prefix leads here, and it is among the problems.
-        None => Err(Vec::new()),
-    }
+    shadowing::check(&topics.routes, &problems);
+    (topics.into_config(shown.into_inner(), secrets.into_inner()), problems.into_sorted())
 }
 
 /// The file's entries; `None` when there should be one that can be read and there is none.
@@ -238,12 +243,7 @@ impl Topics {
         }
     }
 
-    fn into_config(
-        self,
-        shown: Vec<Shown>,
-        secrets: BTreeMap<String, Comparable>,
-        warnings: Vec<Problem>,
-    ) -> Option<Config> {
+    fn into_config(self, shown: Vec<Shown>, secrets: BTreeMap<String, Comparable>) -> Option<Config> {
         let policy = Policy {
             pools: self.pools.policies.clone(),
             routes: self.routes.into_iter().map(|placed| placed.route).collect(),
@@ -266,7 +266,7 @@ impl Topics {
             policy,
             values: Values::of(&shown, secrets),
             shown,
-            warnings,
+            warnings: Vec::new(),
         })
     }
 }

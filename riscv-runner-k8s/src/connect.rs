@@ -1,7 +1,7 @@
 //! How the adapter reaches its cluster: a kubeconfig given as text or file, or the pod's own service
 //! account. Credentials never appear in an error.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, io, path::PathBuf, time::Duration};
 
 use kube::{
     Client, Config,
@@ -62,16 +62,21 @@ pub enum ConnectError {
         /// Which kubeconfig.
         origin: String,
     },
+    /// The kubeconfig cannot be read.
+    #[error("the kubeconfig {} cannot be read", path.display())]
+    Unreadable {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The kubeconfig does not hold what is needed.
-    #[error(
-        "{origin} cannot be used; check its contexts with `kubectl config get-contexts` and set [cluster] context"
-    )]
+    #[error("{origin} cannot be used: {problem}; `kubectl config get-contexts` lists its contexts")]
     Unusable {
         /// Which kubeconfig.
         origin: String,
-        /// What is missing.
-        #[source]
-        source: Box<KubeconfigError>,
+        /// What is missing, with its causes.
+        problem: Box<KubeconfigError>,
     },
     /// We do not run in a pod, or it has no service account.
     #[error("no service account of a pod to connect with; set [cluster] kubeconfig or K8S_KUBECONFIG")]
@@ -138,8 +143,9 @@ fn in_cluster() -> Result<(String, Config), ConnectError> {
 /// A parser's error may quote the document, so it is dropped.
 fn unusable(origin: &str, error: KubeconfigError) -> ConnectError {
     let origin = origin.to_owned();
-    if matches!(error, KubeconfigError::Parse(_)) {
-        return ConnectError::Unparsable { origin };
+    match error {
+        KubeconfigError::Parse(_) => ConnectError::Unparsable { origin },
+        KubeconfigError::ReadConfig(source, path) => ConnectError::Unreadable { path, source },
+        error => ConnectError::Unusable { origin, problem: Box::new(error) },
     }
-    ConnectError::Unusable { origin, source: Box::new(error) }
 }

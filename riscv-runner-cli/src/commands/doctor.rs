@@ -53,6 +53,15 @@ impl Finding {
         Self { status: Status::Warn, fix: Some(fix.into()), ..Self::ok(check, finding) }
     }
 
+    /// What a configuration's problem comes to.
+    fn of_problem(problem: &Problem) -> Self {
+        let status = match problem.severity {
+            Severity::Error => Status::Fail,
+            Severity::Warning => Status::Warn,
+        };
+        Self { status, fix: problem.hint.clone(), ..Self::ok("configuration", problem.to_string()) }
+    }
+
     fn fail(check: impl Into<String>, finding: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { status: Status::Fail, ..Self::warn(check, finding, fix) }
     }
@@ -73,7 +82,7 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
         }
     }
     printer.data(output.format, &findings, || {
-        printer.table(&["status", "check", "finding"], findings.iter().map(cells));
+        printer.table(&["status", "check", "finding"], findings.iter().flat_map(rows));
     })?;
     match findings.iter().filter(|finding| finding.status == Status::Fail).count() {
         0 => Ok(()),
@@ -84,39 +93,27 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
 
 /// The configuration with all that is wrong with it; what can be used of it serves the other checks.
 fn configuration(sources: &Sources) -> (Vec<Finding>, Option<Config>) {
-    const CHECK: &str = "configuration";
-    match config::load(sources, Need::All) {
-        Ok(config) => {
-            let mut findings: Vec<Finding> = config.warnings.iter().map(told).collect();
-            if findings.is_empty() {
-                findings.push(Finding::ok(CHECK, "it can be used"));
-            }
-            (findings, Some(config))
-        }
-        Err(problems) => (problems.iter().map(told).collect(), config::load(sources, Need::Nothing).ok()),
+    let (config, problems) = config::read(sources, Need::All);
+    let mut findings: Vec<Finding> = problems.iter().map(Finding::of_problem).collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok("configuration", "it can be used"));
     }
+    // Without a file there is what the environment and the defaults say.
+    (findings, config.or_else(|| config::read(sources, Need::Nothing).0))
 }
 
-fn told(problem: &Problem) -> Finding {
-    let fix = problem.hint.clone().unwrap_or_else(|| "`rrctl config check` shows all of it".to_owned());
-    match problem.severity {
-        Severity::Error => Finding::fail("configuration", problem.to_string(), fix),
-        Severity::Warning => Finding::warn("configuration", problem.to_string(), fix),
-    }
-}
-
-fn cells(finding: &Finding) -> Vec<Value> {
+/// A row for what was found, and one for what mends it.
+fn rows(finding: &Finding) -> Vec<Vec<Value>> {
     let (word, tone) = match finding.status {
         Status::Ok => ("ok", Tone::Good),
         Status::Warn => ("warn", Tone::Waiting),
         Status::Fail => ("fail", Tone::Bad),
         Status::Skipped => ("skipped", Tone::Plain),
     };
-    let text = match &finding.fix {
-        Some(fix) => format!("{}; to mend it: {fix}", finding.finding),
-        None => finding.finding.clone(),
-    };
-    vec![Value::toned(word, tone), finding.check.as_str().into(), text.as_str().into()]
+    let found =
+        vec![Value::toned(word, tone), finding.check.as_str().into(), finding.finding.as_str().into()];
+    let fix = finding.fix.as_ref().map(|fix| vec!["".into(), "".into(), format!("to mend it: {fix}").into()]);
+    std::iter::once(found).chain(fix).collect()
 }
 
 /// What a clock that is off by so much means.

@@ -71,8 +71,8 @@ fn read_apps(section: &Section<'_>, needed: bool) -> Vec<App> {
             let hint = "set private_key_file to the .pem that GitHub generated for the App";
             app.error("private_key", "is missing", Some(hint));
         }
-        let key = key.get();
-        if key.as_ref().is_some_and(|key| !key.expose_secret().contains("PRIVATE KEY-----")) {
+        let mut key = key.get();
+        if key.take_if(|key| !key.expose_secret().contains("PRIVATE KEY-----")).is_some() {
             let at = if app.has("private_key") { "private_key" } else { "private_key_file" };
             let hint = "it begins with -----BEGIN RSA PRIVATE KEY-----";
             app.error(at, "does not hold a private key in PEM form", Some(hint));

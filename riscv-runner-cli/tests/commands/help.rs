@@ -38,6 +38,31 @@ fn the_doctor_says_what_is_missing_where_nothing_is() {
 }
 
 #[test]
+fn the_doctor_looks_at_the_rest_though_the_configuration_is_broken() {
+    let folder = Folder::new();
+    folder.write("broken.pem", "no key\n");
+    folder.write("kubeconfig", "clusters: [not a kubeconfig");
+    let text = "[store]\nurl = \"postgres://rrctl:hunter2@127.0.0.1:1/rrctl\"\n\
+                [github]\nwebhook_secrets = [\"0123456789abcdef\"]\n\
+                [[github.apps]]\nkind = \"organization\"\napp_id = 7\nprivate_key_file = \"broken.pem\"\n\
+                [cluster]\nkubeconfig = \"kubeconfig\"\n[timeouts]\ntick = \"fast\"\n";
+    folder.write("rrctl.toml", text);
+    let told = folder.rrctl_with(&["doctor"], &[("HOME", "/nowhere")]);
+    assert!(told.starts_with("exit: 1\n"), "{told}");
+    for found in [
+        "github.apps[0].private_key_file: does not hold a private key in PEM form",
+        "timeouts.tick: must be a duration",
+        "pools: no [[pools]]",
+        "fail     database version",
+        "warn     organization App key",
+        "is not a valid kubeconfig",
+    ] {
+        assert!(told.contains(found), "{found} is not in {told}");
+    }
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn a_watch_is_for_people() {
     assert_snapshot!(Folder::new().rrctl(&["status", "--watch", "--format", "json"]));
     assert!(Folder::new().rrctl(&["status", "--every", "1"]).starts_with("exit: 2\n"));

@@ -1,4 +1,4 @@
-//! The pod templates that the documentation recommends.
+//! The configurations that the documentation recommends.
 
 use std::{collections::BTreeMap, fs};
 
@@ -64,4 +64,22 @@ fn it_is_accepted_as_a_configuration() {
         .output()
         .unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+#[test]
+fn the_configuration_of_the_quickstart_is_all_that_is_needed() {
+    let folder = tempfile::TempDir::new().unwrap();
+    fs::write(folder.path().join("rrctl.toml"), block("docs/quickstart.md")).unwrap();
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_rrctl"))
+        .args(["config", "check"])
+        .current_dir(folder.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let (told, warned) = (String::from_utf8_lossy(&check.stdout), String::from_utf8_lossy(&check.stderr));
+    // The two files that `rrctl github-app create` writes are not on this machine.
+    assert!(told.contains("ok (1 pool, 1 route, 2 warnings)"), "{told}{warned}");
+    for file in ["organization-webhook.secret", "organization-app.pem"] {
+        assert!(warned.contains(&format!("/etc/rrctl/{file} is not there")), "{warned}");
+    }
 }

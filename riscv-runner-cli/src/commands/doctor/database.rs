@@ -14,7 +14,10 @@ const TOLERATED: SignedDuration = SignedDuration::from_secs(2);
 pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let names = ["database version", "database migrations", "database rights", "database clock"];
     let Ok(pg) = wire::store_config(config, false) else {
-        return names.map(|name| Finding::skipped(name, "no database is configured")).into();
+        let fix = "set [store] url_file to a file that is here, or RRCTL_STORE__URL";
+        let failed = Finding::fail(names[0], "no address of a database is known here", fix);
+        let rest = names[1..].iter().map(|name| Finding::skipped(*name, "no database is known"));
+        return [failed].into_iter().chain(rest).collect();
     };
     let inspection = match inspect(&pg, || TokioPlatform.now()).await {
         Ok(inspection) => inspection,

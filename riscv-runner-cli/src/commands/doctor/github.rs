@@ -33,7 +33,7 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
     }
     findings.push(match forge.clock_ahead() {
         Some(ahead) => clock("GitHub clock", ahead, TOLERATED),
-        None => Finding::skipped("GitHub clock", "GitHub did not answer"),
+        None => Finding::skipped("GitHub clock", "nothing was heard of GitHub"),
     });
     findings
 }
@@ -45,7 +45,8 @@ async fn app_of(forge: &GithubForge, app: &GithubApp) -> Vec<Finding> {
     };
     let name = |what: &str| format!("{kind} App {what}");
     if app.private_key.is_none() {
-        return vec![Finding::skipped(name("key"), "its private key is not on this machine")];
+        let fix = "see private_key_file above; a machine that only takes webhooks needs none";
+        return vec![Finding::warn(name("key"), "there is no private key of it here", fix)];
     }
     let settings = format!("the settings of App {} on GitHub", app.app_id);
     let skipped = |what: &str| Finding::skipped(name(what), "GitHub did not describe the App");

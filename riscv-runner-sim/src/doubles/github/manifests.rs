@@ -1,8 +1,9 @@
 //! Apps made from manifests: a browser posts one and gets a code, which is exchanged once.
 
+use riscv_runner_core::entity::EntityKind;
 use serde_json::{Value, json};
 
-use super::{GithubDouble, Shared, TEST_APP_KEY_PKCS1, locked, reply::Reply};
+use super::{GithubDouble, Shared, TEST_APP_KEY_PKCS1, auth::PublicKey, locked, reply::Reply, world::App};
 
 impl GithubDouble {
     /// What GitHub does when somebody confirms a manifest in the browser: the code that the App's owner is
@@ -21,6 +22,12 @@ pub(super) fn convert(shared: &Shared, code: &str) -> Reply {
     let mut world = locked(&shared.world);
     let Some(manifest) = world.manifests.remove(code) else { return Reply::not_found() };
     let id = world.next_id();
+    if let Ok(key) = PublicKey::of_private_pem(TEST_APP_KEY_PKCS1) {
+        let of_organizations =
+            manifest["default_permissions"]["organization_self_hosted_runners"].is_string();
+        let kind = if of_organizations { EntityKind::Organization } else { EntityKind::User };
+        world.apps.insert(id, App { kind, key, granted: None });
+    }
     let slug = manifest["name"].as_str().unwrap_or_default().to_lowercase().replace(' ', "-");
     Reply::json(
         201,
