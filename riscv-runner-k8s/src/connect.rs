@@ -143,9 +143,11 @@ fn in_cluster() -> Result<(String, Config), ConnectError> {
 /// A parser's error may quote the document, so it is dropped.
 fn unusable(origin: &str, error: KubeconfigError) -> ConnectError {
     let origin = origin.to_owned();
-    match error {
-        KubeconfigError::Parse(_) => ConnectError::Unparsable { origin },
-        KubeconfigError::ReadConfig(source, path) => ConnectError::Unreadable { path, source },
-        error => ConnectError::Unusable { origin, problem: Box::new(error) },
+    if let KubeconfigError::ReadConfig(source, path) = error {
+        return ConnectError::Unreadable { path, source };
     }
+    if matches!(error, KubeconfigError::Parse(_)) {
+        return ConnectError::Unparsable { origin };
+    }
+    ConnectError::Unusable { origin, problem: Box::new(error) }
 }

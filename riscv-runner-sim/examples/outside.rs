@@ -24,7 +24,7 @@ use riscv_runner_sim::doubles::{
 };
 use tokio::sync::mpsc;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The secret of the webhooks of every App that is made from a manifest.
 const WEBHOOK_SECRET: &str = "webhook-secret-of-the-double";
@@ -60,7 +60,7 @@ async fn obey(github: &GithubDouble, kubelet: &Kubelet, line: &str) -> Outcome<S
             let id: i64 = job.parse()?;
             let worker = github.job(id).and_then(|job| job.runner);
             github.finish(id, conclusion);
-            if let Some(worker) = worker {
+            if let Some((_, worker)) = worker {
                 kubelet.end(&worker, 0).await?;
             }
             format!("answered {}", tell(github, id, "completed").await?)
