@@ -148,7 +148,7 @@ fn a_database_that_is_down_is_named_without_its_password() {
 }
 
 #[test]
-fn a_small_demo_serves_every_job() {
+fn a_small_demo_serves_every_job_though_a_runner_fails() {
     let folder = Folder::new();
     let answer = folder.rrctl(&["demo", "--once", "--jobs", "10", "--boards", "3", "--seed", "7"]);
     assert!(answer.starts_with("exit: 0\n"), "{answer}");
@@ -156,4 +156,5 @@ fn a_small_demo_serves_every_job() {
         answer.contains("jobs      10 of 10 done") && answer.contains("every invariant held"),
         "{answer}"
     );
+    assert!(answer.contains(" failed: pod_failed"), "{answer}");
 }

@@ -80,11 +80,21 @@ impl Truth {
         self.wake_cluster_watchers();
         if self.boards.refused_images.contains(&image) {
             self.fail_after(GIVE_UP, number, TOO_OLD);
-        } else if self.mischief(self.profile.boards.boot_fails, FaultKind::BootFailed) {
+        } else if self.boot_fails(number) {
             self.fail_after(GIVE_UP, number, 1);
         } else if !self.mischief(self.profile.boards.never_registers, FaultKind::NeverRegistered) {
             self.within(BOOT.0, BOOT.1, Event::RunnerUp(number));
         }
+    }
+
+    /// Whether the runner of this pod ends before it calls GitHub.
+    fn boot_fails(&mut self, number: u64) -> bool {
+        let by_chance = self.mischief(self.profile.boards.boot_fails, FaultKind::BootFailed);
+        let for_certain = self.profile.boards.boot_fails_in == Some(number);
+        if for_certain && !by_chance {
+            self.faults.count(FaultKind::BootFailed);
+        }
+        by_chance || for_certain
     }
 
     fn fail_after(&mut self, wait: Duration, number: u64, exit_code: i32) {

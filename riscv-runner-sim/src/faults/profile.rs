@@ -103,6 +103,8 @@ pub struct BoardFaults {
     pub never_registers: f64,
     /// Probability that the runner ends before it calls GitHub.
     pub boot_fails: f64,
+    /// The pod, counted from 1, whose runner ends before it calls GitHub, whatever chance says.
+    pub boot_fails_in: Option<u64>,
     /// Probability that the runner dies in the middle of its job.
     pub runner_dies: f64,
 }
@@ -279,6 +281,7 @@ fn bad_boards() -> BoardFaults {
         image_refused: 0.0,
         never_registers: 0.03,
         boot_fails: 0.03,
+        boot_fails_in: None,
         runner_dies: 0.03,
     }
 }

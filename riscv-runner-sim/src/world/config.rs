@@ -142,11 +142,11 @@ impl WorldConfig {
                 account(EntityKind::User, 2),
             ],
             jobs,
-            arrival: Arrival::Poisson { mean: Duration::from_secs(5) },
+            arrival: Arrival::Poisson { mean: ARRIVALS },
             work: (Duration::from_secs(20), Duration::from_secs(120)),
             replicas: 1,
-            profile: FaultProfile::named("demo").unwrap_or_default(),
-            faults_for: Duration::from_secs(24 * 3600),
+            profile: demo_profile(jobs),
+            faults_for: ARRIVALS * jobs + Duration::from_secs(600),
             github_latency: (Duration::from_millis(50), Duration::from_millis(300)),
             cluster_latency: (Duration::from_millis(2), Duration::from_millis(20)),
             limits: Limits::default(),
@@ -183,6 +183,17 @@ impl WorldConfig {
             name_prefix: NamePrefix::new("rise-riscv-runner-").expect("a prefix of letters and dashes"),
         }
     }
+}
+
+/// How long after one job of the demo the next one comes, on average.
+const ARRIVALS: Duration = Duration::from_secs(5);
+
+/// The faults of the demo: one runner in the middle of it fails for certain, so that everybody sees how that
+/// is mended.
+fn demo_profile(jobs: u32) -> FaultProfile {
+    let mut profile = FaultProfile::named("demo").unwrap_or_default();
+    profile.boards.boot_fails_in = Some(u64::from(jobs / 2 + 1));
+    profile
 }
 
 fn board_kinds() -> Vec<BoardSpec> {
