@@ -38,7 +38,7 @@ pub use self::leadership::Leading;
 use self::{memory::Memory, tasks::Tasks, wake::Wake};
 use crate::{
     ids::ReplicaName,
-    policy::Policy,
+    policy::{Policy, Timeouts},
     ports::{Cluster, Forge, LeaderProof, LoopName, Observer, Platform, PortResult, Store},
     snapshot::Snapshot,
 };
@@ -81,12 +81,23 @@ pub struct EngineParts {
     pub wakes: Wakes,
 }
 
+/// The last of so many parts of a shutdown is for giving the lease back: whoever stops a process counts
+/// to the end.
+const SHUTDOWN_PARTS: u32 = 5;
+
+/// How long what is in flight may take to end.
+fn finishing(timeouts: &Timeouts) -> std::time::Duration {
+    timeouts.shutdown - timeouts.shutdown / SHUTDOWN_PARTS
+}
+
 /// The engine of one replica.
 pub struct Engine {
     parts: EngineParts,
     memory: Memory,
     leading: watch::Sender<Option<Leading>>,
     stopping: watch::Sender<bool>,
+    /// Nothing new is made any more, not even of what was reserved.
+    shutting_down: watch::Sender<bool>,
     provisioning: Semaphore,
     tasks: Tasks,
     /// Itself, for work that outlives the cycle that began it.
@@ -104,6 +115,7 @@ impl Engine {
             memory: Memory::default(),
             leading: watch::Sender::new(None),
             stopping: watch::Sender::new(false),
+            shutting_down: watch::Sender::new(false),
             provisioning: Semaphore::new(permits),
             tasks: Tasks::default(),
         })
@@ -115,11 +127,10 @@ impl Engine {
         self.leading.subscribe()
     }
 
-    /// Runs every loop until `shutdown` completes; then finishes what is in flight, for as long as the
-    /// policy allows, and gives the lease back.
+    /// Runs every loop until `shutdown` completes; then finishes what is in flight, undoes what has not
+    /// begun, for as long as the policy allows, and gives the lease back.
     pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()> + Send) {
         let loops = join_all([
-            self.leadership().boxed(),
             self.repeat(
                 LoopName::Schedule,
                 &self.parts.wakes.schedule,
@@ -161,12 +172,14 @@ impl Engine {
         let work = async {
             futures::join!(loops, self.tasks.drive(self.stopping.subscribe()));
         };
+        let work = select(self.leadership().boxed(), work.boxed());
         let ending = async {
             shutdown.await;
+            self.shutting_down.send_replace(true);
             self.stopping.send_replace(true);
-            self.parts.platform.sleep(self.policy().timeouts.shutdown).await;
+            self.parts.platform.sleep(finishing(&self.policy().timeouts)).await;
         };
-        match select(work.boxed(), ending.boxed()).await {
+        match select(work, ending.boxed()).await {
             Either::Left(_) => tracing::info!("every loop has ended"),
             Either::Right(_) => tracing::warn!("work in flight was given up; the next leader recovers it"),
         }

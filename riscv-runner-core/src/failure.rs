@@ -46,11 +46,13 @@ pub enum FailureReason {
     InstallationNotFound,
     /// An operator revoked the worker.
     Revoked,
+    /// The replica that reserved the worker was stopped before it made anything of it.
+    ReplicaStopped,
 }
 
 impl FailureReason {
     /// Every reason, for metrics and documentation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::PodAllocationFailure,
         Self::PodFailed,
         Self::PodStuckPending,
@@ -68,6 +70,7 @@ impl FailureReason {
         Self::RunnerVersionRefused,
         Self::InstallationNotFound,
         Self::Revoked,
+        Self::ReplicaStopped,
     ];
 
     /// The text used in tables, logs and metrics.
@@ -91,6 +94,7 @@ impl FailureReason {
             Self::RunnerVersionRefused => "runner_version_refused",
             Self::InstallationNotFound => "installation_not_found",
             Self::Revoked => "revoked",
+            Self::ReplicaStopped => "replica_stopped",
         }
     }
 
@@ -113,6 +117,7 @@ impl FailureReason {
                 | Self::RunnerGone
                 | Self::InstallationNotFound
                 | Self::Revoked
+                | Self::ReplicaStopped
         )
     }
 }

@@ -62,6 +62,8 @@ pub struct Rule {
     pub reason: FailureReason,
     /// What it looks for, for people.
     pub says: &'static str,
+    /// The key of `[timeouts]` that holds its threshold; `None` where there is nothing to wait for.
+    pub setting: Option<&'static str>,
     /// How long its condition must hold.
     pub threshold: fn(&Timeouts) -> Duration,
     /// What ends the worker.

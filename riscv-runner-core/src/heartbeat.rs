@@ -62,6 +62,8 @@ impl Vitals {
                 seen.done.insert(*name, now);
             }
             EngineEvent::Cycle { .. }
+            | EngineEvent::Panicked { .. }
+            | EngineEvent::DeliveryGivenUp
             | EngineEvent::Provisioned { .. }
             | EngineEvent::WorkerFailed { .. }
             | EngineEvent::JobStarted { .. }

@@ -88,16 +88,31 @@ pub fn schedule(snapshot: &Snapshot, policy: &Policy) -> Plan {
     draft.finish()
 }
 
-/// The reconciling passes: rows, pods, registrations and secrets are brought to agree.
+/// One of the reconciling passes.
+pub struct Pass {
+    /// Its name.
+    pub name: &'static str,
+    /// Adds to the draft what it finds to be done.
+    pub plan: fn(&mut Draft<'_>),
+}
+
+/// The reconciling passes, in the order in which they run.
+pub const PASSES: &[Pass] = &[
+    Pass { name: "sync_pods", plan: sync_pods::sync_pods },
+    Pass { name: "revoke_workers", plan: revoke_workers::revoke_workers },
+    Pass { name: "sweep_orphans", plan: sweep_orphans::sweep_orphans },
+    Pass { name: "heal_workers", plan: heal_workers::heal_workers },
+    Pass { name: "adopt_pods", plan: adopt_pods::adopt_pods },
+    Pass { name: "clean_registrations", plan: clean_registrations::clean_registrations },
+    Pass { name: "sweep_secrets", plan: sweep_secrets::sweep_secrets },
+    Pass { name: "expire_pods", plan: expire_pods::expire_pods },
+];
+
+/// The reconciling [`PASSES`]: rows, pods, registrations and secrets are brought to agree.
 pub fn reconcile(snapshot: &Snapshot, policy: &Policy) -> Plan {
     let mut draft = Draft::new(snapshot, policy);
-    sync_pods::sync_pods(&mut draft);
-    revoke_workers::revoke_workers(&mut draft);
-    sweep_orphans::sweep_orphans(&mut draft);
-    heal_workers::heal_workers(&mut draft);
-    adopt_pods::adopt_pods(&mut draft);
-    clean_registrations::clean_registrations(&mut draft);
-    sweep_secrets::sweep_secrets(&mut draft);
-    expire_pods::expire_pods(&mut draft);
+    for pass in PASSES {
+        (pass.plan)(&mut draft);
+    }
     draft.finish()
 }

@@ -5,7 +5,7 @@ mod jobs;
 mod runs;
 mod scopes;
 
-pub use deliveries::{Lost, all_arrived, lost_deliveries, sweep_from};
+pub use deliveries::{Missing, Next, all_arrived, missing_deliveries, sweep_from};
 pub use jobs::{ActiveRuns, Asked, Question, events_of, questions, still_asked};
 pub use runs::{RunsLeft, RunsLooked, event_of_listed, forget_active, forget_runs, repos_due, repos_since};
 pub use scopes::{Looked, doubt_implausible, look, scopes_due, scopes_since, still_owed};

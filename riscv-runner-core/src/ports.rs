@@ -33,7 +33,9 @@ pub use forge::{
 pub use inspector::{Account, Inspector, Installed, OurApp, RepositoryFacts, RepositoryState, RunnerGroup};
 pub use lease::{LeaderProof, LeaseStore};
 pub use notifier::{Monitor, Notifier};
-pub use platform::{EngineEvent, LoopName, NoticeOutcome, Observer, Platform, ProvisionStep, Silent};
+pub use platform::{
+    EngineEvent, LoopName, NoticeOutcome, Observer, PanicPlace, Platform, ProvisionStep, Silent,
+};
 pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};
 pub use retention::{Remover, RetentionStore};
 pub use stats::{Lately, UnroutedRow, Waits, WeekRow};

@@ -7,17 +7,20 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{World, at, key, worker_name};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use riscv_runner_core::{
     backoff::Backoff,
-    ids::{EntityId, PoolName},
+    ids::{EntityId, PoolName, RunnerName, WorkerName},
     job::JobPhase,
     observed::{Observed, Why},
-    plan::{Action, Hold, Plan, audit::audit, reconcile, schedule},
+    plan::{Action, Hold, Plan, PodEnd, audit::audit, reconcile, schedule},
     pod::PodPhase,
     policy::{Cap, EntityPolicy, Sharing},
     runner::Sightings,
+    scope::ScopeRef,
     snapshot::Snapshot,
+    worker::WorkerStatus,
 };
 
 #[derive(Debug, Clone)]
@@ -65,7 +68,7 @@ fn worlds() -> impl Strategy<Value = World> {
     (
         proptest::collection::vec(job, 0..25),
         proptest::collection::vec(worker, 0..12),
-        (0..3_u32, 0..4_u32, any::<u64>(), 0..6_u32, any::<bool>()),
+        (0..3_u32, 0..4_u32, any::<u64>(), 0..8_u32, any::<bool>()),
     )
         .prop_map(|(jobs, workers, (cap, running, seed, odd, fair))| {
             build(&jobs, &workers, cap, running, seed, odd, fair)
@@ -106,6 +109,13 @@ fn build(
                 .insert(key("1", "a"), Backoff { failures: 1, since: at(20), until: at(-10) });
         }
         4 => world = world.listing_failed("1"),
+        5 => {
+            world.snapshot.workers.retain(|name, _| *name != worker_name("w0") && *name != worker_name("w1"));
+        }
+        6 => {
+            let names = world.snapshot.workers.keys().cloned().chain([worker_name("stray")]);
+            world.snapshot.secrets = Observed::Present(names.map(|name| (name, at(500))).collect());
+        }
         _ => {}
     }
     world
@@ -174,6 +184,92 @@ fn applied(snapshot: &Snapshot, plan: &Plan, takes: &[bool]) -> Snapshot {
     next.snapshot
 }
 
+/// The snapshot that follows if these steps of a reconciliation took effect and nothing else happened.
+fn reconciled(snapshot: &Snapshot, plan: &Plan, takes: &[bool]) -> Snapshot {
+    let mut next = snapshot.clone();
+    for (n, step) in plan.steps.iter().enumerate() {
+        if takes.get(n).copied().unwrap_or(true) {
+            take_effect(&mut next, &step.action);
+        }
+    }
+    next
+}
+
+/// As the store's compare-and-set: what an earlier step has overtaken changes nothing.
+fn take_effect(next: &mut Snapshot, action: &Action) {
+    let name = action.worker().clone();
+    match action {
+        Action::Provision(_) => {}
+        Action::NoteBound { .. }
+        | Action::MarkRunning { .. }
+        | Action::MarkGone { .. }
+        | Action::MarkCompleted { .. }
+        | Action::End(_)
+            if !next.workers.contains_key(&name) => {}
+        Action::NoteBound { node, .. } => next.workers.get_mut(&name).unwrap().node = Some(node.clone()),
+        Action::MarkRunning { node, at, .. } => {
+            let worker = next.workers.get_mut(&name).unwrap();
+            (worker.status, worker.running_at) = (WorkerStatus::Running, Some(*at));
+            worker.node = node.clone().or_else(|| worker.node.clone());
+        }
+        Action::MarkGone { .. } => next.workers.get_mut(&name).unwrap().gone_at = Some(next.now),
+        Action::MarkCompleted { at, .. } => over(next, &name, WorkerStatus::Completed, *at),
+        Action::End(end) => {
+            over(next, &name, WorkerStatus::Failed, end.at);
+            if let Some(registration) = &end.registration {
+                unlist(next, &registration.scope, &name);
+            }
+            end_pod(next, &name, &end.pod);
+        }
+        Action::Adopt { uid, identity, node, created_at, .. } => {
+            let mut row = World::new("").worker("t", "1", "a", 0).snapshot.workers[&worker_name("t")].clone();
+            (row.name, row.scope, row.labels) =
+                (name.clone(), identity.scope.clone(), identity.labels.clone());
+            (row.pool, row.image) = (identity.pool.clone(), identity.image.clone());
+            (row.node, row.pod_uid, row.created_at) = (node.clone(), Some(uid.clone()), *created_at);
+            next.workers.insert(name, row);
+        }
+        Action::KillPod { pod, registration, .. } => {
+            if let Some(registration) = registration {
+                unlist(next, &registration.scope, &name);
+            }
+            end_pod(next, &name, pod);
+        }
+        Action::DeletePod { uid, .. } => end_pod(next, &name, &PodEnd::ForceDelete { uid: uid.clone() }),
+        Action::DeleteSecret { .. } => {
+            if let Observed::Present(secrets) = &mut next.secrets {
+                secrets.remove(&name);
+            }
+        }
+        Action::Deregister { registration, .. } => unlist(next, &registration.scope, &name),
+    }
+}
+
+fn over(next: &mut Snapshot, name: &WorkerName, status: WorkerStatus, ended_at: Timestamp) {
+    let mut row = next.workers.remove(name).unwrap();
+    (row.status, row.completed_at) = (status, Some(ended_at));
+    next.ended.insert(name.clone(), row);
+}
+
+fn unlist(next: &mut Snapshot, scope: &ScopeRef, name: &WorkerName) {
+    if let Some(Observed::Present(listing)) = next.runners.get_mut(&scope.scope()) {
+        listing.remove(&RunnerName::from(name));
+    }
+}
+
+fn end_pod(next: &mut Snapshot, name: &WorkerName, end: &PodEnd) {
+    let Observed::Present(pods) = &mut next.pods else { return };
+    match end {
+        PodEnd::Nothing => {}
+        PodEnd::Kill { .. } => pods.get_mut(name).unwrap().killed = true,
+        PodEnd::ForceDelete { .. } => drop(pods.remove(name)),
+    }
+}
+
+/// So many reconciliations, one after the other, leave nothing to do: what one adopts, the next one
+/// brings up to date.
+const ROUNDS: usize = 3;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -199,6 +295,27 @@ proptest! {
     fn equal_input_gives_an_equal_plan_byte_for_byte(world in worlds()) {
         let text = |world: &World| serde_json::to_string(&schedule(&world.snapshot, &world.policy)).unwrap();
         prop_assert_eq!(text(&world), text(&world.clone()));
+    }
+
+    #[test]
+    fn equal_input_gives_an_equal_reconciliation_byte_for_byte(world in worlds()) {
+        let text = |world: &World| serde_json::to_string(&reconcile(&world.snapshot, &world.policy)).unwrap();
+        prop_assert_eq!(text(&world), text(&world.clone()));
+    }
+
+    #[test]
+    fn whatever_part_of_a_reconciliation_is_executed_the_next_is_safe_and_they_come_to_an_end(
+        world in worlds(), takes in proptest::collection::vec(any::<bool>(), 40)
+    ) {
+        let policy = &world.policy;
+        let mut next = reconciled(&world.snapshot, &reconcile(&world.snapshot, policy), &takes);
+        prop_assert_eq!(audit(&next, policy, &schedule(&next, policy)), []);
+        for _ in 0..ROUNDS {
+            let plan = reconcile(&next, policy);
+            prop_assert_eq!(audit(&next, policy, &plan), []);
+            next = reconciled(&next, &plan, &[]);
+        }
+        prop_assert_eq!(reconcile(&next, policy).steps, vec![]);
     }
 
     #[test]

@@ -4,11 +4,12 @@ mod common;
 
 use common::{World, at, note, worker_name};
 use riscv_runner_core::{
+    controls::Revocation,
     failure::FailureReason,
     health::WORKER_RULES,
     job::JobPhase,
     observed::{Observed, Why},
-    plan::Action,
+    plan::{Action, Draft, PASSES},
     pod::PodPhase,
     runner::Sightings,
     snapshot::InstallationHealth,
@@ -328,6 +329,73 @@ fn a_gone_node_counts_only_if_nodes_were_seen() {
     let gone = World::new("a:1").running_worker("w", "1", "a", "zz", 600);
     gone.reconciles("end w node_unreachable force_delete");
     gone.edit(|w| w.snapshot.nodes = Observed::Unknown(Why::Failed)).reconciles("");
+}
+
+/// For every pass a world in which it acts, and nearly the same world in which it must not.
+fn for_pass(name: &str) -> (World, World) {
+    let plain = World::new("a:1").worker("w", "1", "a", 60);
+    let running = PodPhase::Running { since: at(60) };
+    let pod = |ago| {
+        let world = World::new("a:1").worker("w", "1", "a", 90_000).ended("w", WorkerStatus::Completed, ago);
+        world.pod("w", Some("a0"), PodPhase::Succeeded { at: at(ago) }, 90_000)
+    };
+    let secret = |age| {
+        World::new("a:1")
+            .edit(|w| w.snapshot.secrets = Observed::Present([(worker_name("w"), at(age))].into()))
+    };
+    let left = |ago| {
+        let seen = Sightings { first_seen: Some(at(ago)), ..Sightings::default() };
+        World::new("a:1").listing("1", "x").sightings("x", seen)
+    };
+    let revoked = |world: World, force| {
+        world.edit(|w| {
+            let wish = Revocation { note: note(), force };
+            w.snapshot.controls.revoked_workers.insert(worker_name("w"), wish);
+        })
+    };
+    let busy = World::new("a:1").running_worker("w", "1", "a", "a0", 60).runs("w", 1, JobPhase::Running);
+    let orphan = |age| {
+        let mut world =
+            World::new("a:1").worker("w", "1", "a", age).pod("w", Some("a0"), running.clone(), age);
+        world.snapshot.workers.clear();
+        world
+    };
+    match name {
+        "sync_pods" => (plain.clone().pod("w", Some("a0"), running.clone(), 60), plain),
+        "revoke_workers" => (revoked(busy.clone(), true), revoked(busy, false)),
+        "sweep_orphans" => {
+            (World::new("a:1").worker("w", "1", "a", 120), World::new("a:1").worker("w", "1", "a", 119))
+        }
+        "heal_workers" => {
+            let ill = ill(FailureReason::PodStuckPending);
+            (ill.clone(), ill.runs("w", 1, JobPhase::Running))
+        }
+        "adopt_pods" => (orphan(120), orphan(119)),
+        "clean_registrations" => (left(120), left(119)),
+        "sweep_secrets" => (secret(120), secret(119)),
+        "expire_pods" => (pod(6 * 3600), pod(6 * 3600 - 1)),
+        other => unreachable!("no world for the pass {other}"),
+    }
+}
+
+#[test]
+fn every_pass_acts_where_it_must_and_only_there() {
+    for pass in PASSES {
+        let steps = |world: &World| {
+            let mut draft = Draft::new(&world.snapshot, &world.policy);
+            (pass.plan)(&mut draft);
+            draft.finish().steps.len()
+        };
+        let (must, must_not) = for_pass(pass.name);
+        assert!(steps(&must) > 0, "{} does nothing", pass.name);
+        assert_eq!(steps(&must_not), 0, "{} does something", pass.name);
+        let blind = must.edit(|w| {
+            let unknown = || Observed::Unknown(Why::Failed);
+            (w.snapshot.pods, w.snapshot.secrets) = (Observed::Unknown(Why::Failed), unknown());
+            w.snapshot.runners.values_mut().for_each(|listing| *listing = Observed::Unknown(Why::Failed));
+        });
+        assert_eq!(steps(&blind), 0, "{} acts on what it does not know", pass.name);
+    }
 }
 
 #[test]

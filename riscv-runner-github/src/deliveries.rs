@@ -16,6 +16,7 @@ struct Attempt {
     guid: DeliveryGuid,
     delivered_at: Timestamp,
     status_code: u16,
+    redelivery: bool,
     event: String,
 }
 
@@ -59,7 +60,8 @@ impl From<Attempt> for HookDelivery {
             id: attempt.id,
             guid: attempt.guid,
             delivered_at: attempt.delivered_at,
-            delivered: (200..300).contains(&attempt.status_code),
+            status: attempt.status_code,
+            redelivery: attempt.redelivery,
             event: attempt.event,
         }
     }

@@ -27,15 +27,15 @@ use prometheus_client::{
 };
 use riscv_runner_core::{
     failure::FailureReason,
-    ports::{EngineEvent, LoopName, Observer, ProvisionStep},
+    ports::{EngineEvent, LoopName, Observer, PanicPlace, ProvisionStep},
     retention::Expiring,
 };
 use riscv_runner_github::{Answer, GithubObserver};
 
 pub use exposition::Exposition;
 use labels::{
-    CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, NoticeLabels, OutcomeLabels, PoolLabels,
-    ReasonLabels, SlotLabels, StepLabels, WebhookLabels, WorkerLabels,
+    CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, NoticeLabels, OutcomeLabels, PlaceLabels,
+    PoolLabels, ReasonLabels, SlotLabels, StepLabels, WebhookLabels, WorkerLabels,
 };
 pub use labels::{RequestOutcome, WebhookEvent};
 pub use readings::Readings;
@@ -78,6 +78,8 @@ pub struct Metrics {
     provision_duration: Timings<StepLabels>,
     job_wait: Histogram,
     recoveries: Family<KindLabels, Counter>,
+    panics: Family<PlaceLabels, Counter>,
+    deliveries_given_up: Counter,
     retention_removed: Family<KindLabels, Counter>,
     store_statements: Counter,
     github_budget: Family<NoLabels, Count>,
@@ -121,6 +123,8 @@ impl Metrics {
             provision_duration: Family::new_with_constructor(work_seconds),
             job_wait: Histogram::new(WAIT_SECONDS),
             recoveries: Family::default(),
+            panics: Family::default(),
+            deliveries_given_up: Counter::default(),
             retention_removed: Family::default(),
             store_statements: Counter::default(),
             github_budget: Family::default(),
@@ -163,6 +167,16 @@ impl Metrics {
             "recoveries",
             "Things that had gone wrong and were put right, by kind",
             self.recoveries.clone(),
+        );
+        registry.register(
+            "panics",
+            "Defects that showed themselves as a panic and were contained, by place",
+            self.panics.clone(),
+        );
+        registry.register(
+            "deliveries_given_up",
+            "Lost deliveries that are not asked for any more, because we refuse them each time",
+            self.deliveries_given_up.clone(),
         );
         registry.register(
             "github_requests",
@@ -257,6 +271,9 @@ impl Metrics {
         }
         for name in LoopName::ALL {
             let _ = self.cycle_duration.get_or_create(&LoopLabels { r#loop: name.as_str() });
+        }
+        for place in PanicPlace::ALL {
+            let _ = self.panics.get_or_create(&PlaceLabels { place: place.as_str() });
         }
         for kind in Expiring::ALL {
             let _ = self.retention_removed.get_or_create(&KindLabels { kind: kind.as_str() });
@@ -368,6 +385,12 @@ impl Observer for Metrics {
             }
             EngineEvent::Recovered { kind } => {
                 self.recoveries.get_or_create(&KindLabels { kind }).inc();
+            }
+            EngineEvent::Panicked { place } => {
+                self.panics.get_or_create(&PlaceLabels { place: place.as_str() }).inc();
+            }
+            EngineEvent::DeliveryGivenUp => {
+                self.deliveries_given_up.inc();
             }
             EngineEvent::Removed { kind, rows } => {
                 self.retention_removed.get_or_create(&KindLabels { kind: kind.as_str() }).inc_by(rows);

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use riscv_runner_core::{
+    enrolment::enrolled_slots,
     failure::PodEvent,
     ids::{ImageRef, NodeName, PoolName, RunnerId, WorkerName},
     pod::{Node, Pod},
@@ -33,6 +34,10 @@ pub(crate) struct Boards {
     pub(crate) refused_images: BTreeSet<ImageRef>,
     /// Names that pods of somebody else have.
     pub(crate) foreign: BTreeSet<WorkerName>,
+    /// Workers that an operator wants gone though a job runs on them.
+    pub(crate) condemned: BTreeSet<WorkerName>,
+    /// Pods that found a node since the laws last looked.
+    pub(crate) placed: Vec<(WorkerName, NodeName)>,
     names: BTreeMap<u64, WorkerName>,
     last_number: u64,
 }
@@ -97,6 +102,11 @@ impl Boards {
     pub(crate) fn nodes_of<'a>(&'a self, pool: &PoolName) -> impl Iterator<Item = &'a Machine> {
         let selector = self.selectors.get(pool);
         self.nodes.values().filter(move |machine| selector.is_some_and(|wanted| machine.node.matches(wanted)))
+    }
+
+    /// Slots of a node, whether or not its kubelet knows of those that it was enrolled with.
+    pub(crate) fn slots_of(node: &Node) -> u32 {
+        node.slots.max(enrolled_slots(node).unwrap_or_default())
     }
 
     fn number(&mut self, name: &WorkerName) -> u64 {

@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod every_step;
+mod orders;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 pub use at_rest::{RestState, at_rest};
 pub use every_step::Ledger;
 pub(crate) use every_step::{capacity_holds, slots_hold, spares_busy_runners};
+pub(crate) use orders::{board_rests, reservation_obeys};
 
 /// A law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -34,6 +36,10 @@ pub enum Law {
     WorkerStatusAscends,
     /// Once a later epoch has written, no earlier one writes.
     OneEpochWrites,
+    /// No worker that is reserved after a board was drained is placed on it.
+    DrainedBoardsRest,
+    /// Nothing is reserved for what an operator holds back.
+    OrdersObeyed,
     /// Every failed worker has a reason.
     FailuresExplained,
     /// No process panics.
@@ -60,7 +66,7 @@ pub enum Law {
 
 impl Law {
     /// Every law.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::SlotsHold,
         Self::CapacityHolds,
         Self::EntityCapHolds,
@@ -70,6 +76,8 @@ impl Law {
         Self::JobRankAscends,
         Self::WorkerStatusAscends,
         Self::OneEpochWrites,
+        Self::DrainedBoardsRest,
+        Self::OrdersObeyed,
         Self::FailuresExplained,
         Self::NobodyPanics,
         Self::TimeGoesOn,
@@ -104,6 +112,8 @@ impl Law {
             | Self::JobRankAscends
             | Self::WorkerStatusAscends
             | Self::OneEpochWrites
+            | Self::DrainedBoardsRest
+            | Self::OrdersObeyed
             | Self::FailuresExplained
             | Self::NobodyPanics
             | Self::TimeGoesOn => false,

@@ -3,6 +3,7 @@
 
 mod config;
 mod happenings;
+mod operators;
 mod replicas;
 mod rest;
 mod script;
@@ -19,7 +20,8 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     admission::IntakePolicy,
     backoff::{add, age},
-    ids::{EntityId, NodeName, RepoId},
+    enrolment::ENROLLED_LABEL,
+    ids::{DeliveryGuid, EntityId, NodeName, RepoId},
     policy::Policy,
     ports::{Observer, Silent},
 };
@@ -257,6 +259,30 @@ impl World {
         self.pause(for_long)
     }
 
+    /// Restarts the leader gracefully; false when nobody leads.
+    pub fn restart_leader(&mut self) -> bool {
+        let leads = |replica: &&Replica| !replica.paused && replica.engine.leading().borrow().is_some();
+        let Some(group) = self.replicas.iter().find(leads).map(|replica| replica.group) else { return false };
+        self.stop(group);
+        true
+    }
+
+    /// GitHub sends an account's delivery that nobody can read; its GUID, if there is an account.
+    pub fn send_unreadable(&mut self) -> Option<DeliveryGuid> {
+        self.truth.with(|truth| truth.announce_unreadable(0))
+    }
+
+    /// How many times GitHub tried to deliver.
+    #[must_use]
+    pub fn attempts(&self, guid: &DeliveryGuid) -> usize {
+        self.truth.with(|truth| truth.github.attempts.iter().filter(|attempt| attempt.guid == *guid).count())
+    }
+
+    /// Lets every call of one operation panic for this long.
+    pub fn sabotage_operation(&self, operation: &'static str, for_long: Duration) {
+        self.faults.sabotage_operation(operation, self.clock.at(for_long));
+    }
+
     /// Ends all faults now: what is broken stays broken until it is mended.
     pub fn stop_faults(&self) {
         self.faults.stop();
@@ -283,6 +309,7 @@ impl World {
         loop {
             self.happen();
             self.truth.with(Truth::happen);
+            self.judge_placements();
             self.deliver();
             polls += self.drain();
             if polls > POLLS_PER_INSTANT {
@@ -328,6 +355,7 @@ impl World {
     fn judge(&mut self) {
         let now = self.clock.now();
         for change in self.store.take_changes() {
+            self.judge_by_orders(&change);
             if let Some(violation) = self.ledger.judge(&change, now) {
                 self.truth.with(|truth| truth.violated(violation));
             }
@@ -344,7 +372,11 @@ impl World {
         let arriving = self.truth.with(|truth| std::mem::take(&mut truth.arriving));
         for attempt in arriving {
             let choice = self.luck.below(self.replicas.len());
-            let Some(replica) = self.replicas.get(choice) else { continue };
+            // A process that stops takes no new requests; GitHub is told nothing, as by one that is gone.
+            let Some(replica) = self.replicas.get(choice).filter(|it| !*it.stop.borrow()) else { continue };
+            if self.truth.with(|truth| truth.refuses(attempt)) {
+                continue;
+            }
             let Some(delivery) = self.truth.with(|truth| truth.delivery(attempt)) else { continue };
             let (intake, truth) = (replica.intake.clone(), self.truth.clone());
             let (store, clock, arrived) = (Arc::clone(&self.store), self.clock.clone(), self.clock.now());
@@ -368,7 +400,12 @@ fn furnish(config: &WorldConfig, truth: &mut Truth) -> (Vec<EntityId>, Vec<RepoI
         truth.boards.selectors.insert(spec.kind.clone(), selector.clone());
         for n in 1..=spec.count {
             let name = NodeName::new(format!("{}-{n}", spec.kind)).expect("a name of letters and digits");
-            truth.add_node(name, selector.clone(), 1);
+            let mut labels = selector.clone();
+            let enrolled = config.profile.operators.enrolled;
+            if enrolled {
+                labels.insert(ENROLLED_LABEL.to_owned(), "1".to_owned());
+            }
+            truth.add_node(name, labels, u32::from(!enrolled));
         }
     }
     let mut entities = Vec::new();

@@ -150,3 +150,52 @@ fn a_leader_that_slept_through_its_lease_writes_nothing() {
     assert_eq!(world.violations(), []);
     assert_eq!(world.summary().faults[&FaultKind::Paused], 10);
 }
+
+#[test]
+fn a_leader_that_is_asked_to_stop_ends_what_it_began_hands_the_rest_back_and_gives_up_the_lease() {
+    let mut config = an_hour_of_two_replicas(3, FaultProfile::default());
+    config.boards = WorldConfig::demo(1, 1, 12).boards;
+    config.jobs = 12;
+    config.arrival = Arrival::Burst;
+    config.limits.default_max_workers = Cap::Unlimited;
+    config.limits.provision_concurrency = 1;
+    config.github_latency = (Duration::from_secs(2), Duration::from_secs(3));
+    let mut world = World::new(config);
+    let reserved = |world: &World| {
+        let rows = world.store().all_workers();
+        rows.iter().filter(|row| !row.worker.status.is_terminal() && row.worker.pod_uid.is_none()).count()
+    };
+    assert!(world.run_until(HOUR, |world| reserved(world) >= 5), "one worker is made after the other");
+    let first = leader(&world).unwrap().index;
+    let asked = world.clock().elapsed();
+    assert!(world.restart_leader());
+    let other_leads = |world: &World| leader(world).is_some_and(|replica| replica.index != first);
+    assert!(world.run_until(MINUTE, other_leads));
+    let took = world.clock().elapsed() - asked;
+    assert!(took < Duration::from_secs(10), "the lease was given back after {took:?}");
+    world.run_to_rest(24 * HOUR);
+    let summary = world.summary();
+    assert_eq!(world.violations(), []);
+    assert_eq!(summary.conclusions.get("success"), Some(&summary.jobs));
+    let failures: Vec<_> = summary.failures.keys().map(String::as_str).collect();
+    assert_eq!(failures, ["replica_stopped"], "nobody waited until a pod was missed");
+    assert!(summary.failures["replica_stopped"] >= 3, "{:?}", summary.failures);
+}
+
+#[test]
+fn what_we_refuse_is_asked_for_a_few_times_and_what_we_missed_until_it_comes() {
+    let mut config = WorldConfig::drawn(4, FaultProfile::default());
+    config.faults_for = 12 * HOUR;
+    config.arrival = Arrival::Burst;
+    let mut world = World::new(config);
+    assert!(world.run_until(MINUTE, |world| leader(world).is_some()));
+    let refused = world.send_unreadable().expect("there is an account");
+    let hours = |world: &mut World, n: u32| {
+        world.run_until(24 * HOUR, |world| world.clock().elapsed() >= n * HOUR);
+        world.attempts(&refused)
+    };
+    assert_eq!(hours(&mut world, 4), 6, "the first attempt, and five that were asked for");
+    assert_eq!(hours(&mut world, 12), 6, "and no more");
+    world.run_to_rest(24 * HOUR);
+    assert_eq!(world.violations(), []);
+}

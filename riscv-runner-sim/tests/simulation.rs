@@ -31,6 +31,8 @@ const REGRESSIONS: &[(u64, &str, &str)] = &[
         "waiting jobs kept the refused image after the operator had configured a newer one",
     ),
     (34, "refused_image", "the same"),
+    (165, "reinstalls", "RESON165"),
+    (204, "reinstalls", "the same"),
 ];
 
 fn seeds() -> u64 {
@@ -91,7 +93,7 @@ fn the_same_seed_writes_the_same_trace() {
 
 #[test]
 fn every_kind_of_fault_happens() {
-    let names = ["chaos", "crashes", "reinstalls", "suspensions", "refused_image"];
+    let names = ["chaos", "crashes", "reinstalls", "suspensions", "refused_image", "operators", "webhooks"];
     let profiles = names.map(|name| FaultProfile::named(name).unwrap());
     let cases: Vec<_> =
         (0..12).flat_map(|seed| profiles.iter().map(move |profile| (seed, profile.clone()))).collect();

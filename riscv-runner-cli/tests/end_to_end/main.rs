@@ -11,6 +11,7 @@ mod orders;
 mod secrets;
 mod server;
 mod stage;
+mod stopping;
 mod telling;
 mod tracing;
 mod web;

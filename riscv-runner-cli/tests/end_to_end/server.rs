@@ -199,6 +199,18 @@ impl Server {
         self.keeps_secrets();
     }
 
+    /// Asks it to stop.
+    pub(crate) async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("it does not end").unwrap();
+        self.keeps_secrets();
+        status
+    }
+
     fn keeps_secrets(&self) {
         assert_eq!(leaks(self.log.lock().unwrap().iter()), [""; 0]);
     }

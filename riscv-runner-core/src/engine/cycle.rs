@@ -1,7 +1,7 @@
 //! How every loop runs: woken or by its tick, only while leading, one cycle at a time, and never
 //! ended by an error or a panic of one cycle.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use futures::{
     FutureExt,
@@ -12,7 +12,7 @@ use super::{Engine, wake::Wake};
 use crate::{
     backoff::age,
     policy::Policy,
-    ports::{EngineEvent, LeaderProof, LoopName, PortError, PortErrorKind, PortResult},
+    ports::{EngineEvent, LeaderProof, LoopName, Observer, PanicPlace, PortError, PortErrorKind, PortResult},
 };
 
 /// A loop that is not woken rests at least this long.
@@ -20,6 +20,32 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 pub(super) fn not_leading() -> PortError {
     PortError::new(PortErrorKind::NotLeader, "act", "another replica leads")
+}
+
+/// Lets work end, or panic: `None` then. A panic is logged and counted, and ends nothing else.
+pub(super) async fn caught<T>(
+    observer: &dyn Observer,
+    place: PanicPlace,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(value) => Some(value),
+        Err(panic) => {
+            let (place_name, message) = (place.as_str(), text_of(panic.as_ref()));
+            tracing::error!(
+                place = place_name,
+                message,
+                "it panicked, and everything else goes on; this is a defect, please report it"
+            );
+            observer.observe(EngineEvent::Panicked { place });
+            None
+        }
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let fixed = panic.downcast_ref::<&str>().copied();
+    fixed.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 impl Engine {
@@ -62,15 +88,14 @@ impl Engine {
     /// One cycle, its error logged and its panic contained.
     pub(super) async fn contained(&self, name: LoopName, cycle: BoxFuture<'_, PortResult<()>>) {
         let begun = self.now();
-        let result = AssertUnwindSafe(cycle).catch_unwind().await;
-        let ok = match result {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) if error.kind() == PortErrorKind::NotLeader => {
+        let ok = match caught(&*self.parts.observer, PanicPlace::Cycle(name), cycle).await {
+            Some(Ok(())) => true,
+            Some(Err(error)) if error.kind() == PortErrorKind::NotLeader => {
                 tracing::info!(name = name.as_str(), "the lease was lost during a cycle");
                 self.depose();
                 false
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 tracing::warn!(
                     name = name.as_str(),
                     error = error.chain(),
@@ -78,10 +103,7 @@ impl Engine {
                 );
                 false
             }
-            Err(_) => {
-                tracing::error!(name = name.as_str(), "a cycle panicked; this is a defect, please report it");
-                false
-            }
+            None => false,
         };
         let took = age(self.now(), begun);
         self.parts.observer.observe(EngineEvent::Cycle { name, took, ok });

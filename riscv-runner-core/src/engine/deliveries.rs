@@ -1,6 +1,6 @@
 //! Lost webhooks: GitHub's own log of deliveries against ours; what never arrived is asked for again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
@@ -9,9 +9,17 @@ use super::Engine;
 use crate::{
     entity::EntityKind,
     ids::DeliveryGuid,
-    polling::{lost_deliveries, sweep_from},
+    polling::{Next, missing_deliveries, sweep_from},
     ports::{EngineEvent, HookDelivery, LeaderProof, PortResult},
 };
+
+/// What comparing the logs of all Apps showed.
+struct Swept {
+    /// Up to when everything has arrived that ever will; `None` where a log could not be read.
+    until: Option<Timestamp>,
+    /// What will not.
+    given_up: BTreeSet<DeliveryGuid>,
+}
 
 impl Engine {
     /// One sweep over GitHub's log.
@@ -19,20 +27,19 @@ impl Engine {
         async move {
             let now = self.now();
             let since = self.sweep_since(&proof, now).await?;
-            let mut arrived_until = Some(now);
+            let mut swept = Swept { until: Some(now), given_up: BTreeSet::new() };
             for app in [EntityKind::Organization, EntityKind::User] {
                 match self.parts.forge.hook_deliveries(app, since).await {
-                    Ok(attempts) => {
-                        let first_missing = self.ask_again(&proof, app, &attempts, now).await?;
-                        arrived_until = arrived_until.min(first_missing.or(arrived_until));
-                    }
+                    Ok(attempts) => self.ask_again(&proof, app, &attempts, now, &mut swept).await?,
                     Err(error) => {
-                        arrived_until = None;
+                        swept.until = None;
                         tracing::warn!(%app, error = error.chain(), "GitHub's log of deliveries could not be read");
                     }
                 }
             }
-            if let Some(until) = arrived_until {
+            if let Some(until) = swept.until {
+                // What GitHub's log does not show any more is not met again.
+                self.memory.lock().given_up = swept.given_up;
                 self.parts.store.note_deliveries_swept(&proof, until).await?;
             }
             self.list_runs(&proof).await
@@ -55,33 +62,62 @@ impl Engine {
         Ok(sweep_from(from, now, &self.policy().timeouts))
     }
 
-    /// When the first of those that are missing was sent; `None` when none is.
+    /// Asks for what is missing in one App's log.
     async fn ask_again(
         &self,
         proof: &LeaderProof,
         app: EntityKind,
         attempts: &[HookDelivery],
         now: Timestamp,
-    ) -> PortResult<Option<Timestamp>> {
-        let candidates = lost_deliveries(attempts, now, &self.policy().timeouts);
-        if candidates.is_empty() {
-            return Ok(None);
+        swept: &mut Swept,
+    ) -> PortResult<()> {
+        let mut missing = missing_deliveries(attempts, now, &self.policy().timeouts);
+        if missing.is_empty() {
+            return Ok(());
         }
-        let guids: Vec<DeliveryGuid> = candidates.keys().cloned().collect();
-        let known: BTreeSet<_> = self.parts.store.known_deliveries(&guids).await?.into_iter().collect();
-        let lost: BTreeMap<_, _> = candidates.into_iter().filter(|(guid, _)| !known.contains(guid)).collect();
-        let first_missing = lost.values().map(|lost| lost.since).min();
-        for (guid, lost) in lost {
-            match self.parts.forge.redeliver(proof, app, lost.attempt).await {
-                Ok(()) => {
-                    tracing::info!(%guid, "a lost delivery was asked for again");
-                    self.parts.observer.observe(EngineEvent::Recovered { kind: "lost_delivery" });
-                }
-                Err(error) => {
-                    tracing::warn!(%guid, error = error.chain(), "a lost delivery could not be asked for again");
+        let guids: Vec<DeliveryGuid> = missing.keys().cloned().collect();
+        for known in self.parts.store.known_deliveries(&guids).await? {
+            missing.remove(&known);
+        }
+        for (guid, missing) in missing {
+            match missing.next {
+                Next::Ask(attempt) => self.ask_for(proof, app, &guid, attempt).await,
+                Next::Rest => {}
+                Next::GiveUp { status } => {
+                    self.give_up_delivery(&guid, status, attempts);
+                    swept.given_up.insert(guid);
+                    continue;
                 }
             }
+            swept.until = swept.until.map(|until| until.min(missing.since));
         }
-        Ok(first_missing)
+        Ok(())
+    }
+
+    async fn ask_for(&self, proof: &LeaderProof, app: EntityKind, guid: &DeliveryGuid, attempt: i64) {
+        match self.parts.forge.redeliver(proof, app, attempt).await {
+            Ok(()) => {
+                tracing::info!(%guid, "a lost delivery was asked for again");
+                self.parts.observer.observe(EngineEvent::Recovered { kind: "lost_delivery" });
+            }
+            Err(error) => {
+                tracing::warn!(%guid, error = error.chain(), "a lost delivery could not be asked for again");
+            }
+        }
+    }
+
+    /// Says once that a delivery is not asked for any more.
+    fn give_up_delivery(&self, guid: &DeliveryGuid, status: u16, attempts: &[HookDelivery]) {
+        if !self.memory.lock().given_up.insert(guid.clone()) {
+            return;
+        }
+        let event = attempts.iter().find(|attempt| attempt.guid == *guid).map(|attempt| &*attempt.event);
+        tracing::warn!(
+            %guid,
+            event,
+            status,
+            "we refuse this delivery again and again, so it is given up; once the cause is mended, `rrctl deliveries redeliver` asks for it"
+        );
+        self.parts.observer.observe(EngineEvent::DeliveryGivenUp);
     }
 }

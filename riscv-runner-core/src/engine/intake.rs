@@ -7,11 +7,11 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use super::wake::Wake;
+use super::{cycle::caught, wake::Wake};
 use crate::{
     admission::{self, IntakePolicy},
     delivery::{Delivery, DeliveryRecord, JobWrite, Recorded},
-    ports::{DeliveryStore, EngineEvent, Observer, PortError, PortErrorKind},
+    ports::{DeliveryStore, EngineEvent, Observer, PanicPlace, PortError, PortErrorKind},
 };
 
 /// How many deliveries may share a commit: beyond this a batch only adds latency.
@@ -125,7 +125,9 @@ impl Committer {
     }
 
     async fn commit(&self, records: &[DeliveryRecord]) -> Vec<Result<Recorded, IntakeError>> {
-        match self.store.record_deliveries(records).await {
+        let recording = self.store.record_deliveries(records);
+        let recorded = caught(&*self.observer, PanicPlace::Intake, recording).await;
+        match recorded.unwrap_or_else(|| Err(panicked())) {
             Ok(results) => {
                 if results.iter().flatten().any(|done| done.job.is_some_and(JobWrite::wakes_scheduler)) {
                     self.schedule.wake();
@@ -150,6 +152,11 @@ impl Committer {
             }
         }
     }
+}
+
+/// Nothing is known about the batch, but the next one has its own fate.
+fn panicked() -> PortError {
+    PortError::new(PortErrorKind::Bug, "record deliveries", "it panicked")
 }
 
 impl IntakeError {

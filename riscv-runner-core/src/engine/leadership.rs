@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures::future::select;
+use futures::future::FutureExt;
 use jiff::Timestamp;
 
 use super::Engine;
-use crate::ports::{EngineEvent, LeaderProof, PortResult};
+use crate::ports::{EngineEvent, LeaderProof, LoopName, PortResult};
 
 /// This replica leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +21,12 @@ pub struct Leading {
 const RENEWALS_PER_LEASE: u32 = 4;
 
 impl Engine {
-    /// Takes and renews the lease until the engine stops.
+    /// Takes and renews the lease for as long as it is driven: what is in flight when the engine stops
+    /// ends under it, too.
     pub(super) async fn leadership(&self) {
-        let mut stopping = self.stopping.subscribe();
-        while !*stopping.borrow_and_update() {
-            if let Err(error) = self.acquire().await {
-                tracing::warn!(error = error.chain(), "the lease could not be renewed");
-            }
-            let pause = self.parts.platform.sleep(self.policy().timeouts.lease / RENEWALS_PER_LEASE);
-            let _ = select(pause, Box::pin(stopping.changed())).await;
+        loop {
+            self.contained(LoopName::Leadership, self.acquire().boxed()).await;
+            self.parts.platform.sleep(self.policy().timeouts.lease / RENEWALS_PER_LEASE).await;
         }
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::told::Told;
 use crate::{
-    ids::{InstallationId, JobId, PoolName, RepoId, RunId, WorkerName},
+    ids::{DeliveryGuid, InstallationId, JobId, PoolName, RepoId, RunId, WorkerName},
     polling::{ActiveRuns, Asked, Looked, RunsLooked},
     scope::{Scope, ScopeRef},
     snapshot::SightingsByWorker,
@@ -47,6 +47,20 @@ pub(super) struct Remembered {
     pub(super) told: Told,
     /// Workers that are being made.
     pub(super) in_flight: BTreeSet<WorkerName>,
+    /// Deliveries that were given up, for as long as GitHub's log shows them.
+    pub(super) given_up: BTreeSet<DeliveryGuid>,
+}
+
+/// A worker is being made for as long as this lives, however its making ends.
+pub(super) struct InFlight<'a> {
+    memory: &'a Memory,
+    worker: WorkerName,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.memory.lock().in_flight.remove(&self.worker);
+    }
 }
 
 impl Memory {
@@ -54,6 +68,12 @@ impl Memory {
     pub(super) fn lock(&self) -> MutexGuard<'_, Remembered> {
         // Every change is a whole assignment, so a panic elsewhere leaves nothing half-done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that a worker is being made.
+    pub(super) fn making(&self, worker: &WorkerName) -> InFlight<'_> {
+        self.lock().in_flight.insert(worker.clone());
+        InFlight { memory: self, worker: worker.clone() }
     }
 
     /// Forgets what was seen: a new term judges by its own looks. What is in flight is still ours.

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use futures::future::FutureExt;
+use futures::future::{Either, FutureExt, select};
 use jiff::Timestamp;
+use tokio::sync::SemaphorePermit;
 
-use super::Engine;
+use super::{Engine, cycle::caught};
 use crate::{
     failure::{Diagnostics, FailureInfo, FailureReason},
     plan::{
@@ -15,8 +16,8 @@ use crate::{
         names::{Chance, worker_name},
     },
     ports::{
-        Deletion, EngineEvent, LeaderProof, MintError, MintRequest, Minted, PodRequest, PortErrorKind,
-        PortResult, ProvisionStep, Reservation, Reserved, WorkerChange, chain,
+        Deletion, EngineEvent, LeaderProof, MintError, MintRequest, Minted, PanicPlace, PodRequest,
+        PortErrorKind, PortResult, ProvisionStep, Reservation, Reserved, WorkerChange, chain,
     },
     worker::WorkerStatus,
 };
@@ -49,17 +50,25 @@ impl Engine {
 
     fn begin(&self, provision: Arc<Provision>) {
         let Some(engine) = self.this.upgrade() else { return };
-        self.memory.lock().in_flight.insert(provision.name.clone());
-        self.tasks.begin(async move { engine.make(&provision).await }.boxed());
+        self.tasks.begin(
+            async move {
+                let making = engine.make(&provision);
+                caught(&*engine.parts.observer, PanicPlace::Provisioning, making).await;
+            }
+            .boxed(),
+        );
     }
 
     fn begin_renamed(&self, provision: Arc<Provision>) {
         let Some(engine) = self.this.upgrade() else { return };
         self.tasks.begin(
             async move {
-                if let Some(renamed) = engine.reserve_other_name(&provision).await {
-                    engine.make(&renamed).await;
-                }
+                let making = async {
+                    if let Some(renamed) = engine.reserve_other_name(&provision).await {
+                        engine.make(&renamed).await;
+                    }
+                };
+                caught(&*engine.parts.observer, PanicPlace::Provisioning, making).await;
             }
             .boxed(),
         );
@@ -67,23 +76,40 @@ impl Engine {
 
     /// Makes a reserved worker. A taken name is replaced, a few times.
     async fn make(&self, provision: &Provision) {
-        // The semaphore is never closed, so waiting for a permit cannot fail.
-        let Ok(_permit) = self.provisioning.acquire().await else { return };
+        let mut making = self.memory.making(&provision.name);
+        let Some(_permit) = self.permit().await else { return self.hand_back(provision).await };
         let mut current = provision.clone();
         for _ in 0..NAME_TRIES {
-            self.memory.lock().in_flight.insert(current.name.clone());
             let minted = self.mint(&current).await;
             let taken = matches!(minted, Some(Err(NameIsTaken)));
             if let Some(Ok(minted)) = minted {
                 self.create(&current, minted).await;
             }
-            self.memory.lock().in_flight.remove(&current.name);
             if !taken {
                 return;
             }
             let Some(renamed) = self.reserve_other_name(&current).await else { return };
+            making = self.memory.making(&renamed.name);
             current = renamed;
         }
+        drop(making);
+    }
+
+    /// A place among those that are made at the same time; `None` once the process is to end.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        let mut shutting_down = self.shutting_down.subscribe();
+        let ending = Box::pin(shutting_down.wait_for(|it_is| *it_is));
+        match select(ending, Box::pin(self.provisioning.acquire())).await {
+            Either::Left(_) => None,
+            Either::Right((permit, _)) => permit.ok(),
+        }
+    }
+
+    /// Undoes a reservation for which nothing has been made: its job need not wait until the next leader
+    /// misses a pod.
+    async fn hand_back(&self, provision: &Provision) {
+        let message = "the replica that reserved it stopped before anything was made".to_owned();
+        self.give_up(provision, FailureReason::ReplicaStopped, message, false).await;
     }
 
     async fn reserve_other_name(&self, provision: &Provision) -> Option<Provision> {

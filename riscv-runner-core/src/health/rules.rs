@@ -15,6 +15,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::NodeUnreachable,
         says: "its node stopped answering, or is gone",
+        setting: Some("node_lost"),
         threshold: |timeouts| timeouts.node_lost,
         remedy: Remedy::ForceDelete,
         spares_known_jobs: false,
@@ -23,6 +24,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::InstallationNotFound,
         says: "its App was uninstalled, and no delivery tells of a job on it",
+        setting: None,
         threshold: |_| Duration::ZERO,
         remedy: Remedy::Kill,
         spares_known_jobs: true,
@@ -31,6 +33,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::PodStuckPending,
         says: "its pod stays Pending",
+        setting: Some("pod_pending"),
         threshold: |timeouts| timeouts.pod_pending,
         remedy: Remedy::Kill,
         spares_known_jobs: true,
@@ -39,6 +42,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::RunnerNeverRegistered,
         says: "its pod runs, but its runner was never online",
+        setting: Some("runner_registration"),
         threshold: |timeouts| timeouts.runner_registration,
         remedy: Remedy::Kill,
         spares_known_jobs: true,
@@ -47,6 +51,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::RunnerLost,
         says: "its runner went offline while busy, and its pod does not run",
+        setting: Some("runner_lost"),
         threshold: |timeouts| timeouts.runner_lost,
         remedy: Remedy::Kill,
         spares_known_jobs: false,
@@ -55,6 +60,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::RunnerGone,
         says: "its registration is gone, as after a job, but its pod goes on",
+        setting: Some("runner_lost"),
         threshold: |timeouts| timeouts.runner_lost,
         remedy: Remedy::Kill,
         spares_known_jobs: true,
@@ -63,6 +69,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::RunnerSurplus,
         says: "its runner is idle, and supply exceeds demand",
+        setting: Some("runner_surplus"),
         threshold: |timeouts| timeouts.runner_surplus,
         remedy: Remedy::Kill,
         spares_known_jobs: true,
@@ -71,6 +78,7 @@ pub const WORKER_RULES: &[Rule] = &[
     Rule {
         reason: FailureReason::RunnerIdle,
         says: "its runner is idle, though there is demand",
+        setting: Some("runner_idle"),
         threshold: |timeouts| timeouts.runner_idle,
         remedy: Remedy::Kill,
         spares_known_jobs: true,

@@ -41,6 +41,8 @@ impl Watchman {
             }
             EngineEvent::Leading(leading) => self.leadership(*leading, now),
             EngineEvent::Cycle { .. }
+            | EngineEvent::Panicked { .. }
+            | EngineEvent::DeliveryGivenUp
             | EngineEvent::Provisioned { .. }
             | EngineEvent::JobStarted { .. }
             | EngineEvent::Delivered { .. }
@@ -129,7 +131,10 @@ impl Watchman {
 /// How bad it is that a worker failed so; `None` for what is no failure of ours to run.
 const fn severity_of(reason: FailureReason) -> Option<Severity> {
     match reason {
-        FailureReason::RunnerIdle | FailureReason::RunnerSurplus | FailureReason::Revoked => None,
+        FailureReason::RunnerIdle
+        | FailureReason::RunnerSurplus
+        | FailureReason::Revoked
+        | FailureReason::ReplicaStopped => None,
         // Accounts decide so, and their jobs say it.
         FailureReason::InstallationNotFound | FailureReason::SelfHostedDisabled => Some(Severity::Info),
         FailureReason::PodFailed

@@ -83,8 +83,14 @@ impl Capacity {
             Admission::Canary => node.slots.min(1),
             Admission::Open => node.slots,
         };
-        // Kubernetes keeps pods off nodes that it knows to be unfit; what only we know, it must be told.
-        if node.accepts_pods() && (drained || taken >= offered && offered < node.slots) {
+        // Kubernetes keeps pods off nodes that it knows to be unfit; what only we know, it must be told,
+        // of an unfit node too: it may be fit again before the pod is placed.
+        let set_aside = match admission {
+            Admission::Open => false,
+            Admission::Closed(_) => true,
+            Admission::Canary => taken >= offered && offered < node.slots,
+        };
+        if drained || set_aside {
             self.avoid.push(node.name.clone());
         }
         let withheld = u32::from(drained && node.accepts_pods());

@@ -182,10 +182,20 @@ pub struct HookDelivery {
     pub guid: DeliveryGuid,
     /// When the attempt was made.
     pub delivered_at: Timestamp,
-    /// Whether we answered it with 2xx.
-    pub delivered: bool,
+    /// The status that it was answered with; 0 where nobody answered.
+    pub status: u16,
+    /// Whether somebody asked for it, after the first attempt.
+    pub redelivery: bool,
     /// The event's name.
     pub event: String,
+}
+
+impl HookDelivery {
+    /// Whether it was answered with 2xx.
+    #[must_use]
+    pub const fn delivered(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
 }
 
 /// GitHub, as the engine needs it.

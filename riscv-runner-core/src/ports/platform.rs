@@ -63,6 +63,42 @@ impl LoopName {
     }
 }
 
+/// Where a defect showed itself as a panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PanicPlace {
+    /// A cycle of a loop.
+    Cycle(LoopName),
+    /// Making one worker.
+    Provisioning,
+    /// Recording deliveries.
+    Intake,
+}
+
+impl PanicPlace {
+    /// Every place.
+    pub const ALL: [Self; 9] = [
+        Self::Cycle(LoopName::Schedule),
+        Self::Cycle(LoopName::Workers),
+        Self::Cycle(LoopName::Jobs),
+        Self::Cycle(LoopName::Runners),
+        Self::Cycle(LoopName::Deliveries),
+        Self::Cycle(LoopName::Retention),
+        Self::Cycle(LoopName::Leadership),
+        Self::Provisioning,
+        Self::Intake,
+    ];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cycle(name) => name.as_str(),
+            Self::Provisioning => "provisioning",
+            Self::Intake => "intake",
+        }
+    }
+}
+
 /// The steps of provisioning one worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProvisionStep {
@@ -104,6 +140,13 @@ pub enum EngineEvent {
         /// Whether it ended without error or panic.
         ok: bool,
     },
+    /// Something panicked, and everything else went on.
+    Panicked {
+        /// What.
+        place: PanicPlace,
+    },
+    /// A lost delivery was given up: we would refuse it again.
+    DeliveryGivenUp,
     /// A step of provisioning ended well.
     Provisioned {
         /// Which step.

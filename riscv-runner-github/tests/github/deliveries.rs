@@ -26,7 +26,7 @@ async fn the_log_is_read_newest_first_back_to_the_time_and_no_further() {
     let found: Vec<_> = listed.iter().map(|delivery| delivery.guid.as_str()).collect();
     let expected: Vec<_> = guids.iter().rev().take(4).map(String::as_str).collect();
     assert_eq!(found, expected);
-    assert!(listed.iter().all(|delivery| !delivery.delivered && delivery.event == "workflow_job"));
+    assert!(listed.iter().all(|delivery| !delivery.delivered() && delivery.event == "workflow_job"));
     assert_eq!(t.double.count("GET /app/hook/deliveries"), 3);
     assert_eq!(t.forge.hook_deliveries(EntityKind::User, since).await.unwrap(), []);
     t.assert_lawful();

@@ -100,6 +100,8 @@ fn events_are_counted_under_the_fixed_names() {
     metrics.observe(EngineEvent::Delivered { outcome: Outcome::JobStored });
     metrics.observe(EngineEvent::Recovered { kind: "orphan_worker" });
     metrics.observe(EngineEvent::Removed { kind: riscv_runner_core::retention::Expiring::Events, rows: 5 });
+    metrics.observe(EngineEvent::Panicked { place: PanicPlace::Cycle(LoopName::Jobs) });
+    metrics.observe(EngineEvent::DeliveryGivenUp);
     metrics.observe(EngineEvent::Leading(true));
     metrics.answered(Answer { endpoint: Endpoint::Job, status: Some(404), took });
     metrics.answered(Answer { endpoint: Endpoint::Job, status: None, took });
@@ -111,6 +113,9 @@ fn events_are_counted_under_the_fixed_names() {
         r#"rrctl_provision_duration_seconds_count{step="mint"} 1"#,
         r#"rrctl_worker_failures_total{reason="runner_lost"} 1"#,
         r#"rrctl_worker_failures_total{reason="pod_failed"} 0"#,
+        r#"rrctl_panics_total{place="jobs"} 1"#,
+        r#"rrctl_panics_total{place="provisioning"} 0"#,
+        "rrctl_deliveries_given_up_total 1",
         r#"rrctl_job_wait_seconds_bucket{le="120.0"} 1"#,
         r#"rrctl_job_wait_seconds_bucket{le="60.0"} 0"#,
         r#"rrctl_deliveries_total{outcome="job_stored"} 1"#,

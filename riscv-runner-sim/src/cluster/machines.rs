@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use riscv_runner_core::{
+    enrolment::enrolled_slots,
     ids::NodeName,
     pod::{Node, PodPhase},
 };
@@ -53,6 +54,10 @@ impl Truth {
         machine.alive = true;
         machine.node.ready = true;
         machine.node.unreachable_since = None;
+        if enrolled_slots(&machine.node).is_some() {
+            machine.node.slots = 0;
+            self.faults.count(FaultKind::SlotsForgotten);
+        }
         self.trace.line(format_args!("node {name} back"));
         let stale: Vec<_> = self.boards.holders(name).map(|pod| pod.number).collect();
         for number in stale {

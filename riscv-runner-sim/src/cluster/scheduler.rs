@@ -102,6 +102,7 @@ impl Truth {
         let (name, killed) = (pod.pod.name.clone(), pod.pod.killed);
         self.record(&name, "Normal", "Scheduled", &format!("assigned to {node}"));
         self.trace.line(format_args!("pod {name} bound to {node}"));
+        self.boards.placed.push((name.clone(), node.clone()));
         if let Some(violation) = laws::slots_hold(&self.boards, node, self.now()) {
             self.violated(violation);
         }

@@ -15,6 +15,8 @@ impl BoardSlots for SimCluster {
         self.ask(|truth| match truth.boards.nodes.get_mut(node) {
             Some(machine) => {
                 machine.node.slots = slots;
+                truth.bind_soon();
+                truth.wake_cluster_watchers();
                 Ok(())
             }
             None => {

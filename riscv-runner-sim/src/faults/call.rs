@@ -129,6 +129,9 @@ impl FaultSource {
         if self.control.is_out(self.port, now) || self.control.is_broken(operation, now) {
             return Err(lost(operation, "nothing answers"));
         }
+        if self.control.is_sabotaged(operation, now) {
+            panic!("injected: a defect in {operation:?}");
+        }
         match self.draw() {
             Fault::None => act.await,
             Fault::Failed => {

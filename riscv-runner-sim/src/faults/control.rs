@@ -78,11 +78,25 @@ pub enum FaultKind {
     RunnerDied,
     /// A job was cancelled by its author.
     JobCancelled,
+    /// A webhook that nobody can read was sent.
+    WebhookUnreadable,
+    /// A kubelet that started anew forgot the slots that were advertised for it.
+    SlotsForgotten,
+    /// An operator drained a board or a pool.
+    OperatorDrained,
+    /// An operator paused an account, a repository or everything.
+    OperatorPaused,
+    /// An operator changed how many workers an account may have.
+    OperatorLimited,
+    /// An operator revoked a worker.
+    OperatorRevoked,
+    /// An operator restarted a replica.
+    Restarted,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 36] = [
         Self::CallFailed,
         Self::CallUnreported,
         Self::CallDelayed,
@@ -112,6 +126,13 @@ impl FaultKind {
         Self::BootFailed,
         Self::RunnerDied,
         Self::JobCancelled,
+        Self::WebhookUnreadable,
+        Self::SlotsForgotten,
+        Self::OperatorDrained,
+        Self::OperatorPaused,
+        Self::OperatorLimited,
+        Self::OperatorRevoked,
+        Self::Restarted,
     ];
 }
 
@@ -131,6 +152,7 @@ struct Inner {
     counts: Mutex<BTreeMap<FaultKind, u64>>,
     outages: Mutex<BTreeMap<PortName, Timestamp>>,
     broken: Mutex<BTreeMap<&'static str, Timestamp>>,
+    sabotaged: Mutex<BTreeMap<&'static str, Timestamp>>,
 }
 
 impl FaultControl {
@@ -145,6 +167,7 @@ impl FaultControl {
         self.0.stopped.store(true, Ordering::Relaxed);
         lock(&self.0.outages).clear();
         lock(&self.0.broken).clear();
+        lock(&self.0.sabotaged).clear();
     }
 
     /// Counts a fault.
@@ -166,6 +189,17 @@ impl FaultControl {
     /// Lets every call of one operation fail until then, whatever the other calls of its port do.
     pub fn break_operation(&self, operation: &'static str, until: Timestamp) {
         lock(&self.0.broken).insert(operation, until);
+    }
+
+    /// Lets every call of one operation panic until then.
+    pub fn sabotage_operation(&self, operation: &'static str, until: Timestamp) {
+        lock(&self.0.sabotaged).insert(operation, until);
+    }
+
+    /// Whether calls of an operation panic at `now`.
+    #[must_use]
+    pub fn is_sabotaged(&self, operation: &str, now: Timestamp) -> bool {
+        lock(&self.0.sabotaged).get(operation).is_some_and(|until| now < *until)
     }
 
     /// Whether calls of an operation fail at `now`.

@@ -26,6 +26,22 @@ pub struct FaultProfile {
     pub processes: ProcessFaults,
     /// Times when nothing answers.
     pub outages: OutageFaults,
+    /// What operators do meanwhile.
+    pub operators: Operators,
+}
+
+/// What operators do to a running service: no faults, but nothing may go wrong by them. Numbers are per
+/// world.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operators {
+    /// How many times something is drained, paused, limited or revoked.
+    pub orders: f64,
+    /// How many times a replica is restarted, gracefully.
+    pub restarts: f64,
+    /// Whether boards are enrolled: their slots are advertised by the leader, and forgotten by a kubelet
+    /// that starts anew.
+    pub enrolled: bool,
 }
 
 /// How often a call goes wrong, each as a probability per call.
@@ -54,11 +70,19 @@ pub struct WebhookFaults {
     pub delayed: f64,
     /// How late at most.
     pub longest_delay: Duration,
+    /// How many webhooks per world nobody can read, so that they are refused whenever they come.
+    pub unreadable: f64,
 }
 
 impl Default for WebhookFaults {
     fn default() -> Self {
-        Self { lost: 0.0, doubled: 0.0, delayed: 0.0, longest_delay: Duration::from_secs(60) }
+        Self {
+            lost: 0.0,
+            doubled: 0.0,
+            delayed: 0.0,
+            longest_delay: Duration::from_secs(60),
+            unreadable: 0.0,
+        }
     }
 }
 
@@ -145,6 +169,7 @@ impl Default for FaultProfile {
             boards: BoardFaults::default(),
             processes: ProcessFaults::default(),
             outages: OutageFaults::default(),
+            operators: Operators::default(),
         }
     }
 }
@@ -161,7 +186,7 @@ const SABOTAGE: &str = "sabotage";
 
 impl FaultProfile {
     /// The names that [`Self::named`] knows.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "none",
         "demo",
         "light",
@@ -174,6 +199,7 @@ impl FaultProfile {
         "reinstalls",
         "suspensions",
         "crashes",
+        "operators",
         "chaos",
     ];
 
@@ -187,7 +213,10 @@ impl FaultProfile {
             "demo" => Self::demo(),
             "light" => Self::light(),
             "network" => Self::network(),
-            "webhooks" => Self { webhooks: bad_webhooks(), ..Self::default() },
+            "webhooks" => {
+                let webhooks = WebhookFaults { unreadable: 1.0, ..bad_webhooks() };
+                Self { webhooks, ..Self::default() }
+            }
             "github_lies" => Self { github: lies(), webhooks: bad_webhooks(), ..Self::default() },
             "boards" => Self { boards: bad_boards(), ..Self::default() },
             "node_loss" => Self { boards: dying_nodes(), ..Self::default() },
@@ -198,6 +227,7 @@ impl FaultProfile {
                 processes: ProcessFaults { killed: 0.003, pauses: 1.0, sabotage: false },
                 ..Self::default()
             },
+            "operators" => Self::operators(),
             "chaos" => Self::chaos(),
             SABOTAGE => {
                 let processes = ProcessFaults { sabotage: true, ..ProcessFaults::default() };
@@ -226,6 +256,17 @@ impl FaultProfile {
         Self { store: calls, forge: calls, cluster: calls, outages, ..Self::default() }
     }
 
+    fn operators() -> Self {
+        let light = Self::light();
+        Self {
+            operators: Operators { orders: 8.0, restarts: 1.5, enrolled: true },
+            boards: BoardFaults { nodes_lost: 1.0, node_blips: 3.0, ..BoardFaults::default() },
+            processes: ProcessFaults { killed: 0.0003, pauses: 0.3, sabotage: false },
+            webhooks: WebhookFaults::default(),
+            ..light
+        }
+    }
+
     fn chaos() -> Self {
         let calls = CallFaults { failed: 0.02, unreported: 0.02, delayed: 0.02, hung: 0.005 };
         Self {
@@ -243,7 +284,13 @@ impl FaultProfile {
 }
 
 fn bad_webhooks() -> WebhookFaults {
-    WebhookFaults { lost: 0.1, doubled: 0.1, delayed: 0.2, longest_delay: Duration::from_secs(120) }
+    WebhookFaults {
+        lost: 0.1,
+        doubled: 0.1,
+        delayed: 0.2,
+        longest_delay: Duration::from_secs(120),
+        unreadable: 0.0,
+    }
 }
 
 fn lies() -> GithubFaults {

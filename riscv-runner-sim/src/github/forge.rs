@@ -249,7 +249,8 @@ impl Forge for SimForge {
                     id: i64::try_from(number).unwrap_or(i64::MAX),
                     guid: attempt.guid.clone(),
                     delivered_at: attempt.at,
-                    delivered: attempt.delivered,
+                    status: attempt.status,
+                    redelivery: attempt.redelivery,
                     event: attempt.event.clone(),
                 })
                 .collect();

@@ -11,7 +11,7 @@ use riscv_runner_core::{
 };
 use serde_json::value::RawValue;
 
-use super::accounts::app_of;
+use super::{accounts::app_of, chosen};
 use crate::{
     faults::FaultKind,
     truth::{Event, Truth},
@@ -31,8 +31,10 @@ pub(crate) struct Attempt {
     pub(crate) event: String,
     /// When it was made.
     pub(crate) at: Timestamp,
-    /// Whether it was answered with 2xx.
-    pub(crate) delivered: bool,
+    /// What it was answered with; 0 while nobody has answered.
+    pub(crate) status: u16,
+    /// Whether somebody asked for it.
+    pub(crate) redelivery: bool,
     letter: Letter,
 }
 
@@ -43,9 +45,27 @@ struct Letter {
     installation: InstallationId,
     repo: Option<RepoName>,
     content: DeliveryContent,
+    /// Whether our door can read it.
+    readable: bool,
 }
 
 impl Truth {
+    /// GitHub sends a webhook that nobody can read; its GUID.
+    pub(crate) fn announce_unreadable(&mut self, choice: u64) -> Option<DeliveryGuid> {
+        let entities: Vec<_> = self.github.accounts.keys().copied().collect();
+        let account = self.github.accounts.get(&chosen(&entities, choice)?)?;
+        let letter = Letter {
+            entity: account.entity.clone(),
+            installation: account.installation,
+            repo: None,
+            content: DeliveryContent::Other,
+            readable: false,
+        };
+        self.faults.count(FaultKind::WebhookUnreadable);
+        self.post(letter, "workflow_job.unreadable".to_owned());
+        self.github.attempts.last().map(|attempt| attempt.guid.clone())
+    }
+
     /// GitHub sends a webhook about something of `entity`.
     pub(crate) fn announce(
         &mut self,
@@ -55,8 +75,13 @@ impl Truth {
         content: DeliveryContent,
     ) {
         let Some(account) = self.github.accounts.get(&entity) else { return };
-        let letter =
-            Letter { entity: account.entity.clone(), installation: account.installation, repo, content };
+        let letter = Letter {
+            entity: account.entity.clone(),
+            installation: account.installation,
+            repo,
+            content,
+            readable: true,
+        };
         let event = event.to_owned();
         self.post(letter.clone(), event.clone());
         let doubled = self.webhook_luck.happens(self.profile.webhooks.doubled) && self.faults.is_active();
@@ -77,7 +102,8 @@ impl Truth {
         let guid = DeliveryGuid::new(format!("guid-{number}")).expect("a GUID of letters and digits");
         let at = self.now();
         let app = letter.entity.kind;
-        self.github.attempts.push(Attempt { guid, app, event, at, delivered: false, letter });
+        let attempt = Attempt { guid, app, event, at, status: 0, redelivery: false, letter };
+        self.github.attempts.push(attempt);
         self.send(self.github.attempts.len() - 1);
     }
 
@@ -85,7 +111,7 @@ impl Truth {
     pub(crate) fn repeat(&mut self, attempt: usize) -> bool {
         let Some(earlier) = self.github.attempts.get(attempt) else { return false };
         self.trace.line(format_args!("webhook {attempt} sent again: {} {}", earlier.guid, earlier.event));
-        let again = Attempt { at: self.now(), delivered: false, ..earlier.clone() };
+        let again = Attempt { at: self.now(), status: 0, redelivery: true, ..earlier.clone() };
         self.github.attempts.push(again);
         self.send(self.github.attempts.len() - 1);
         true
@@ -120,14 +146,20 @@ impl Truth {
     /// We answered an attempt with 2xx.
     pub(crate) fn acknowledged(&mut self, attempt: usize) {
         if let Some(acknowledged) = self.github.attempts.get_mut(attempt) {
-            acknowledged.delivered = true;
+            acknowledged.status = 200;
         }
+    }
+
+    /// Whether our door answers an attempt with 400; GitHub's log says so then.
+    pub(crate) fn refuses(&mut self, attempt: usize) -> bool {
+        let unreadable = self.github.attempts.get_mut(attempt).filter(|attempt| !attempt.letter.readable);
+        unreadable.map(|attempt| attempt.status = 400).is_some()
     }
 
     /// What our door sees of an attempt, once its signature held and its body was read.
     pub(crate) fn delivery(&self, attempt: usize) -> Option<Delivery> {
         let attempt = self.github.attempts.get(attempt)?;
-        let Letter { entity, installation, repo, content } = attempt.letter.clone();
+        let Letter { entity, installation, repo, content, .. } = attempt.letter.clone();
         Some(Delivery {
             guid: attempt.guid.clone(),
             event: attempt.event.clone(),

@@ -78,7 +78,7 @@ fn reservation_fits(occupancy: &Occupancy, at: Timestamp) -> Option<Violation> {
 
 /// No node carries more live pods than it has slots.
 pub(crate) fn slots_hold(boards: &Boards, node: &NodeName, at: Timestamp) -> Option<Violation> {
-    let slots = boards.nodes.get(node).map_or(0, |machine| machine.node.slots as usize);
+    let slots = boards.nodes.get(node).map_or(0, |machine| Boards::slots_of(&machine.node) as usize);
     let holders = boards.holders(node).count();
     (holders > slots)
         .then(|| Violation::new(Law::SlotsHold, at, format!("node {node}: {holders} pods on {slots} slots")))
@@ -86,7 +86,7 @@ pub(crate) fn slots_hold(boards: &Boards, node: &NodeName, at: Timestamp) -> Opt
 
 /// A pool never has more live pods than its machines have slots, bound or not.
 pub(crate) fn capacity_holds(boards: &Boards, pool: &PoolName, at: Timestamp) -> Option<Violation> {
-    let slots: u32 = boards.nodes_of(pool).map(|machine| machine.node.slots).sum();
+    let slots: u32 = boards.nodes_of(pool).map(|machine| Boards::slots_of(&machine.node)).sum();
     let live = boards.pods.values().filter(|pod| pod.request.pool == *pool && pod.pod.holds_slot()).count();
     (live > slots as usize).then(|| {
         Violation::new(Law::CapacityHolds, at, format!("pool {pool}: {live} pods for {slots} slots"))
@@ -95,7 +95,7 @@ pub(crate) fn capacity_holds(boards: &Boards, pool: &PoolName, at: Timestamp) ->
 
 /// A pod whose runner executes a job on a living machine is left alone.
 pub(crate) fn spares_busy_runners(truth: &Truth, name: &WorkerName, deed: &str) -> Option<Violation> {
-    let pod = truth.boards.pods.get(name)?;
+    let pod = truth.boards.pods.get(name).filter(|_| !truth.boards.condemned.contains(name))?;
     let runner = truth.registration(pod.runner?)?;
     let job = runner.busy.filter(|_| runner.online && pod.pod.holds_slot())?;
     let detail = format!("pod {name} was {deed} while its runner {} executed job {job}", runner.id);

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use riscv_runner_core::{
     backoff::add,
+    controls::Order,
     ids::{EntityId, NodeName, RepoId},
     labels::LabelSet,
 };
 
-use super::{Arrival, Replica, World, config::newer_image};
+use super::{Arrival, Replica, World, config::newer_image, operators::Whim};
 use crate::{
     executor::Group,
     faults::{FaultKind, PortName},
@@ -34,6 +35,11 @@ pub(super) enum Happening {
     Cordon(u64, Duration),
     Uncordon(NodeName),
     RefuseImage,
+    Unreadable(u64),
+    Operate(Whim),
+    Order(Order),
+    Restart(u64),
+    Stopped(Group),
     Sabotage,
     Upgrade,
     StopFaults,
@@ -94,6 +100,13 @@ impl World {
             }
             Happening::Uncordon(node) => self.truth.with(|truth| truth.cordon(&node, false)),
             Happening::RefuseImage => self.refuse_image(),
+            Happening::Unreadable(choice) => {
+                self.truth.with(|truth| truth.announce_unreadable(choice));
+            }
+            Happening::Operate(whim) => self.operate(whim),
+            Happening::Order(order) => self.order(order),
+            Happening::Restart(choice) => self.restart(choice),
+            Happening::Stopped(group) => self.stopped(group),
             Happening::Sabotage => {
                 if !self.truth.with(crate::truth::Truth::sabotage) {
                     self.after(REFILL, Happening::Sabotage);

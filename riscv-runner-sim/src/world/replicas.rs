@@ -1,9 +1,6 @@
 //! Replicas of the engine in a world: each start is a new process with faulty ports of its own.
 
-use std::{
-    future::pending,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use riscv_runner_core::{
     engine::{
@@ -13,6 +10,8 @@ use riscv_runner_core::{
     ids::ReplicaName,
     ports::{Cluster, Forge, Store},
 };
+
+use tokio::sync::watch;
 
 use super::World;
 use crate::{
@@ -41,6 +40,8 @@ pub struct Replica {
     pub wakes: Wakes,
     /// Whether it stands still.
     pub paused: bool,
+    /// Asks it to stop.
+    pub stop: watch::Sender<bool>,
 }
 
 impl World {
@@ -63,10 +64,18 @@ impl World {
         let (door, writer) = intake(INTAKE_QUEUE, store, Arc::clone(&self.observer), wakes.schedule.clone());
         let engine = Engine::new(parts);
         self.executor.spawn(group, Box::pin(writer.run()));
-        self.executor.spawn(group, Box::pin(Arc::clone(&engine).run(pending())));
+        let stop = watch::Sender::new(false);
+        let mut stopped = stop.subscribe();
+        let shutdown = async move {
+            if stopped.wait_for(|stop| *stop).await.is_err() {
+                // Whoever could ask is gone: this process is being killed.
+                std::future::pending::<()>().await;
+            }
+        };
+        self.executor.spawn(group, Box::pin(Arc::clone(&engine).run(shutdown)));
         self.truth
             .with(|truth| truth.trace.line(format_args!("replica {index} starts as process {}", group.0)));
-        self.replicas.push(Replica { index, group, engine, intake: door, wakes, paused: false });
+        self.replicas.push(Replica { index, group, engine, intake: door, wakes, paused: false, stop });
         self.rewire();
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use riscv_runner_core::ids::{EntityId, NodeName, RepoId};
 
-use super::{Arrival, WorldConfig, happenings::Happening};
+use super::{Arrival, WorldConfig, happenings::Happening, operators::Whim};
 use crate::{
     chance::Stream,
     faults::{FaultProfile, PortName},
@@ -50,7 +50,7 @@ pub(super) fn arrivals(config: &WorldConfig, repositories: &[RepoId]) -> Script 
 
 /// Faults that happen at a certain time, drawn from a stream of their own for each kind.
 pub(super) fn faults(config: &WorldConfig, truth: &mut Truth, entities: &[EntityId]) -> Script {
-    let FaultProfile { processes, outages, github, .. } = &config.profile;
+    let FaultProfile { processes, outages, github, operators, webhooks, .. } = &config.profile;
     let mut script = Vec::new();
     let mut times = |concern: &str, mean: f64, make: &mut dyn FnMut(&mut Stream) -> Option<Happening>| {
         let mut luck = Stream::new(config.seed, concern);
@@ -76,6 +76,9 @@ pub(super) fn faults(config: &WorldConfig, truth: &mut Truth, entities: &[Entity
         Some(Happening::Cordon(luck.number(), luck.between(OUTAGE.0, OUTAGE.1)))
     });
     times("images refused", config.profile.boards.image_refused, &mut |_| Some(Happening::RefuseImage));
+    times("unreadable webhooks", webhooks.unreadable, &mut |luck| Some(Happening::Unreadable(luck.number())));
+    times("orders", operators.orders, &mut |luck| Some(Happening::Operate(Whim::drawn(luck))));
+    times("restarts", operators.restarts, &mut |luck| Some(Happening::Restart(luck.number())));
     node_faults(config, truth, entities);
     if processes.sabotage {
         script.push((Duration::from_secs(60), Happening::Sabotage));

@@ -122,6 +122,7 @@ fn name_of(event: &str) -> &str {
 fn by_guid(app: EntityKind, attempts: Vec<HookDelivery>) -> impl Iterator<Item = Sent> {
     let mut sent: BTreeMap<DeliveryGuid, Sent> = BTreeMap::new();
     for attempt in attempts {
+        let delivered = attempt.delivered();
         let one = sent.entry(attempt.guid.clone()).or_insert_with(|| Sent {
             delivery_guid: attempt.guid,
             event: attempt.event,
@@ -132,7 +133,7 @@ fn by_guid(app: EntityKind, attempts: Vec<HookDelivery>) -> impl Iterator<Item =
             recorded: false,
         });
         one.attempts += 1;
-        one.delivered |= attempt.delivered;
+        one.delivered |= delivered;
         one.delivered_at = one.delivered_at.max(attempt.delivered_at);
     }
     sent.into_values()
