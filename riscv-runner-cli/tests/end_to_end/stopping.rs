@@ -15,6 +15,8 @@ use crate::{
 };
 
 const REGISTER: &str = "POST /orgs/{org}/actions/runners/generate-jitconfig";
+/// What is asked for right before it; the double tells of requests that it has answered.
+const CREATE_GROUP: &str = "POST /orgs/{org}/actions/runner-groups";
 /// Longer than a test waits for anything: whoever leads meanwhile was given the lease.
 const LEASE: (&str, &str) = ("RRCTL_TIMEOUTS__LEASE", "10m");
 /// A shutdown may take ten seconds; the rest is for a busy machine.
@@ -30,7 +32,7 @@ async fn registering(takes: Duration) -> (Stage, Configuration, Server) {
     server.ready().await;
     let job = stage.github.queue(&NewJob::new("acme/tool", LABELS));
     assert_eq!(stage.deliver(&server, job, "queued").await.1, "job_stored");
-    eventually("a runner is being registered", async || stage.github.count(REGISTER) == 1).await;
+    eventually("a runner is being registered", async || stage.github.count(CREATE_GROUP) == 1).await;
     (stage, config, server)
 }
 
