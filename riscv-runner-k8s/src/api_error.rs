@@ -1,6 +1,6 @@
 //! What an error of the Kubernetes client means to the caller of a port.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{error::Error, fmt, future::Future, time::Duration};
 
 use kube::core::Status;
 use riscv_runner_core::ports::{PortError, PortErrorKind};
@@ -12,7 +12,7 @@ pub(crate) enum ApiError {
     #[error(transparent)]
     Refused(Box<Status>),
     /// There was no usable answer.
-    #[error(transparent)]
+    #[error("{}", innermost(.0))]
     Unanswered(kube::Error),
     /// There was no answer in time.
     #[error("no answer from the Kubernetes API within {0:?}")]
@@ -99,10 +99,24 @@ impl ApiError {
             Some(400 | 422) => {
                 format!("{object}: the API server finds it invalid; mend the pool's pod template")
             }
+            None if self.kind() == PortErrorKind::Transient => {
+                format!(
+                    "{object}: the Kubernetes API does not answer; see that it runs, and which kubeconfig is used"
+                )
+            }
             Some(_) | None => object.to_string(),
         };
         PortError::new(self.kind(), operation, detail).with_source(self)
     }
+}
+
+/// The cause of causes: the layers above it say that something went wrong below them.
+fn innermost(error: &kube::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
 }
 
 fn names_uid(status: &Status) -> bool {

@@ -282,6 +282,8 @@ async fn until_stopped(
     let served = tokio::spawn(server);
     signals.stopped().await;
     state.end_streams();
+    // It holds an entrance too, as long as it is there.
+    drop(state);
     let ending = async {
         let served = served.await;
         background.shutdown().await;

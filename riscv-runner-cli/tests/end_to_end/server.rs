@@ -196,6 +196,9 @@ impl Server {
         let status: ExitStatus =
             timeout(PATIENCE, self.child.wait()).await.expect("it does not stop").unwrap();
         assert!(status.success(), "{status}: {:#?}", self.log.lock().unwrap());
+        let said = |text: &str| self.log.lock().unwrap().iter().any(|line| line.contains(text));
+        eventually("it says how it stopped", async || said("\"stopped")).await;
+        assert!(!said("stopped with work in flight"), "{:#?}", self.log.lock().unwrap());
         self.keeps_secrets();
     }
 

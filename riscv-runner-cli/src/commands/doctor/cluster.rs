@@ -74,16 +74,14 @@ fn boards(config: &Config, nodes: &BTreeMap<NodeName, Node>) -> Vec<Finding> {
             (0, _) => Finding::warn(
                 CHECK,
                 format!("pool {name} selects no node"),
-                format!("label its boards: kubectl label node NODE {labels}"),
+                format!("label its boards (kubectl label node NODE {labels}), or rrctl nodes enroll NODE --board NAME"),
             ),
             (n, 0) => Finding::warn(
                 CHECK,
                 format!("none of the {} of pool {name} takes pods", count(n, "node")),
                 "see why: rrctl boards, kubectl describe node NODE",
             ),
-            (n, ready) => {
-                Finding::ok(CHECK, format!("pool {name}: {ready} of {} take pods", count(n, "node")))
-            }
+            (n, ready) => Finding::ok(CHECK, format!("pool {name}: {ready} of {} {} pods", count(n, "node"), verb(n, "take"))),
         });
     }
     findings.push(slots(config, nodes));
@@ -104,7 +102,11 @@ fn slots(config: &Config, nodes: &BTreeMap<NodeName, Node>) -> Finding {
         let total: u32 = boards.iter().map(|node| node.slots).sum();
         return Finding::ok(
             CHECK,
-            format!("{} offer {} {RUNNER_RESOURCE}", count(boards.len(), "board"), total),
+            format!(
+                "{} {} {total} {RUNNER_RESOURCE}",
+                count(boards.len(), "board"),
+                verb(boards.len(), "offer")
+            ),
         );
     }
     let fix = format!(
@@ -112,4 +114,9 @@ fn slots(config: &Config, nodes: &BTreeMap<NodeName, Node>) -> Finding {
         without[0]
     );
     Finding::warn(CHECK, format!("no {RUNNER_RESOURCE} on {}", without.join(", ")), fix)
+}
+
+/// What so many do.
+fn verb(n: usize, verb: &str) -> String {
+    if n == 1 { format!("{verb}s") } else { verb.to_owned() }
 }
