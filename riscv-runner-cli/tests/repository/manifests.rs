@@ -1,6 +1,8 @@
 //! Manifests, judged by Kubernetes' own description of its objects: whatever the generated types do not read
 //! back is a field that Kubernetes does not know.
 
+use std::net::IpAddr;
+
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Namespace, PodSpec, Service, ServiceAccount},
@@ -179,4 +181,51 @@ fn the_shipped_configuration_is_accepted() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Whether an address is in a block such as `10.0.0.0/8`.
+fn is_in(address: &str, block: &str) -> bool {
+    let bits = |text: &str| match text.parse::<IpAddr>().unwrap() {
+        IpAddr::V4(v4) => (32, u128::from(v4.to_bits())),
+        IpAddr::V6(v6) => (128, v6.to_bits()),
+    };
+    let (network, length) = block.split_once('/').unwrap();
+    let ((width, address), (block_width, network)) = (bits(address), bits(network));
+    let shift = width - length.parse::<u32>().unwrap();
+    width == block_width && (shift == 128 || address >> shift == network >> shift)
+}
+
+#[test]
+fn workers_reach_the_internet_and_no_network_beside_them() {
+    let all = plain();
+    let policies = all.iter().map(|(_, object)| object).filter(|object| object["kind"] == "NetworkPolicy");
+    let workers = policies.clone().find(|policy| policy["metadata"]["name"] == "workers").unwrap();
+    assert_eq!(workers["spec"]["podSelector"], serde_json::json!({}), "every pod of their namespace");
+    assert_eq!(workers["spec"]["ingress"], serde_json::json!([]), "nobody begins to talk to them");
+    let blocks: Vec<&Value> = workers["spec"]["egress"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|rule| rule["to"].as_array().unwrap())
+        .filter(|to| to["ipBlock"].is_object())
+        .map(|to| &to["ipBlock"])
+        .collect();
+    let reached = |address: &str| {
+        blocks.iter().any(|block| {
+            let out = block["except"].as_array().unwrap();
+            is_in(address, block["cidr"].as_str().unwrap())
+                && !out.iter().any(|except| is_in(address, except.as_str().unwrap()))
+        })
+    };
+    for address in ["140.82.112.3", "185.199.108.133", "2606:50c0:8000::153"] {
+        assert!(reached(address), "{address} is GitHub's");
+    }
+    for address in
+        ["10.96.0.1", "172.20.0.5", "192.168.1.1", "100.64.0.1", "169.254.169.254", "fd00::1", "fe80::1"]
+    {
+        assert!(!reached(address), "{address} is beside them");
+    }
+    let ours = policies.clone().find(|policy| policy["metadata"]["name"] == "rrctl").unwrap();
+    assert_eq!(ours["spec"]["policyTypes"], serde_json::json!(["Ingress", "Egress"]));
+    assert_eq!(ours["spec"]["ingress"].as_array().unwrap().len(), 1, "those who are named, and nobody else");
 }
