@@ -2,6 +2,7 @@
 
 pub(crate) mod deliveries;
 mod orders;
+pub(crate) mod pin;
 pub(crate) mod trace;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
@@ -15,11 +16,14 @@ use riscv_runner_core::{
 pub(crate) use self::orders::{
     CapArgument, ControlsListing, Drain, DrainKind, EntityCommand, Order, Pause, PauseKind, Revoke,
 };
-use crate::commands::{
-    board::Board,
-    github_app::GithubApp,
-    nodes::Nodes,
-    simulate::{Profiles, Seeds},
+use crate::{
+    commands::{
+        board::Board,
+        github_app::GithubApp,
+        nodes::Nodes,
+        simulate::{Profiles, Seeds},
+    },
+    remote::Remote,
 };
 
 /// Control plane that gives GitHub Actions real RISC-V boards.
@@ -66,6 +70,17 @@ pub(crate) struct Output {
     pub(crate) format: Format,
 }
 
+/// What a command takes that shows what a server shows too.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reading {
+    /// Where it is read
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// How the data is written
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -92,17 +107,17 @@ pub(crate) enum Command {
     /// Show leader, queue, workers and boards at a glance
     Status(Status),
     /// Show waiting jobs by labels, with the reason for which they wait
-    Queue(Output),
+    Queue(Reading),
     /// Show jobs, newest first
     Jobs(Listing),
     /// Show workers, newest first
     Workers(Listing),
     /// Show the pools and their slots
-    Pools(Output),
+    Pools(Reading),
     /// Show the boards and what runs on them
-    Boards(Output),
+    Boards(Reading),
     /// Show demand and supply by account, pool and labels
-    Usage(Output),
+    Usage(Reading),
     /// Place nothing new on a board or a pool; running jobs finish
     Drain(Drain),
     /// End a drain
@@ -127,6 +142,10 @@ pub(crate) enum Command {
     /// Make a GitHub App with what it needs
     #[command(subcommand)]
     GithubApp(GithubApp),
+    /// Keep a row of a job, a worker or the event log, whatever its age
+    Pin(pin::Pin),
+    /// Let a row that was kept go by its age again
+    Unpin(pin::Pin),
     /// Remove rows that are older than they are kept; the server does it daily by itself
     Retention(Retention),
     /// Check everything that the server needs, and say what mends it
@@ -255,18 +274,18 @@ pub(crate) struct Check {
 }
 
 /// `rrctl why`
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Why {
     /// The job's id on GitHub
     #[arg(value_name = "JOB")]
     pub(crate) job: JobId,
-    /// How the answer is written
+    /// Where it is read, and how the answer is written
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) reading: Reading,
 }
 
 /// `rrctl status`
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Status {
     /// Draw it anew until Ctrl-C
     #[arg(long)]
@@ -274,9 +293,9 @@ pub(crate) struct Status {
     /// Seconds between two looks
     #[arg(long, default_value = "2", value_parser = seconds, value_name = "SECONDS", requires = "watch")]
     pub(crate) every: Duration,
-    /// How the answer is written
+    /// Where it is read, and how the answer is written
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) reading: Reading,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -297,10 +316,10 @@ pub(crate) struct Retention {
 }
 
 /// `rrctl jobs` and `rrctl workers`
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Listing {
-    /// How many days to look back
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    /// How many days to look back, whole ones in UTC
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=3660), value_name = "N")]
     pub(crate) days: u16,
     /// Which page, from 0
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -308,9 +327,9 @@ pub(crate) struct Listing {
     /// Rows on a page
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) per_page: u32,
-    /// How the rows are written
+    /// Where they are read, and how the rows are written
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) reading: Reading,
 }
 
 /// `rrctl demo`

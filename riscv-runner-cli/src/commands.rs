@@ -15,6 +15,7 @@ pub(crate) mod listing;
 pub(crate) mod migrate;
 pub(crate) mod nodes;
 pub(crate) mod order;
+pub(crate) mod pin;
 pub(crate) mod pools;
 pub(crate) mod queue;
 pub(crate) mod retention;

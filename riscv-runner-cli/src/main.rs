@@ -59,22 +59,24 @@ async fn run_async(command: Command, sources: &Sources, printer: &Printer) -> Re
         Command::Schedule(schedule) => Box::pin(commands::schedule::run(&schedule, sources, printer)).await,
         Command::Snapshot => Box::pin(commands::snapshot::run(sources, printer)).await,
         Command::Migrate => Box::pin(commands::migrate::run(sources, printer)).await,
-        Command::Why(why) => Box::pin(commands::why::run(why, sources, printer)).await,
+        Command::Why(why) => Box::pin(commands::why::run(&why, sources, printer)).await,
         Command::Trace(trace) => Box::pin(commands::trace::run(trace, sources, printer)).await,
         Command::Deliveries(command) => Box::pin(commands::deliveries::run(command, sources, printer)).await,
-        Command::Status(status) => Box::pin(commands::status::run(status, sources, printer)).await,
+        Command::Status(status) => Box::pin(commands::status::run(&status, sources, printer)).await,
         Command::Retention(retention) => {
             Box::pin(commands::retention::run(retention, sources, printer)).await
         }
+        Command::Pin(pin) => Box::pin(commands::pin::run(pin, true, sources, printer)).await,
+        Command::Unpin(pin) => Box::pin(commands::pin::run(pin, false, sources, printer)).await,
         Command::Doctor(output) => Box::pin(commands::doctor::run(output, sources, printer)).await,
         Command::Completions { shell } => commands::completions::completions(shell, printer),
         Command::Man { dir } => commands::completions::man(dir.as_deref(), printer),
-        Command::Queue(output) => Box::pin(commands::queue::run(output, sources, printer)).await,
-        Command::Jobs(listing) => Box::pin(commands::jobs::run(listing, sources, printer)).await,
-        Command::Workers(listing) => Box::pin(commands::workers::run(listing, sources, printer)).await,
-        Command::Pools(output) => Box::pin(commands::pools::run(output, sources, printer)).await,
-        Command::Boards(output) => Box::pin(commands::boards::run(output, sources, printer)).await,
-        Command::Usage(output) => Box::pin(commands::usage::run(output, sources, printer)).await,
+        Command::Queue(reading) => Box::pin(commands::queue::run(&reading, sources, printer)).await,
+        Command::Jobs(listing) => Box::pin(commands::jobs::run(&listing, sources, printer)).await,
+        Command::Workers(listing) => Box::pin(commands::workers::run(&listing, sources, printer)).await,
+        Command::Pools(reading) => Box::pin(commands::pools::run(&reading, sources, printer)).await,
+        Command::Boards(reading) => Box::pin(commands::boards::run(&reading, sources, printer)).await,
+        Command::Usage(reading) => Box::pin(commands::usage::run(&reading, sources, printer)).await,
         Command::Drain(drain) => Box::pin(commands::order::drain(Verb::Drain, drain, sources, printer)).await,
         Command::Undrain(drain) => {
             Box::pin(commands::order::drain(Verb::Undrain, drain, sources, printer)).await

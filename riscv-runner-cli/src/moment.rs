@@ -1,67 +1,15 @@
-//! One look at everything, for the commands that show what is going on.
+//! One look at store and cluster, for the commands that show what is going on, and how long things last.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use riscv_runner_core::{
-    ids::JobId,
-    plan::{self, Plan},
-    policy::Policy,
-    ports::{Page, ReportWindow},
-    scope::PoolKey,
-    snapshot::Snapshot,
-    why::{self, Reason},
-};
+use riscv_runner_http::views::Picture;
 
-use crate::{
-    args::Listing,
-    config::{self, Need, Sources},
-    failure::Failure,
-    platform::TokioPlatform,
-    wire,
-};
+use crate::{config::Config, failure::Failure, wire};
 
-/// What is known, and what the planner would make of it.
-pub(crate) struct Moment {
-    /// What is known.
-    pub(crate) snapshot: Snapshot,
-    /// What would be done.
-    pub(crate) plan: Plan,
-    /// By which configuration.
-    pub(crate) policy: Policy,
-}
-
-impl Moment {
-    /// Since when a waiting job waits for a reason; `None` for a job that does not wait in this key.
-    pub(crate) fn since(&self, key: &PoolKey, job: JobId, reason: &Reason) -> Option<Timestamp> {
-        let job = self.snapshot.demand.get(key)?.waiting.iter().find(|waiting| waiting.id == job)?;
-        Some(why::since(&self.snapshot, &self.policy, key, job, reason))
-    }
-}
-
-/// Looks at the store and the cluster.
-pub(crate) async fn look(sources: &Sources) -> Result<Moment, Failure> {
-    let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
-    let engine = wire::observer(&config).await?;
-    let snapshot = engine.snapshot().await?;
-    Ok(at(snapshot, config.policy))
-}
-
-/// What the planner would make of a snapshot.
-pub(crate) fn at(snapshot: Snapshot, policy: Policy) -> Moment {
-    let plan = plan::schedule(&snapshot, &policy);
-    Moment { snapshot, plan, policy }
-}
-
-/// The rows that a listing asks for.
-pub(crate) fn window(listing: Listing) -> (ReportWindow, Page) {
-    use riscv_runner_core::ports::Platform;
-    let end = TokioPlatform.now();
-    let span = Duration::from_secs(u64::from(listing.days) * 24 * 3600);
-    let start = end.checked_sub(span).unwrap_or(Timestamp::MIN);
-    // Rows of this very moment belong to the listing.
-    let end = end.checked_add(Duration::from_secs(1)).unwrap_or(end);
-    (ReportWindow { start, end }, Page { page: listing.page, per_page: listing.per_page })
+/// Looks at the store and the cluster, and works out what the planner would make of it.
+pub(crate) async fn look(config: &Config) -> Result<Picture, Failure> {
+    let snapshot = wire::observer(config).await?.snapshot().await?;
+    Ok(Picture::new(snapshot, &Arc::new(config.policy.clone())))
 }
 
 /// How long ago, or how long: `42s`, `7m`, `3h 20m`, `2d 4h`.

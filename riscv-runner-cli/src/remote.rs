@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use reqwest::{StatusCode, Url};
+use reqwest::{StatusCode, Url, header::ACCEPT};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -14,6 +14,8 @@ use crate::{
 
 /// The server reads its store within five seconds, or says that it cannot.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Where a token may come from.
+const NAME_A_TOKEN: &str = "name a file with --token-file, or set TRACE_API_SECRET";
 
 /// Where a command that reads gets its answer from.
 #[derive(Debug, Clone, Default, Args)]
@@ -21,7 +23,8 @@ pub(crate) struct Remote {
     /// Ask this server (`https://runners.example`) instead of the database
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<Url>,
-    /// The file with the reader's token [default: server.trace_secret, or TRACE_API_SECRET]
+    /// The file with the reader's token [default: server.trace_secret, or TRACE_API_SECRET]; without one,
+    /// private repositories are not named
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) token_file: Option<PathBuf>,
 }
@@ -29,7 +32,7 @@ pub(crate) struct Remote {
 /// A running server, and the token that it knows us by.
 pub(crate) struct Server {
     root: Url,
-    token: SecretString,
+    token: Option<SecretString>,
     client: reqwest::Client,
 }
 
@@ -41,8 +44,17 @@ struct Told {
 }
 
 impl Remote {
-    /// The server, if one is to be asked.
+    /// The server, if one is to be asked for what it tells the holder of its token alone.
     pub(crate) fn connect(&self, sources: &Sources) -> Result<Option<Server>, Failure> {
+        let server = self.connect_as_anybody(sources)?;
+        if server.as_ref().is_some_and(|server| server.token.is_none()) {
+            return Err(Failure::usage("the server asks for a token, and there is none").hint(NAME_A_TOKEN));
+        }
+        Ok(server)
+    }
+
+    /// The server, if one is to be asked; without a token it is asked for what anybody may see.
+    pub(crate) fn connect_as_anybody(&self, sources: &Sources) -> Result<Option<Server>, Failure> {
         let Some(root) = self.server.clone() else { return Ok(None) };
         let token = self.token(sources)?;
         let client = reqwest::Client::builder()
@@ -53,17 +65,14 @@ impl Remote {
         Ok(Some(Server { root, token, client }))
     }
 
-    fn token(&self, sources: &Sources) -> Result<SecretString, Failure> {
+    fn token(&self, sources: &Sources) -> Result<Option<SecretString>, Failure> {
         if let Some(path) = &self.token_file {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| Failure::because(&format!("{} cannot be read", path.display()), &error))?;
-            return Ok(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned()));
+            return Ok(Some(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())));
         }
         let config = config::load(sources, Need::Nothing).map_err(Failure::Configuration)?;
-        config.server.trace_secret.ok_or_else(|| Failure::Usage {
-            what: "the server asks for a token, and there is none".to_owned(),
-            hint: Some("name a file with --token-file, or set TRACE_API_SECRET".to_owned()),
-        })
+        Ok(config.server.trace_secret)
     }
 }
 
@@ -79,12 +88,15 @@ impl Server {
             path.pop_if_empty().extend(segments);
         }
         address.query_pairs_mut().extend_pairs(query);
-        let asked = self.client.get(address).bearer_auth(self.token.expose_secret()).send().await;
-        let answer = asked.map_err(|error| self.unreachable(error))?;
+        let mut request = self.client.get(address).header(ACCEPT, "application/json");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(|error| self.unreachable(error))?;
         if !status.is_success() {
-            return Err(self.refused(status, &body));
+            return Err(self.refused(status, &body, segments));
         }
         serde_json::from_slice(&body).map_err(|error| {
             Failure::because(&format!("the answer of {} is not understood", self.name()), &error)
@@ -92,14 +104,17 @@ impl Server {
         })
     }
 
-    fn refused(&self, status: StatusCode, body: &[u8]) -> Failure {
+    fn refused(&self, status: StatusCode, body: &[u8], segments: &[&str]) -> Failure {
         let name = self.name();
         let told: Option<Told> = serde_json::from_slice(body).ok();
-        let hint = match status {
-            StatusCode::UNAUTHORIZED => {
+        let hint = match (status, segments) {
+            (StatusCode::UNAUTHORIZED, _) if self.token.is_none() => Some(NAME_A_TOKEN.to_owned()),
+            (StatusCode::UNAUTHORIZED, _) => {
                 Some("the token is not the one of [server] trace_secret there".to_owned())
             }
-            StatusCode::NOT_FOUND => Some("traces are served where [server] trace_secret is set".to_owned()),
+            (StatusCode::NOT_FOUND, ["trace", ..]) => {
+                Some("traces are served where [server] trace_secret is set".to_owned())
+            }
             _ => None,
         };
         let (error, hint) = match told {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     order::{Control, Order, OrderError, Ordered, Verb},
-    written::{WrittenCap, WrittenOrder},
+    written::{Unlimited, WrittenCap, WrittenOrder},
 };
 use crate::{
     ids::{EntityId, IdError, NodeName, PoolName, RepoName, WorkerName},

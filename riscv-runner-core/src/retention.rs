@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::Timeouts;
+use crate::{
+    ids::{EventId, JobId, WorkerName},
+    policy::Timeouts,
+};
 
 /// Rows removed by one statement: few enough that nobody waits for their locks, many enough that a
 /// day's worth is gone in minutes.
@@ -69,6 +72,39 @@ impl fmt::Display for Expiring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// A row that somebody keeps whatever its age.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Keepsake {
+    /// A row of the event log.
+    Event(EventId),
+    /// A job.
+    Job(JobId),
+    /// A worker.
+    Worker(WorkerName),
+}
+
+impl fmt::Display for Keepsake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(id) => write!(f, "event {id}"),
+            Self::Job(id) => write!(f, "job {id}"),
+            Self::Worker(name) => write!(f, "worker {name}"),
+        }
+    }
+}
+
+/// What became of a wish to keep a row, or to let it go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Kept {
+    /// It is so now.
+    Changed,
+    /// It was so already.
+    Already,
+    /// There is no such row.
+    NoSuchRow,
 }
 
 /// The pause after a batch: removal takes at most half of the time, the rest is for those who work.

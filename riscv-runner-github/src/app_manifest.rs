@@ -4,7 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use reqwest::Method;
-use riscv_runner_core::{entity::EntityKind, ids::AppId, ports::Platform};
+use riscv_runner_core::{
+    entity::EntityKind,
+    ids::AppId,
+    ports::Platform,
+    preflight::{REQUIRED_EVENTS, required_permissions},
+};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -47,20 +52,6 @@ pub struct HookAttributes {
     pub active: bool,
 }
 
-/// What an App of the kind must be granted.
-#[must_use]
-pub fn permissions(kind: EntityKind) -> BTreeMap<&'static str, &'static str> {
-    let runners = match kind {
-        EntityKind::Organization => "organization_self_hosted_runners",
-        // Runners of a repository are part of its administration.
-        EntityKind::User => "administration",
-    };
-    BTreeMap::from([("actions", "read"), ("metadata", "read"), (runners, "write")])
-}
-
-/// The events that an App must get.
-pub const EVENTS: [&str; 1] = ["workflow_job"];
-
 impl AppManifest {
     /// The App for accounts of this kind, whose webhooks go to `public_url`.
     #[must_use]
@@ -78,8 +69,8 @@ impl AppManifest {
             setup_url: format!("{public_url}/setup/{path}"),
             description: format!("Runs the jobs of {whom} on real RISC-V boards."),
             public: true,
-            default_permissions: permissions(kind),
-            default_events: EVENTS.to_vec(),
+            default_permissions: BTreeMap::from(required_permissions(kind)),
+            default_events: REQUIRED_EVENTS.to_vec(),
         }
     }
 }

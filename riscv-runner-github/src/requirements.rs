@@ -1,20 +1,11 @@
 //! What our Apps must be granted, compared with what they are.
 
-use riscv_runner_core::entity::EntityKind;
+use riscv_runner_core::{
+    entity::EntityKind,
+    preflight::{REQUIRED_EVENTS, required_permissions},
+};
 
 use crate::apps::AppDescription;
-
-/// The event that tells of jobs. Those about installations come to every App.
-const EVENTS: [&str; 1] = ["workflow_job"];
-
-/// The permissions that an App for accounts of this kind needs, with their levels.
-const fn permissions(kind: EntityKind) -> [(&'static str, &'static str); 2] {
-    match kind {
-        EntityKind::Organization => [("organization_self_hosted_runners", "write"), ("actions", "read")],
-        // Runners of a repository are part of its administration.
-        EntityKind::User => [("administration", "write"), ("actions", "read")],
-    }
-}
 
 fn level(name: &str) -> u8 {
     match name {
@@ -30,14 +21,15 @@ impl AppDescription {
     #[must_use]
     pub fn missing_permissions(&self, kind: EntityKind) -> Vec<String> {
         let granted = |name| self.permissions.get(name).map_or(0, |granted| level(granted));
-        let lacking = permissions(kind).into_iter().filter(|(name, needed)| granted(*name) < level(needed));
+        let lacking =
+            required_permissions(kind).into_iter().filter(|(name, needed)| granted(*name) < level(needed));
         lacking.map(|(name, needed)| format!("{name}: {needed}")).collect()
     }
 
     /// Events that it is not sent.
     #[must_use]
     pub fn missing_events(&self) -> Vec<&'static str> {
-        EVENTS.into_iter().filter(|event| !self.events.iter().any(|known| known == event)).collect()
+        REQUIRED_EVENTS.into_iter().filter(|event| !self.events.iter().any(|known| known == event)).collect()
     }
 }
 
@@ -58,14 +50,15 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_level() {
-        let good =
-            app(&[("organization_self_hosted_runners", "write"), ("actions", "write")], &["workflow_job"]);
+        let granted =
+            [("organization_self_hosted_runners", "write"), ("actions", "write"), ("metadata", "read")];
+        let good = app(&granted, &["workflow_job"]);
         assert!(good.missing_permissions(EntityKind::Organization).is_empty());
         assert!(good.missing_events().is_empty());
         assert_eq!(good.missing_permissions(EntityKind::User), ["administration: write"]);
         let poor = app(&[("organization_self_hosted_runners", "read")], &["push"]);
         let missing = poor.missing_permissions(EntityKind::Organization);
-        assert_eq!(missing, ["organization_self_hosted_runners: write", "actions: read"]);
+        assert_eq!(missing, ["actions: read", "metadata: read", "organization_self_hosted_runners: write"]);
         assert_eq!(poor.missing_events(), ["workflow_job"]);
     }
 }

@@ -4,7 +4,12 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use jiff::Timestamp;
+use riscv_runner_core::backoff;
 use serde::Serialize;
 
 /// What was wrong with a request, where, and what to do about it.
@@ -60,5 +65,13 @@ pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: impl I
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Says when to come back.
+pub(crate) fn retry_at(mut response: Response, until: Timestamp, now: Timestamp) -> Response {
+    let seconds = backoff::age(until, now).as_millis().div_ceil(1000).max(1);
+    let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
+    response.headers_mut().insert(RETRY_AFTER, seconds);
     response
 }

@@ -1,24 +1,18 @@
-//! Who asks, by address, and how often they may: what anybody may ask of GitHub through us is scarce.
+//! Who asks, by address, and how often they may: what anybody may ask of us is scarce.
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::extract::ConnectInfo;
-use http::request::Parts;
+use http::{Extensions, HeaderMap};
 use jiff::Timestamp;
 use riscv_runner_core::allowance::Allowance;
 
-use crate::rate;
-
-/// Questions that one address may ask at once.
-const BURST: u32 = 10;
-/// A further one is allowed this often.
-const ONE_PER: Duration = Duration::from_secs(6);
-/// Addresses that are counted at a time; beyond it the one limit for all still holds.
+/// Addresses that are remembered; beyond it, new ones share one allowance until others are idle.
 const MAX_CLIENTS: usize = 10_000;
 
 /// An address that is counted; `None` where the server does not tell any.
@@ -26,44 +20,65 @@ const MAX_CLIENTS: usize = 10_000;
 pub(crate) struct Client(Option<IpAddr>);
 
 impl Client {
-    /// Who asks nothing: a page that is made anew by itself.
+    /// Who asks nothing: a page that is made anew by itself. Also those who share an allowance.
     pub(crate) const NOBODY: Self = Self(None);
-}
 
-/// Everybody who asked lately.
-#[derive(Debug, Default)]
-pub(crate) struct Clients {
-    behind_proxy: bool,
-    allowances: Mutex<BTreeMap<Client, Allowance>>,
-}
-
-impl Clients {
-    /// Believes what the proxy in front of us says.
-    pub(crate) fn believe_proxy(&mut self, behind_proxy: bool) {
-        self.behind_proxy = behind_proxy;
-    }
-
-    /// Who sent a request.
-    pub(crate) fn client(&self, parts: &Parts) -> Client {
-        let address = if self.behind_proxy {
-            rate::forwarded(&parts.headers)
+    /// Who sent a request: with `behind_proxy` the last address of `X-Forwarded-For`, which the nearest
+    /// proxy wrote; without, the connection's.
+    pub(crate) fn of(headers: &HeaderMap, extensions: &Extensions, behind_proxy: bool) -> Self {
+        let address = if behind_proxy {
+            forwarded(headers)
         } else {
-            let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-            connected.map(|ConnectInfo(address)| address.ip())
+            extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
         };
-        Client(address.map(rate::network))
+        address.map_or(Self::NOBODY, Self::at)
     }
 
-    /// Takes one question of this client's, or says when it may ask again.
-    pub(crate) fn admit(&self, client: Client, now: Timestamp) -> Result<(), Timestamp> {
-        let mut allowances = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
-        if allowances.len() >= MAX_CLIENTS && !allowances.contains_key(&client) {
-            allowances.retain(|_, allowance| !allowance.is_whole(now));
-            if allowances.len() >= MAX_CLIENTS {
-                allowances.pop_first();
+    /// Whoever asks from this address; one customer of IPv6 has a whole /64.
+    pub(crate) fn at(address: IpAddr) -> Self {
+        Self(Some(match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+            v4 @ IpAddr::V4(_) => v4,
+        }))
+    }
+
+    /// Whether an address is known.
+    pub(crate) const fn is_known(self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// The last address of `X-Forwarded-For`; those before it are what the client said of itself.
+fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    last.rsplit(',').next()?.trim().parse().ok()
+}
+
+/// What each client may still ask for.
+#[derive(Debug)]
+pub(crate) struct Allowances {
+    burst: u32,
+    one_per: Duration,
+    known: Mutex<BTreeMap<Client, Allowance>>,
+}
+
+impl Allowances {
+    /// So many at once for each client, and a further one each time this long has passed.
+    pub(crate) const fn new(burst: u32, one_per: Duration) -> Self {
+        Self { burst, one_per, known: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Takes one of this client's, or says when it may ask again.
+    pub(crate) fn take(&self, client: Client, now: Timestamp) -> Result<(), Timestamp> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = client;
+        if known.len() >= MAX_CLIENTS && !known.contains_key(&client) {
+            known.retain(|_, allowance| !allowance.is_whole(now));
+            if known.len() >= MAX_CLIENTS {
+                client = Client::NOBODY;
             }
         }
-        allowances.entry(client).or_insert_with(|| Allowance::new(BURST, ONE_PER)).take(now)
+        known.entry(client).or_insert_with(|| Allowance::new(self.burst, self.one_per)).take(now)
     }
 }
 
@@ -73,41 +88,55 @@ mod tests {
 
     use super::*;
 
+    fn client(n: u32) -> Client {
+        Client::at(IpAddr::from(n.to_be_bytes()))
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_000_000).unwrap()
+    }
+
     #[test]
     fn the_proxy_is_believed_only_where_there_is_one() {
         let mut request = Request::builder().header("x-forwarded-for", "203.0.113.9, 198.51.100.1");
         let connected = ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 7)));
         request.extensions_mut().unwrap().insert(connected);
         let parts = request.body(()).unwrap().into_parts().0;
-        let mut clients = Clients::default();
-        assert_eq!(clients.client(&parts), Client(Some(IpAddr::from([192, 0, 2, 1]))));
-        clients.believe_proxy(true);
-        assert_eq!(clients.client(&parts), Client(Some(IpAddr::from([198, 51, 100, 1]))));
-        let plain = Request::builder().body(()).unwrap().into_parts().0;
-        assert_eq!(clients.client(&plain), Client(None));
+        let asks = |behind_proxy| Client::of(&parts.headers, &parts.extensions, behind_proxy);
+        assert_eq!(asks(false), Client(Some(IpAddr::from([192, 0, 2, 1]))));
+        assert_eq!(asks(true), Client(Some(IpAddr::from([198, 51, 100, 1]))));
+        assert!(!Client::of(&HeaderMap::new(), &Extensions::new(), false).is_known());
+        assert!(!Client::of(&HeaderMap::new(), &Extensions::new(), true).is_known());
     }
 
     #[test]
-    fn each_address_has_its_own_allowance() {
-        let clients = Clients::default();
-        let client = |n: u8| Client(Some(IpAddr::from([192, 0, 2, n])));
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        for _ in 0..BURST {
-            clients.admit(client(1), now).unwrap();
-        }
-        let until = clients.admit(client(1), now).unwrap_err();
-        assert_eq!(until.as_second() - now.as_second(), 6);
-        clients.admit(client(2), now).unwrap();
-        clients.admit(client(1), until).unwrap();
+    fn a_network_of_ipv6_is_one_client_and_an_address_in_another_dress_the_same() {
+        let at = |text: &str| Client::at(text.parse().unwrap());
+        assert_eq!(at("2001:db8::1"), at("2001:db8::2"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
-        let clients = Clients::default();
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        for n in 0..MAX_CLIENTS as u32 + 100 {
-            clients.admit(Client(Some(IpAddr::from(n.to_be_bytes()))), now).unwrap();
+    fn each_client_has_its_own_allowance() {
+        let allowances = Allowances::new(10, Duration::from_secs(6));
+        for _ in 0..10 {
+            allowances.take(client(1), now()).unwrap();
         }
-        assert_eq!(clients.allowances.lock().unwrap().len(), MAX_CLIENTS);
+        let until = allowances.take(client(1), now()).unwrap_err();
+        assert_eq!(until.as_second() - now().as_second(), 6);
+        allowances.take(client(2), now()).unwrap();
+        allowances.take(client(1), until).unwrap();
+    }
+
+    #[test]
+    fn a_flood_of_addresses_is_not_remembered_without_end() {
+        let allowances = Allowances::new(1, Duration::from_secs(15));
+        let allowed = (0..20_000_u32).filter(|n| allowances.take(client(n + 1), now()).is_ok()).count();
+        assert_eq!(allowed, MAX_CLIENTS + 1, "those beyond share one");
+        assert_eq!(allowances.known.lock().unwrap().len(), MAX_CLIENTS + 1);
+        let later = now() + jiff::SignedDuration::from_secs(60);
+        allowances.take(client(30_000), later).unwrap();
+        assert_eq!(allowances.known.lock().unwrap().len(), 1, "who is idle is forgotten");
     }
 }

@@ -18,6 +18,7 @@ mod snapshots;
 pub mod staging;
 mod state;
 mod trace;
+pub mod views;
 
 pub use intake::{IntakeLimits, Webhooks};
 pub use router::{Role, router, router_for};

@@ -17,7 +17,7 @@ use futures::{future::BoxFuture, stream};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::{pages::Reader, state::AppState};
+use crate::{state::AppState, views::Reader};
 
 /// Proxies close connections that are silent for a minute, some sooner.
 const HEARTBEAT: Duration = Duration::from_secs(15);

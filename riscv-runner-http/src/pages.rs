@@ -6,7 +6,6 @@
 mod boards;
 mod chart;
 mod check;
-mod concealment;
 mod controls;
 mod failure;
 mod jobs;
@@ -14,6 +13,7 @@ pub(crate) mod lately;
 mod layout;
 pub(crate) mod listing;
 mod overview;
+mod pools;
 mod queue;
 mod reason;
 mod representation;
@@ -30,7 +30,6 @@ mod workers;
 use axum::{Router, response::Response, routing::get};
 use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 
-pub(crate) use self::visitor::Reader;
 use crate::{answer, state::AppState};
 
 const STYLE: &str = include_str!("pages/style.css");
@@ -63,6 +62,12 @@ pub(crate) fn routes() -> Router<AppState> {
     }
     for path in ["/controls", "/controls.json"] {
         router = router.route(path, get(controls::show));
+    }
+    for path in ["/status", "/status.json"] {
+        router = router.route(path, get(overview::show));
+    }
+    for path in ["/pools", "/pools.json"] {
+        router = router.route(path, get(pools::show));
     }
     for path in ["/boards", "/boards.json"] {
         router = router.route(path, get(boards::show));

@@ -16,15 +16,16 @@ use riscv_runner_core::{
     snapshot::Snapshot,
     why::{self, Reason},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-pub(crate) use boards::{Board, BoardState, Occupant, SlotState};
+pub(crate) use boards::Board;
+pub use boards::{BoardState, Occupant, SlotState};
 pub(crate) use queues::{KeyQueue, PoolQueue, Verdict};
 
 /// A snapshot with what follows from it.
-pub(crate) struct Picture {
+pub struct Picture {
     /// What is known.
-    pub(crate) snapshot: Snapshot,
+    pub snapshot: Snapshot,
     /// Keys with waiting jobs, the one with the oldest first.
     pub(crate) keys: Vec<KeyQueue>,
     /// Queues by pool, configured pools without a queue included.
@@ -39,26 +40,27 @@ pub(crate) struct Picture {
 }
 
 /// A place in a queue, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Place {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
     /// How many are served before it, itself included.
-    pub(crate) place: usize,
+    pub place: usize,
     /// How many wait.
-    pub(crate) of: usize,
+    pub of: usize,
 }
 
 /// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Position {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
     /// Among jobs that the same runners may serve.
-    pub(crate) in_key: Place,
+    pub in_key: Place,
     /// Among jobs for the same boards.
-    pub(crate) in_pool: Place,
+    pub in_pool: Place,
 }
 
 impl Picture {
     /// Works out what follows from a snapshot.
-    pub(crate) fn new(snapshot: Snapshot, policy: &Arc<Policy>) -> Self {
+    #[must_use]
+    pub fn new(snapshot: Snapshot, policy: &Arc<Policy>) -> Self {
         let plan = plan::schedule(&snapshot, policy);
         let (keys, mut pools) = queues::queues(&snapshot, policy, &plan);
         for pool in policy.pools.keys() {

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     cached::{Cached, Shared},
-    clients::Clients,
+    clients::Allowances,
     intake::Webhooks,
     live::Live,
     metrics::{Counted, Metrics},
@@ -43,6 +43,11 @@ const WATCHERS: usize = 200;
 /// How often those who watch the overview are shown anew, if anything changed.
 const LIVE_EVERY: Duration = Duration::from_secs(2);
 
+/// Questions to GitHub that one address may ask at once.
+const QUESTIONS: u32 = 10;
+/// A further one is allowed this often.
+const QUESTION_EVERY: Duration = Duration::from_secs(6);
+
 /// Everything that the router shares between requests; cheap to clone.
 #[derive(Clone)]
 pub struct AppState(pub(crate) Arc<Parts>);
@@ -61,7 +66,9 @@ pub(crate) struct Parts {
     pub(crate) webhooks: Option<Webhooks>,
     pub(crate) staging: Option<Arc<dyn StagingProxy>>,
     pub(crate) inspector: Option<Arc<dyn Inspector>>,
-    pub(crate) clients: Clients,
+    /// What each visitor may still ask of GitHub.
+    pub(crate) questions: Allowances,
+    pub(crate) behind_proxy: bool,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) counted: Option<Arc<dyn Counted>>,
@@ -99,7 +106,8 @@ impl AppState {
             webhooks: None,
             staging: None,
             inspector: None,
-            clients: Clients::default(),
+            questions: Allowances::new(QUESTIONS, QUESTION_EVERY),
+            behind_proxy: false,
             readiness: Arc::default(),
             metrics: Arc::default(),
             counted: None,
@@ -146,7 +154,7 @@ impl AppStateBuilder {
     /// somebody may ask of GitHub is counted by address. Default: no, the address of the connection.
     #[must_use]
     pub fn behind_proxy(mut self, behind_proxy: bool) -> Self {
-        self.0.clients.believe_proxy(behind_proxy);
+        self.0.behind_proxy = behind_proxy;
         self
     }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use riscv_runner_core::{
     ports::{PortResult, Remover},
-    retention::Expiring,
+    retention::{Expiring, Keepsake, Kept},
 };
 use sqlx::Row;
 
@@ -116,4 +116,39 @@ pub(crate) async fn remove(
         .map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     Ok(removed.rows_affected())
+}
+
+/// Pins a row, or lets it go by its age again.
+pub(crate) async fn keep(db: &Db, row: &Keepsake, keep: bool) -> PortResult<Kept> {
+    // Changes nothing where it is so already, and says whether the row is there.
+    macro_rules! pin {
+        ($table:literal, $key:literal) => {
+            concat!(
+                "WITH changed AS (UPDATE ",
+                $table,
+                " SET pinned = $2 WHERE ",
+                $key,
+                " = $1 AND pinned <> $2 RETURNING 1) SELECT EXISTS (SELECT FROM changed), EXISTS (SELECT FROM ",
+                $table,
+                " WHERE ",
+                $key,
+                " = $1)"
+            )
+        };
+    }
+    const OPERATION: &str = "keep a row";
+    let query = match row {
+        Keepsake::Event(id) => db.query(pin!("installation_events", "id")).bind(id.get()),
+        Keepsake::Job(id) => db.query(pin!("jobs", "job_id")).bind(id.get()),
+        Keepsake::Worker(name) => db.query(pin!("workers", "pod_name")).bind(name.as_str()),
+    };
+    let answer = query.bind(keep).fetch_one(&db.pool).await;
+    let (changed, known) = answer
+        .and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .map_err(|error| port_error(OPERATION, error))?;
+    Ok(match (changed, known) {
+        (true, _) => Kept::Changed,
+        (false, true) => Kept::Already,
+        (false, false) => Kept::NoSuchRow,
+    })
 }

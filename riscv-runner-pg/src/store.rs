@@ -17,7 +17,7 @@ use riscv_runner_core::{
         UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
-    retention::Expiring,
+    retention::{Expiring, Keepsake, Kept},
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, PendingJob},
     worker::{Worker, WorkerStatus},
@@ -210,6 +210,10 @@ impl RetentionStore for PgStore {
         limit: u32,
     ) -> PortResult<u64> {
         retention::remove(&self.db, by, kind, before, limit).await
+    }
+
+    async fn keep(&self, row: &Keepsake, keep: bool) -> PortResult<Kept> {
+        retention::keep(&self.db, row, keep).await
     }
 }
 

@@ -18,7 +18,10 @@ use riscv_runner_core::{
     retention::{BATCH, Expiring, pause_after},
 };
 use riscv_runner_pg::PgStore;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
+
+/// Long enough on any machine; whoever waits for the open transaction waits for ever.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Old rows of every kind that grows with use.
 async fn fill(store: &PgStore, rows: u32) {
@@ -37,6 +40,16 @@ async fn fill(store: &PgStore, rows: u32) {
          ANALYZE jobs; ANALYZE workers; ANALYZE installation_events"
     );
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(store.pool()).await.unwrap();
+}
+
+/// A transaction that a slow machine may keep open for longer than the store lets anybody.
+async fn at_leisure(store: &PgStore) -> Transaction<'static, Postgres> {
+    let mut transaction = store.pool().begin().await.unwrap();
+    for setting in ["idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout"] {
+        let sql = format!("SET LOCAL {setting} = 0");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await.unwrap();
+    }
+    transaction
 }
 
 async fn number(store: &PgStore, sql: &'static str) -> i64 {
@@ -88,9 +101,9 @@ async fn pinned_rows_and_those_of_what_lives_stay_whatever_their_age() {
 async fn a_row_that_somebody_holds_is_passed_by() {
     let store = store().await;
     fill(&store, 10).await;
-    let mut holding = store.pool().begin().await.unwrap();
+    let mut holding = at_leisure(&store).await;
     sqlx::query("SELECT FROM jobs WHERE job_id = 1000003 FOR UPDATE").execute(&mut *holding).await.unwrap();
-    let removed = tokio::time::timeout(Duration::from_secs(20), remove(&store, Expiring::Jobs)).await;
+    let removed = tokio::time::timeout(PATIENCE, remove(&store, Expiring::Jobs)).await;
     assert_eq!(removed.expect("it does not wait"), 9);
     holding.rollback().await.unwrap();
     assert_eq!(remove(&store, Expiring::Jobs).await, 1, "the next round takes it");
@@ -100,7 +113,7 @@ async fn a_row_that_somebody_holds_is_passed_by() {
 async fn intake_goes_on_while_a_batch_is_not_committed() {
     let store = store().await;
     fill(&store, 600).await;
-    let mut removing = store.pool().begin().await.unwrap();
+    let mut removing = at_leisure(&store).await;
     for sql in [
         "DELETE FROM jobs WHERE created_at < now() - interval '1 day'",
         "DELETE FROM workers WHERE created_at < now() - interval '1 day'",
@@ -110,7 +123,7 @@ async fn intake_goes_on_while_a_batch_is_not_committed() {
     }
     let batch: Vec<_> =
         (1..=50).map(|id| delivery(&format!("g{id}"), &facts(id), JobEvent::Queued)).collect();
-    let recorded = tokio::time::timeout(Duration::from_secs(20), store.record_deliveries(&batch)).await;
+    let recorded = tokio::time::timeout(PATIENCE, store.record_deliveries(&batch)).await;
     assert!(recorded.expect("it does not wait").unwrap().iter().all(Result::is_ok));
     removing.commit().await.unwrap();
     assert_counts_are_exact(&store).await;

@@ -56,8 +56,7 @@ fn cells(row: &WrittenOrder, now: Timestamp) -> Vec<Value> {
 fn words(row: &WrittenOrder) -> String {
     let verb = row.verb.as_str().replace('_', " ");
     match (row.max_workers, row.force) {
-        (Some(riscv_runner_core::controls::WrittenCap::Number(n)), _) => format!("{verb} to {n}"),
-        (Some(riscv_runner_core::controls::WrittenCap::Word(word)), _) => format!("{verb} to {word}"),
+        (Some(cap), _) => format!("{verb} to {cap}"),
         (None, Some(true)) => format!("{verb} by force"),
         (None, Some(false) | None) => verb,
     }

@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
-    job::{Job, JobPhase},
-    ports::{JobRow, ReportStore},
+    failure::FailureInfo,
+    job::JobPhase,
+    policy::NamePrefix,
+    ports::{Page, PortResult, ReportStore, ReportWindow},
 };
-use serde::Serialize;
+use riscv_runner_http::views::{JobView, JobsView, Reader};
+use riscv_runner_pg::PgStore;
 
-use super::listing::{self, Row};
+use super::listing::{self, Listed};
 use crate::{
     args::Listing,
     config::Sources,
@@ -17,32 +20,28 @@ use crate::{
     printer::{Printer, Tone, Value},
 };
 
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    job: Job,
-    stored_at: Timestamp,
-    updated_at: Timestamp,
+/// Runs `rrctl jobs`.
+pub(crate) async fn run(listing: &Listing, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    listing::run::<JobsView>(listing, sources, printer).await
 }
 
-impl Row for Listed {
-    const NAME: &'static str = "jobs";
+impl Listed for JobsView {
+    const PATH: &'static str = "jobs.json";
     const COLUMNS: &'static [&'static str] =
         &["job", "status", "repository", "labels", "pool", "runner", "created", "waited"];
 
-    fn cells(&self, now: Timestamp) -> Vec<Value> {
-        cells(&self.job, now)
-    }
-}
-
-/// Runs `rrctl jobs`.
-pub(crate) async fn run(listing: Listing, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let listed = |JobRow { job, stored_at, updated_at }| Listed { job, stored_at, updated_at };
-    listing::run(listing, sources, printer, async |store, window, page| {
+    async fn read(store: &PgStore, window: ReportWindow, page: Page, ours: &NamePrefix) -> PortResult<Self> {
         let (rows, total) = store.jobs(window, page).await?;
-        Ok((rows.into_iter().map(listed).collect(), total))
-    })
-    .await
+        Ok(Self::of(&rows, total, page, Reader::Authenticated, ours))
+    }
+
+    fn total(&self) -> u64 {
+        self.total_count
+    }
+
+    fn cells(&self, now: Timestamp) -> Vec<Vec<Value>> {
+        self.jobs.iter().map(|job| cells(job, now)).collect()
+    }
 }
 
 /// What a phase looks like.
@@ -55,23 +54,25 @@ pub(crate) const fn tone(phase: JobPhase) -> Tone {
     }
 }
 
-fn cells(job: &Job, now: Timestamp) -> Vec<Value> {
-    let (facts, state) = (&job.facts, &job.state);
-    let ended = state.end.as_ref().map(|end| end.at);
-    let waited_until = state.start.as_ref().map(|start| start.at).or(ended).unwrap_or(now);
-    let status = match (&state.end, &state.loss) {
-        (Some(end), _) => end.conclusion.clone().unwrap_or_else(|| state.phase.to_string()),
-        (None, Some(loss)) => loss.to_string(),
-        (None, None) => state.phase.to_string(),
+fn cells(job: &JobView, now: Timestamp) -> Vec<Value> {
+    let waited_until = job.job_started_at.or(job.job_completed_at).unwrap_or(now);
+    let status = match (job.job_completed_at, &job.failure_info) {
+        (Some(_), _) => job.job_conclusion.clone().unwrap_or_else(|| job.status.to_string()),
+        (None, Some(FailureInfo::V1(loss))) => loss.message.clone(),
+        (None, Some(FailureInfo::V2(_)) | None) => job.status.to_string(),
+    };
+    let repository = match &job.repo_full_name {
+        Some(repo) => repo.to_string(),
+        None => format!("{}/(private)", job.entity_name),
     };
     vec![
-        Value::number(&facts.id),
-        Value::toned(&status, tone(state.phase)),
-        facts.repo.as_str().into(),
-        facts.labels.originals().join(", ").into(),
-        job.placement.pool.as_str().into(),
-        Value::or_dash(state.start.as_ref().and_then(|start| start.runner.as_ref())),
-        format!("{} ago", short(age(now, facts.created_at))).into(),
-        Value::number(&short(age(waited_until, facts.created_at))),
+        Value::number(&job.job_id),
+        Value::toned(&status, tone(job.status)),
+        repository.into(),
+        job.job_labels.originals().join(", ").into(),
+        job.k8s_pool.as_str().into(),
+        Value::or_dash(job.runner_name.as_ref()),
+        format!("{} ago", short(age(now, job.job_created_at))).into(),
+        Value::number(&short(age(waited_until, job.job_created_at))),
     ]
 }

@@ -1,59 +1,65 @@
-//! `rrctl jobs` and `rrctl workers`: listings, newest first. They differ in their rows alone.
+//! `rrctl jobs` and `rrctl workers`: pages of rows, newest first. They differ in their rows alone.
 
 use jiff::Timestamp;
-use riscv_runner_core::ports::{Page, Platform, PortResult, ReportWindow};
+use riscv_runner_core::{
+    policy::NamePrefix,
+    ports::{Page, Platform, PortResult, ReportWindow},
+};
+use riscv_runner_http::views::last_days;
 use riscv_runner_pg::PgStore;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     args,
     config::{self, Need, Sources},
     failure::Failure,
-    moment::window,
     platform::TokioPlatform,
     printer::{Printer, Value},
     wire,
 };
 
-/// A row of a listing.
-pub(crate) trait Row: Serialize {
-    /// What the rows are, as JSON names the list.
-    const NAME: &'static str;
+/// A page of rows.
+pub(crate) trait Listed: Serialize + DeserializeOwned {
+    /// Where a server shows it.
+    const PATH: &'static str;
     /// The columns of the table.
     const COLUMNS: &'static [&'static str];
-    /// The row's cells.
-    fn cells(&self, now: Timestamp) -> Vec<Value>;
-}
 
-/// A page of rows, and how many there are in all.
-struct Listing<R> {
-    total: u64,
-    rows: Vec<R>,
-}
-
-impl<R: Row> Serialize for Listing<R> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("total", &self.total)?;
-        map.serialize_entry(R::NAME, &self.rows)?;
-        map.end()
-    }
+    /// Reads it.
+    async fn read(store: &PgStore, window: ReportWindow, page: Page, ours: &NamePrefix) -> PortResult<Self>;
+    /// How many rows there are on all pages.
+    fn total(&self) -> u64;
+    /// The cells of each row.
+    fn cells(&self, now: Timestamp) -> Vec<Vec<Value>>;
 }
 
 /// Reads a page of rows, and writes it.
-pub(crate) async fn run<R: Row>(
-    listing: args::Listing,
+pub(crate) async fn run<L: Listed>(
+    listing: &args::Listing,
     sources: &Sources,
     printer: &Printer,
-    read: impl AsyncFnOnce(&PgStore, ReportWindow, Page) -> PortResult<(Vec<R>, u64)>,
 ) -> Result<(), Failure> {
-    let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
-    let store = wire::store(&wire::store_config(&config, false)?).await?;
-    let (window, page) = window(listing);
-    let (rows, total) = read(&store, window, page).await?;
-    let (now, answer) = (TokioPlatform.now(), Listing { total, rows });
-    printer.data(listing.output.format, &answer, || {
-        printer.table(R::COLUMNS, answer.rows.iter().map(|row| row.cells(now)));
-        printer.note(&format!("{} of {total}", answer.rows.len()));
+    let now = TokioPlatform.now();
+    let listed: L = match listing.reading.remote.connect_as_anybody(sources)? {
+        Some(server) => {
+            let query = [
+                ("start", format!("-{}d", listing.days)),
+                ("page", listing.page.to_string()),
+                ("per_page", listing.per_page.to_string()),
+            ];
+            server.get(&[L::PATH], &query).await?
+        }
+        None => {
+            let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
+            let store = wire::store(&wire::store_config(&config, false)?).await?;
+            let page = Page { page: listing.page, per_page: listing.per_page };
+            L::read(&store, last_days(listing.days, now), page, &config.policy.name_prefix).await?
+        }
+    };
+    printer.data(listing.reading.output.format, &listed, || {
+        let rows = listed.cells(now);
+        let shown = rows.len();
+        printer.table(L::COLUMNS, rows);
+        printer.note(&format!("{shown} of {}", listed.total()));
     })
 }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use indicatif::ProgressBar;
 use riscv_runner_sim::{
     faults::FaultProfile,
     laws::Law,
@@ -21,9 +22,10 @@ use crate::{
     failure::{Failure, count},
     moment::short,
     printer::{Printer, Tone, Value},
+    progress,
 };
 
-/// How often progress is told.
+/// How often progress is told where no bar is drawn.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// Seeds from the first to before the last, as `A..B`.
@@ -73,12 +75,17 @@ pub(crate) fn run(simulate: &Simulate, printer: &Printer) -> Result<(), Failure>
     printer.note(&format!("{worlds} worlds: seeds {seeds}, {threads} at a time"));
     let cases = seeds.0.clone().flat_map(|seed| profiles.iter().map(move |profile| (seed, profile.clone())));
     let began = Instant::now();
-    let mut progress =
-        Progress { printer: *printer, worlds, done: 0, told: began, totals: Totals::default() };
+    let mut progress = Progress {
+        printer: *printer,
+        bar: progress::bar("worlds", worlds),
+        told: began,
+        totals: Totals::default(),
+    };
     sweep(cases, threads, |report| {
         progress.see(&report);
         ControlFlow::Continue(())
     });
+    progress.bar.finish_and_clear();
     let totals = progress.totals;
     printer.data(output.format, &totals, || show(&totals, began.elapsed(), printer))?;
     match totals.broken.first() {
@@ -94,8 +101,7 @@ pub(crate) fn run(simulate: &Simulate, printer: &Printer) -> Result<(), Failure>
 /// What was seen so far, and when it was last told.
 struct Progress {
     printer: Printer,
-    worlds: u64,
-    done: u64,
+    bar: ProgressBar,
     told: Instant,
     totals: Totals,
 }
@@ -104,21 +110,26 @@ impl Progress {
     /// Tells of a broken law at once, the first one with its trace; of progress now and then.
     fn see(&mut self, report: &Report) {
         self.totals.add(report);
-        self.done += 1;
+        self.bar.inc(1);
         if !report.holds() {
-            if self.totals.broken.len() == 1 {
-                self.printer.note(&report.to_string());
-            } else if let Some(broken) = self.totals.broken.last() {
-                self.printer.error(&format!(
-                    "{:?} at step {}: {}; {}",
-                    broken.law, broken.step, broken.detail, broken.reproduction
-                ));
-            }
+            self.bar.suspend(|| self.tell_broken(report));
         }
-        if self.told.elapsed() >= TELL_EVERY {
+        if self.bar.is_hidden() && self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
-            let broken = self.totals.broken.len();
-            self.printer.note(&format!("{} of {} worlds, {broken} broken", self.done, self.worlds));
+            let (done, broken) = (self.bar.position(), self.totals.broken.len());
+            let worlds = self.bar.length().unwrap_or(done);
+            self.printer.note(&format!("{done} of {worlds} worlds, {broken} broken"));
+        }
+    }
+
+    fn tell_broken(&self, report: &Report) {
+        if self.totals.broken.len() == 1 {
+            self.printer.note(&report.to_string());
+        } else if let Some(broken) = self.totals.broken.last() {
+            self.printer.error(&format!(
+                "{:?} at step {}: {}; {}",
+                broken.law, broken.step, broken.detail, broken.reproduction
+            ));
         }
     }
 }

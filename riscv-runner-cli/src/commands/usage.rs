@@ -1,13 +1,10 @@
 //! `rrctl usage`: demand and supply by account, pool and labels.
 
-use riscv_runner_core::{
-    job::JobPhase,
-    ports::{ReportStore, UsageRow},
-    worker::WorkerStatus,
-};
+use riscv_runner_core::ports::{ReportStore, UsageRow};
+use riscv_runner_http::views::{Totals, UsageView};
 
 use crate::{
-    args::Output,
+    args::Reading,
     config::{self, Need, Sources},
     failure::Failure,
     printer::{Printer, Value},
@@ -15,11 +12,16 @@ use crate::{
 };
 
 /// Runs `rrctl usage`.
-pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
-    let store = wire::store(&wire::store_config(&config, false)?).await?;
-    let rows = store.usage().await?;
-    printer.data(output.format, &rows, || {
+pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let usage = match reading.remote.connect_as_anybody(sources)? {
+        Some(server) => server.get(&["usage.json"], &[]).await?,
+        None => {
+            let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
+            let store = wire::store(&wire::store_config(&config, false)?).await?;
+            UsageView::of(store.usage().await?)
+        }
+    };
+    printer.data(reading.output.format, &usage, || {
         let header = [
             "account",
             "kind",
@@ -30,21 +32,20 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
             "workers starting",
             "workers running",
         ];
-        printer.table(&header, rows.iter().map(cells));
+        printer.table(&header, usage.usage.iter().map(cells));
     })
 }
 
 fn cells(row: &UsageRow) -> Vec<Value> {
-    let jobs = |phase| Value::number(&row.jobs.get(&phase).copied().unwrap_or(0));
-    let workers = |status| Value::number(&row.workers.get(&status).copied().unwrap_or(0));
+    let Totals { jobs_pending, jobs_running, workers_pending, workers_running } = Totals::of([row]);
     vec![
         row.entity_name.as_str().into(),
         row.entity_type.as_str().into(),
         row.k8s_pool.as_str().into(),
         row.job_labels.originals().join(", ").into(),
-        jobs(JobPhase::Pending),
-        jobs(JobPhase::Running),
-        workers(WorkerStatus::Pending),
-        workers(WorkerStatus::Running),
+        Value::number(&jobs_pending),
+        Value::number(&jobs_running),
+        Value::number(&workers_pending),
+        Value::number(&workers_running),
     ]
 }

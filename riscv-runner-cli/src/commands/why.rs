@@ -1,88 +1,73 @@
 //! `rrctl why JOB`: the one reason for which a job waits, or what became of it.
 
-use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
+    failure::FailureInfo,
     ids::JobId,
-    job::{Job, JobPhase},
-    ports::ReportStore,
-    why::{self, Reason},
+    job::JobPhase,
+    ports::{Platform, ReportStore},
 };
-use serde::Serialize;
+use riscv_runner_http::views::{Reader, WhyView};
 
 use crate::{
     args::Why,
     config::{self, Need, Sources},
     failure::Failure,
-    moment::{self, Moment, short},
+    moment::{self, short},
+    platform::TokioPlatform,
     printer::Printer,
     wire,
 };
 
-#[derive(Serialize)]
-struct Answer {
-    job: JobId,
-    status: JobPhase,
-    reason: Option<&'static str>,
-    text: String,
-    since: Option<Timestamp>,
-    evidence: Option<Reason>,
-}
-
 /// Runs `rrctl why`.
-pub(crate) async fn run(why: Why, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
-    let store = wire::store(&wire::store_config(&config, false)?).await?;
-    let Some(row) = store.job(why.job).await? else {
-        return Err(Failure::failed(format!("job {} is not known here", why.job))
-            .hint("its labels may match no rule (`rrctl route --labels ..`), or its webhook never arrived"));
+pub(crate) async fn run(why: &Why, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let told = match why.reading.remote.connect_as_anybody(sources)? {
+        Some(server) => server.get(&["why", &format!("{}.json", why.job)], &[]).await?,
+        None => of_store(why.job, sources).await?,
     };
-    let answer = if row.job.state.phase == JobPhase::Pending {
-        let engine = wire::observer(&config).await?;
-        let moment = moment::at(engine.snapshot().await?, config.policy);
-        waiting(&row.job, &moment)
-    } else {
-        told(&row.job)
-    };
-    printer.data(why.output.format, &answer, || {
-        printer.line(&format!("{} {}: {}", answer.job, answer.status, answer.text));
+    printer.data(why.reading.output.format, &told, || {
+        printer.line(&format!("{} {}: {}", told.job.job_id, told.job.status, words(&told)));
     })
 }
 
-fn waiting(job: &Job, moment: &Moment) -> Answer {
-    let now = moment.snapshot.now;
-    let waited = short(age(now, job.facts.created_at));
-    let reason = why::explain(&moment.snapshot, &moment.plan, job.facts.id);
-    let since = reason.as_ref().and_then(|reason| moment.since(&job.facts.key(), job.facts.id, reason));
-    let text = match (&reason, since) {
-        (Some(reason), Some(since)) => {
-            format!("{} for {}, waits for {waited}: {reason}", reason.name(), short(age(now, since)))
-        }
-        _ => format!("for {waited}; its state has just changed, ask again"),
+async fn of_store(job: JobId, sources: &Sources) -> Result<WhyView, Failure> {
+    let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
+    let store = wire::store(&wire::store_config(&config, false)?).await?;
+    let Some(row) = store.job(job).await? else {
+        return Err(Failure::failed(format!("job {job} is not known here"))
+            .hint("its labels may match no rule (`rrctl route --labels ..`), or its webhook never arrived"));
     };
-    Answer {
-        job: job.facts.id,
-        status: job.state.phase,
-        reason: reason.as_ref().map(Reason::name),
-        text,
-        since,
-        evidence: reason,
+    let (ours, now) = (&config.policy.name_prefix, TokioPlatform.now());
+    // This process does not lead: what only the leader knows of GitHub's limits is missing.
+    let why = WhyView::of(&row, Reader::Authenticated, ours, false, now);
+    if !row.job.state.phase.is_demand() {
+        return Ok(why);
     }
+    Ok(why.explained(&moment::look(&config).await?, &row.job))
 }
 
-fn told(job: &Job) -> Answer {
-    let state = &job.state;
-    let runner = state.start.as_ref().and_then(|start| start.runner.as_ref());
-    let on = runner.map_or_else(String::new, |runner| format!(" on {runner}"));
-    let (text, since) = match (&state.loss, &state.end) {
-        (Some(loss), _) => (format!("given up: {loss}"), None),
-        (None, Some(end)) => {
-            let conclusion = end.conclusion.as_deref().unwrap_or("without a conclusion");
-            (format!("ended as {conclusion}{on}"), Some(end.at))
+fn words(why: &WhyView) -> String {
+    let job = &why.job;
+    let on = job.runner_name.as_ref().map_or_else(String::new, |runner| format!(" on {runner}"));
+    match job.status {
+        JobPhase::Pending => {
+            let waited = short(age(why.as_of, job.job_created_at));
+            match &why.reason {
+                Some(reason) => {
+                    let held = short(age(why.as_of, reason.since));
+                    format!("{} for {held}, waits for {waited}: {}", reason.name, reason.sentence)
+                }
+                None => format!("for {waited}; its state has just changed, ask again"),
+            }
         }
-        (None, None) => {
-            (format!("it does not wait: it runs{on}"), state.start.as_ref().map(|start| start.at))
+        JobPhase::Running => format!("it does not wait: it runs{on}"),
+        JobPhase::Completed => {
+            let conclusion = job.job_conclusion.as_deref().unwrap_or("without a conclusion");
+            format!("ended as {conclusion}{on}")
         }
-    };
-    Answer { job: job.facts.id, status: state.phase, reason: None, text, since, evidence: None }
+        JobPhase::Failed => match &job.failure_info {
+            Some(FailureInfo::V1(loss)) => format!("given up: {}", loss.message),
+            Some(FailureInfo::V2(_)) | None => "given up".to_owned(),
+        },
+    }
 }

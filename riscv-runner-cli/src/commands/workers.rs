@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
-    ports::{ReportStore, WorkerRow},
-    worker::{Worker, WorkerStatus},
+    policy::NamePrefix,
+    ports::{Page, PortResult, ReportStore, ReportWindow},
+    worker::WorkerStatus,
 };
-use serde::Serialize;
+use riscv_runner_http::views::{Reader, WorkerView, WorkersView};
+use riscv_runner_pg::PgStore;
 
-use super::listing::{self, Row};
+use super::listing::{self, Listed};
 use crate::{
     args::Listing,
     config::Sources,
@@ -17,38 +19,33 @@ use crate::{
     printer::{Printer, Tone, Value},
 };
 
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    worker: Worker,
-    updated_at: Timestamp,
+/// Runs `rrctl workers`.
+pub(crate) async fn run(listing: &Listing, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    listing::run::<WorkersView>(listing, sources, printer).await
 }
 
-impl Row for Listed {
-    const NAME: &'static str = "workers";
+impl Listed for WorkersView {
+    const PATH: &'static str = "workers.json";
     const COLUMNS: &'static [&'static str] =
         &["worker", "status", "account", "labels", "pool", "board", "job", "created", "lived"];
 
-    fn cells(&self, now: Timestamp) -> Vec<Value> {
-        cells(&self.worker, now)
+    async fn read(store: &PgStore, window: ReportWindow, page: Page, _: &NamePrefix) -> PortResult<Self> {
+        let (rows, total) = store.workers(window, page).await?;
+        Ok(Self::of(&rows, total, page, Reader::Authenticated))
+    }
+
+    fn total(&self) -> u64 {
+        self.total_count
+    }
+
+    fn cells(&self, now: Timestamp) -> Vec<Vec<Value>> {
+        self.workers.iter().map(|worker| cells(worker, now)).collect()
     }
 }
 
-/// Runs `rrctl workers`.
-pub(crate) async fn run(listing: Listing, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let listed = |WorkerRow { worker, updated_at }| Listed { worker, updated_at };
-    listing::run(listing, sources, printer, async |store, window, page| {
-        let (rows, total) = store.workers(window, page).await?;
-        Ok((rows.into_iter().map(listed).collect(), total))
-    })
-    .await
-}
-
-fn cells(worker: &Worker, now: Timestamp) -> Vec<Value> {
-    let status = worker
-        .failure
-        .as_ref()
-        .map_or_else(|| worker.status.to_string(), |(reason, _)| reason.as_str().to_owned());
+fn cells(worker: &WorkerView, now: Timestamp) -> Vec<Value> {
+    let status =
+        worker.failure_reason.map_or_else(|| worker.status.to_string(), |reason| reason.as_str().to_owned());
     let tone = match worker.status {
         WorkerStatus::Pending => Tone::Waiting,
         WorkerStatus::Running => Tone::Good,
@@ -56,13 +53,13 @@ fn cells(worker: &Worker, now: Timestamp) -> Vec<Value> {
         WorkerStatus::Failed => Tone::Bad,
     };
     vec![
-        worker.name.as_str().into(),
+        worker.pod_name.as_str().into(),
         Value::toned(&status, tone),
-        worker.scope.login.as_str().into(),
-        worker.labels.originals().join(", ").into(),
-        worker.pool.as_str().into(),
-        Value::or_dash(worker.node.as_ref()),
-        Value::or_dash(worker.job.map(|job| job.id)),
+        worker.entity_name.as_str().into(),
+        worker.job_labels.originals().join(", ").into(),
+        worker.k8s_pool.as_str().into(),
+        Value::or_dash(worker.k8s_node.as_ref()),
+        Value::or_dash(worker.job_id),
         format!("{} ago", short(age(now, worker.created_at))).into(),
         Value::number(&short(age(worker.completed_at.unwrap_or(now), worker.created_at))),
     ]

@@ -8,11 +8,13 @@ mod github_app;
 mod keeping;
 mod nodes;
 mod orders;
+mod reading;
 mod secrets;
 mod server;
 mod stage;
 mod stopping;
 mod telling;
+mod terminal;
 mod tracing;
 mod web;
 
@@ -159,18 +161,17 @@ async fn commands_show_what_a_server_does() {
     let config = server.configuration();
     let rrctl = async |arguments: &[&str]| config.rrctl_json(arguments).await;
     let why = rrctl(&["why", &second.to_string()]).await;
-    assert_eq!(why["reason"], "no_capacity", "{why}");
+    assert_eq!(why["reason"]["name"], "no_capacity", "{why}");
     let queue = rrctl(&["queue"]).await;
-    let waiting: u64 = queue.as_array().unwrap().iter().map(|group| group["jobs"].as_u64().unwrap()).sum();
-    assert_eq!(waiting, 2, "{queue}");
-    assert_eq!(rrctl(&["jobs"]).await["total"], 2);
-    assert_eq!(rrctl(&["workers"]).await["workers"][0]["name"], worker.as_str());
-    assert_eq!(rrctl(&["pools"]).await[0]["slots"], 1);
+    assert_eq!(queue["jobs_pending"], 2, "{queue}");
+    assert_eq!(rrctl(&["jobs"]).await["total_count"], 2);
+    assert_eq!(rrctl(&["workers"]).await["workers"][0]["pod_name"], worker.as_str());
+    assert_eq!(rrctl(&["pools"]).await["pools"]["spacemit-k1"]["boards"], 1);
     eventually("the board shows its worker", async || {
-        rrctl(&["boards"]).await[0]["workers"][0] == worker.as_str()
+        rrctl(&["boards"]).await["boards"][0]["workers"][0]["pod_name"] == worker.as_str()
     })
     .await;
-    assert_eq!(rrctl(&["usage"]).await[0]["entity_name"], "acme");
+    assert_eq!(rrctl(&["usage"]).await["usage"][0]["entity_name"], "acme");
     let status = rrctl(&["status"]).await;
     assert!(status["leader"]["epoch"].as_i64().unwrap() >= 1, "{status}");
     let plan = rrctl(&["schedule", "--dry-run"]).await;

@@ -68,12 +68,13 @@ async fn a_drained_board_finishes_its_job_and_gets_no_other() {
     // The reason is the planner's own, made after the board was free.
     eventually("why names the drain", async || {
         let why = order(&config, &format!("why {}", jobs[2])).await;
-        why["reason"] == "no_capacity"
-            && why["text"].as_str().unwrap().contains("1 of 1 are taken, and an operator drains 1 board")
+        let sentence = why["reason"]["sentence"].as_str().unwrap_or_default();
+        why["reason"]["name"] == "no_capacity"
+            && sentence.contains("1 of 1 are taken, and an operator drains 1 board")
     })
     .await;
-    let boards = order(&config, "boards").await;
-    assert_eq!((&boards[0]["state"], &boards[0]["reason"]), (&"drained".into(), &"fan".into()), "{boards}");
+    let board = order(&config, "boards").await["boards"][0].clone();
+    assert_eq!((&board["state"], &board["drained"]["reason"]), (&"drained".into(), &"fan".into()), "{board}");
     eventually("the metrics count its slot as drained", async || {
         server.text("/metrics").await.contains("rrctl_slots{pool=\"spacemit-k1\",state=\"drained\"} 1")
     })
@@ -110,11 +111,12 @@ async fn a_revoked_worker_goes_at_once_and_a_busy_one_by_force() {
     .await;
     let row = async |name: &str| {
         let workers = order(&config, "workers").await["workers"].as_array().unwrap().clone();
-        workers.into_iter().find(|row| row["name"] == name).unwrap()
+        workers.into_iter().find(|row| row["pod_name"] == name).unwrap()
     };
-    let failure = row(&idle).await["failure"].clone();
-    assert_eq!(failure[0], "revoked", "{failure}");
-    assert!(failure[1]["note"].as_str().unwrap().starts_with("revoked by ann at "), "{failure}");
+    let revoked = row(&idle).await;
+    assert_eq!(revoked["failure_reason"], "revoked", "{revoked}");
+    let note = revoked["failure_info"]["note"].as_str().unwrap();
+    assert!(note.starts_with("revoked by ann at "), "{revoked}");
 
     // The job is still there, so it gets another.
     eventually("another worker runs", async || {
@@ -132,7 +134,7 @@ async fn a_revoked_worker_goes_at_once_and_a_busy_one_by_force() {
     assert!(stderr.contains(&format!("{busy} runs job {job}")) && stderr.contains("--force"), "{stderr}");
     order(&config, &format!("revoke {busy} --reason hot --force")).await;
     eventually("its pod is ended", async || !stage.kube.names("pods").contains(&busy)).await;
-    assert_eq!(row(&busy).await["failure"][0], "revoked");
+    assert_eq!(row(&busy).await["failure_reason"], "revoked");
     server.stop().await;
 }
 

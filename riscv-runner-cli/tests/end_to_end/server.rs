@@ -51,6 +51,15 @@ impl Configuration {
         command
     }
 
+    /// A command whose standard input is the terminal of a session of its own.
+    pub(crate) fn command_in_session(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", env!("CARGO_BIN_EXE_rrctl")]).args(arguments);
+        command.current_dir(self.0.path()).env_clear().kill_on_drop(true);
+        command.envs(std::env::var("PATH").map(|path| ("PATH", path)));
+        command
+    }
+
     /// Runs another command to its end.
     pub(crate) async fn rrctl(&self, arguments: &[&str]) -> Output {
         timeout(PATIENCE, self.command(arguments).output()).await.unwrap().unwrap()

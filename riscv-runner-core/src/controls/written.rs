@@ -1,7 +1,9 @@
 //! Orders as answers and listings write them, and the checks on what operators write.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ControlTarget, Note, Order, Verb};
 use crate::{ids::IdError, policy::Cap};
@@ -12,7 +14,7 @@ const MAX_REASON: usize = 1000;
 const MAX_ACTOR: usize = 200;
 
 /// An order with its note, flat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrittenOrder {
     /// The word for it.
     pub verb: Verb,
@@ -33,18 +35,35 @@ pub struct WrittenOrder {
 }
 
 /// A cap as configurations write it: a number, or `"unlimited"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum WrittenCap {
     /// So many.
     Number(u32),
     /// The word.
-    Word(&'static str),
+    Word(Unlimited),
+}
+
+/// No cap, as configurations write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unlimited {
+    /// The word.
+    Unlimited,
+}
+
+impl fmt::Display for WrittenCap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Word(Unlimited::Unlimited) => f.write_str("unlimited"),
+        }
+    }
 }
 
 impl From<Cap> for WrittenCap {
     fn from(cap: Cap) -> Self {
-        cap.get().map_or(Self::Word("unlimited"), Self::Number)
+        cap.get().map_or(Self::Word(Unlimited::Unlimited), Self::Number)
     }
 }
 

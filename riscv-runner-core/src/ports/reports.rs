@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Lately, PortResult, UnroutedRow, WeekRow};
 use crate::{
@@ -76,7 +76,7 @@ pub struct WorkerRow {
 }
 
 /// How much one account used of one pool.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRow {
     /// The account.
     pub entity_id: EntityId,

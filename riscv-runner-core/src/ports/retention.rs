@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{LeaderProof, PortResult};
-use crate::retention::Expiring;
+use crate::retention::{Expiring, Keepsake, Kept};
 
 /// Who removes.
 #[derive(Debug, Clone, Copy)]
@@ -36,4 +36,10 @@ pub trait RetentionStore: Send + Sync {
         before: Timestamp,
         limit: u32,
     ) -> PortResult<u64>;
+
+    /// Keeps a row whatever its age, or lets it go by its age again.
+    ///
+    /// # Errors
+    /// When nothing is known about the effect.
+    async fn keep(&self, row: &Keepsake, keep: bool) -> PortResult<Kept>;
 }

@@ -1,44 +1,14 @@
 //! `/boards`: every machine, what it does, and whom it serves.
 
-use axum::{extract::State, response::Response};
-use jiff::Timestamp;
-use maud::{Markup, html};
-use riscv_runner_core::{
-    controls::Note,
-    ids::{NodeName, PoolName},
-    quarantine::Quarantine,
-};
-use serde::Serialize;
-
 use super::{layout, text, visitor::Visitor};
 use crate::{
     picture::{Board, BoardState, Occupant},
     state::{AppState, PICTURE_MAX_AGE},
+    views::BoardsView,
 };
-
-#[derive(Debug, Serialize)]
-struct BoardsJson<'a> {
-    /// Whether nodes and pods could be observed; if not, `boards` is empty.
-    observed: bool,
-    boards: Vec<BoardJson<'a>>,
-    as_of: Timestamp,
-}
-
-#[derive(Debug, Serialize)]
-struct BoardJson<'a> {
-    k8s_node: &'a NodeName,
-    /// The kind of board, as the node's label has it.
-    board: Option<&'a str>,
-    state: BoardState,
-    pools: &'a [PoolName],
-    slots: u32,
-    ready: bool,
-    cordoned: bool,
-    unreachable_since: Option<Timestamp>,
-    drained: Option<&'a Note>,
-    quarantine: Option<Quarantine>,
-    workers: &'a [Occupant],
-}
+use axum::{extract::State, response::Response};
+use jiff::Timestamp;
+use maud::{Markup, html};
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
     let picture = match state.picture(PICTURE_MAX_AGE).await {
@@ -54,25 +24,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         };
         return visitor.live("Boards", &content);
     }
-    let boards = picture.boards.iter().flatten().map(told).collect();
-    visitor.json(&BoardsJson { observed: picture.boards.is_some(), boards, as_of })
-}
-
-fn told(board: &Board) -> BoardJson<'_> {
-    let node = &board.node;
-    BoardJson {
-        k8s_node: &node.name,
-        board: board.kind(),
-        state: board.state,
-        pools: &board.pools,
-        slots: node.slots,
-        ready: node.ready,
-        cordoned: node.cordoned,
-        unreachable_since: node.unreachable_since,
-        drained: board.drained.as_ref(),
-        quarantine: board.quarantine,
-        workers: &board.occupants,
-    }
+    visitor.json(&BoardsView::of(&picture))
 }
 
 /// The cluster is out of sight.

@@ -14,11 +14,12 @@ use riscv_runner_core::{
 };
 use serde::Serialize;
 
-use super::{
-    text,
-    visitor::{Reader, Visitor},
+use super::{text, visitor::Visitor};
+use crate::{
+    answer::{self, Fault},
+    state::AppState,
+    views::Reader,
 };
-use crate::{answer::Fault, state::AppState};
 
 /// GitHub that does not answer is asked again no sooner; failures are kept for as long.
 const GITHUB_PAUSE: SignedDuration = SignedDuration::from_secs(5);
@@ -81,7 +82,7 @@ pub(super) struct Later {
 
 impl Later {
     fn answer(self, visitor: &Visitor) -> Response {
-        Visitor::retry_at(visitor.fault(self.status, &self.fault), self.until, self.now)
+        answer::retry_at(visitor.fault(self.status, &self.fault), self.until, self.now)
     }
 }
 
@@ -91,7 +92,7 @@ pub(super) fn admit(state: &AppState, visitor: &Visitor) -> Result<(), Box<Later
         return Ok(());
     }
     let now = state.0.platform.now();
-    state.0.clients.admit(visitor.client, now).map_err(|until| {
+    state.0.questions.take(visitor.client, now).map_err(|until| {
         let fault = Fault::new("too many questions from this address").hint("try again a little later");
         Box::new(Later { status: StatusCode::TOO_MANY_REQUESTS, fault, until, now })
     })

@@ -3,14 +3,14 @@
 use axum::{extract::State, response::Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use riscv_runner_core::controls::{ControlTarget, WrittenCap, WrittenOrder};
+use riscv_runner_core::controls::WrittenOrder;
 use serde::Serialize;
 
-use super::{
-    layout, text,
-    visitor::{Reader, Visitor},
+use super::{layout, text, visitor::Visitor};
+use crate::{
+    state::AppState,
+    views::{self, Reader},
 };
-use crate::state::AppState;
 
 /// How many of the last orders are shown.
 const AUDIT_ROWS: u32 = 100;
@@ -25,9 +25,6 @@ struct ControlsJson {
 }
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
-    let controls = state.controls();
-    let written = controls.in_force().into_iter().map(|one| WrittenOrder::of(&one.order, &one.note));
-    let in_force: Vec<_> = written.filter(|one| is_shown(visitor.reader, one)).collect();
     let audit = match (&state.0.operators, visitor.reader) {
         (Some(operators), Reader::Authenticated) => {
             match state.read(operators.store.control_audit(AUDIT_ROWS)).await {
@@ -37,13 +34,12 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         }
         (Some(_), Reader::Anonymous) | (None, _) => None,
     };
-    let answer = ControlsJson { in_force, audit, as_of: state.0.platform.now() };
+    let answer = ControlsJson {
+        in_force: views::concealed_orders(&state.controls(), visitor.reader),
+        audit,
+        as_of: state.0.platform.now(),
+    };
     if visitor.is_html() { visitor.html("Controls", &page(&visitor, &answer)) } else { visitor.json(&answer) }
-}
-
-/// Whether a repository is private is not known here, so its name is for authenticated readers.
-fn is_shown(reader: Reader, one: &WrittenOrder) -> bool {
-    reader == Reader::Authenticated || !matches!(one.target, ControlTarget::Repository(_))
 }
 
 fn page(visitor: &Visitor, answer: &ControlsJson) -> Markup {
@@ -82,8 +78,7 @@ fn table(name: &str, orders: &[WrittenOrder]) -> Markup {
 fn words(order: &WrittenOrder) -> String {
     let verb = text::words(order.verb.as_str());
     match (order.max_workers, order.force) {
-        (Some(WrittenCap::Number(n)), _) => format!("{verb} to {n}"),
-        (Some(WrittenCap::Word(word)), _) => format!("{verb} to {word}"),
+        (Some(cap), _) => format!("{verb} to {cap}"),
         (None, Some(true)) => format!("{verb} by force"),
         (None, Some(false) | None) => verb,
     }

@@ -4,13 +4,17 @@ use axum::response::Response;
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use super::visitor::{Reader, Visitor};
-use crate::answer::{self, Fault};
+use super::visitor::Visitor;
+use crate::{
+    answer::{self, Fault},
+    views::Reader,
+};
 
 /// Path and name of each page in the navigation.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 10] = [
     ("/", "Overview"),
     ("/queue", "Queue"),
+    ("/pools", "Pools"),
     ("/boards", "Boards"),
     ("/jobs", "Jobs"),
     ("/workers", "Workers"),
@@ -41,6 +45,9 @@ const FIGURES: [&str; 12] = [
     "Workers running",
     "Workers starting",
 ];
+
+/// Pages that are served below a second path.
+const ALIASES: [(&str, &str); 2] = [("/", "/status"), ("/jobs", "/history")];
 
 /// How often a page of what changes by the second loads itself anew, in seconds: slow enough to read.
 const REFRESH: u32 = 15;
@@ -138,7 +145,7 @@ fn navigation(visitor: &Visitor) -> Markup {
 }
 
 fn link(visitor: &Visitor, path: &str, name: &str) -> Markup {
-    let current = visitor.path == path || (path == "/jobs" && visitor.path == "/history");
+    let current = visitor.path == path || ALIASES.contains(&(path, visitor.path.as_str()));
     html! {
         a href=(visitor.address(path)) aria-current=[current.then_some("page")] { (name) }
     }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use riscv_runner_core::ports::{Page, ReportWindow};
 
 use super::visitor::Visitor;
-use crate::answer::Fault;
+use crate::{answer::Fault, views::midnight};
 
 const DEFAULT_PER_PAGE: u32 = 100;
 const MAX_PER_PAGE: u32 = 1000;
@@ -157,12 +157,6 @@ pub(crate) fn window(
 pub(crate) fn monday(at: Timestamp) -> Date {
     let day = at.to_zoned(TimeZone::UTC).date();
     day.saturating_sub(i64::from(day.weekday().since(Weekday::Monday)).days())
-}
-
-/// The beginning of a day, in UTC.
-pub(crate) fn midnight(day: Date) -> Timestamp {
-    // Days are kept within a few thousand of today, all of which have a midnight in UTC.
-    day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
 }
 
 fn day(parameter: &'static str, value: &str, today: Date) -> Result<Date, Fault> {

@@ -1,7 +1,6 @@
 //! `GET /`: what waits and runs now, what the boards do, whether the service is well, and the way to
 //! the other pages; `GET /live` is the same for those who keep watching.
 
-mod pools;
 mod service;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -15,36 +14,30 @@ use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use riscv_runner_core::{
-    controls::{Controls, Note},
+    controls::Note,
     ids::{Epoch, PoolName, ReplicaName},
     ports::{Lately, PortError, UsageRow},
 };
 use serde::Serialize;
 
-use self::pools::PoolJson;
-use super::{
-    boards, lately, layout::Part, representation::Representation, text, usage::Totals, visitor::Visitor,
-};
+use super::{boards, lately, layout::Part, pools, representation::Representation, text, visitor::Visitor};
 use crate::{
     answer::{self, Fault},
     cached::Shared,
     clients::Client,
     live::{Audience, Look},
-    picture::{BoardState, Picture},
+    picture::Picture,
     readiness::{Peer, PeerState},
     state::{AppState, PICTURE_MAX_AGE},
+    views::{Reader, StatusView, Totals},
 };
 
 #[derive(Debug, Serialize)]
 struct OverviewJson<'a> {
-    now: Timestamp,
-    totals: Totals,
-    pools: BTreeMap<PoolName, PoolJson>,
-    /// How many boards are in each state; `null` where they are not seen.
-    boards: Option<BTreeMap<BoardState, usize>>,
+    #[serde(flatten)]
+    status: StatusView,
     /// What the last day showed.
     lately: &'a Lately,
-    leader: Option<ReplicaName>,
     cluster: PeerState,
     github: PeerState,
     everything_paused: Option<Note>,
@@ -67,29 +60,17 @@ async fn read(state: &AppState) -> Result<Read, Arc<PortError>> {
     Ok(Read { usage, leader, lately, picture: picture.transpose()? })
 }
 
-fn overview<'a>(state: &AppState, read: &'a Read) -> OverviewJson<'a> {
+fn overview<'a>(state: &AppState, read: &'a Read, reader: Reader) -> OverviewJson<'a> {
     let now = state.0.platform.now();
-    let readiness = &state.0.readiness;
-    let picture = read.picture.as_deref();
-    let Controls { everything_paused, drained_pools, .. } = state.controls().as_ref().clone();
-    let leader = read.leader.as_ref().filter(|(_, _, until)| *until > now);
+    let (readiness, controls) = (&state.0.readiness, state.controls());
+    let (leader, picture) = (read.leader.clone(), read.picture.as_deref());
     OverviewJson {
-        now,
-        totals: Totals::of(&read.usage),
-        pools: pools::by_name(&read.usage, state.policy().pools.keys(), picture),
-        boards: picture.and_then(|picture| picture.boards.as_ref()).map(|boards| {
-            let mut counts = BTreeMap::new();
-            for board in boards {
-                *counts.entry(board.state).or_default() += 1;
-            }
-            counts
-        }),
+        status: StatusView::of(&read.usage, leader, &state.policy(), &controls, picture, reader, now),
         lately: &read.lately,
-        leader: leader.map(|(name, _, _)| name.clone()),
         cluster: readiness.peer(Peer::Cluster),
         github: readiness.peer(Peer::GitHub),
-        everything_paused,
-        drained_pools,
+        everything_paused: controls.everything_paused.clone(),
+        drained_pools: controls.drained_pools.clone(),
     }
 }
 
@@ -98,13 +79,13 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Ok(read) => read,
         Err(error) => return visitor.unreadable(&error),
     };
-    let overview = overview(&state, &read);
+    let overview = overview(&state, &read, visitor.reader);
     if !visitor.is_html() {
         return visitor.json(&overview);
     }
     let picture = read.picture.as_deref();
     let parts = parts(&visitor, &overview, picture);
-    visitor.watched("Overview", "/live", &parts, &as_of(overview.now))
+    visitor.watched("Overview", "/live", &parts, &as_of(overview.status.now))
 }
 
 /// The same, again and again, as server-sent events.
@@ -135,10 +116,10 @@ async fn look(state: AppState, audience: Audience) -> Result<Look, String> {
         inspects: state.0.inspector.is_some(),
         client: Client::NOBODY,
     };
-    let overview = overview(&state, &read);
+    let overview = overview(&state, &read, visitor.reader);
     let parts = parts(&visitor, &overview, read.picture.as_deref());
     let content = parts.iter().map(|part| part.markup().into_string()).collect();
-    Ok(Look { content, as_of: as_of(overview.now).markup().into_string() })
+    Ok(Look { content, as_of: as_of(overview.status.now).markup().into_string() })
 }
 
 /// What changes with every look.
@@ -151,8 +132,11 @@ fn parts(visitor: &Visitor, overview: &OverviewJson<'_>, picture: Option<&Pictur
     let part = |name, content| Part { name, content };
     let mut parts = vec![
         part("notice", notice(overview)),
-        part("figures", figures(visitor, overview.totals, picture.is_some())),
-        part("pools", html! { h2 { "Pools" } (pools::table(overview, picture.is_some())) }),
+        part("figures", figures(visitor, overview.status.totals, picture.is_some())),
+        part(
+            "pools",
+            html! { h2 { "Pools" } (pools::table(&overview.status.pools, picture.is_some(), overview.status.now)) },
+        ),
     ];
     if let Some(picture) = picture {
         let grid = match &picture.boards {
@@ -169,7 +153,7 @@ fn parts(visitor: &Visitor, overview: &OverviewJson<'_>, picture: Option<&Pictur
 fn notice(overview: &OverviewJson<'_>) -> Markup {
     html! {
         @if let Some(note) = &overview.everything_paused {
-            p role="status" class="notice" { "Everything is paused: " (held(note)) }
+            p role="status" class="notice" { "Everything is paused: " (pools::held(note)) }
         }
     }
 }
@@ -189,8 +173,4 @@ fn figures(visitor: &Visitor, totals: Totals, sees_queue: bool) -> Markup {
 
 fn figure(visitor: &Visitor, name: &str, count: u64, path: &str) -> Markup {
     html! { div { dt { a href=(visitor.address(path)) { (name) } } dd { (count) } } }
-}
-
-fn held(note: &Note) -> Markup {
-    html! { bdi { (note.reason) } " (" bdi { (note.actor) } ", " (text::time(Some(note.since))) " UTC)" }
 }

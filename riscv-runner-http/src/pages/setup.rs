@@ -20,7 +20,10 @@ use super::{
     text,
     visitor::{Guest, Visitor},
 };
-use crate::{answer::Fault, state::AppState};
+use crate::{
+    answer::{self, Fault},
+    state::AppState,
+};
 
 /// What became of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,7 +94,7 @@ fn unconfirmed(visitor: &Visitor, later: Later) -> Response {
     } else {
         visitor.fault(status, &fault)
     };
-    Visitor::retry_at(response, until, now)
+    answer::retry_at(response, until, now)
 }
 
 /// What GitHub's redirect says.

@@ -10,9 +10,8 @@ use http::{
     header::{AUTHORIZATION, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
     request::Parts,
 };
-use jiff::Timestamp;
 use maud::Markup;
-use riscv_runner_core::{backoff, ports::PortError};
+use riscv_runner_core::ports::PortError;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
@@ -25,16 +24,8 @@ use crate::{
     answer::{self, Fault},
     clients::Client,
     state::AppState,
+    views::Reader,
 };
-
-/// Whether a reader has shown the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reader {
-    /// Anybody.
-    Anonymous,
-    /// The holder of the token.
-    Authenticated,
-}
 
 /// One request for a page.
 #[derive(Debug, Clone)]
@@ -98,7 +89,7 @@ impl Visitor {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             sees_queue: state.0.snapshots.is_some(),
             inspects: state.0.inspector.is_some(),
-            client: state.0.clients.client(parts),
+            client: Client::of(&parts.headers, &parts.extensions, state.0.behind_proxy),
         };
         visitor.reader = match present(&parts.headers, state.0.reader_token.as_ref()) {
             Ok(reader) => reader,
@@ -217,14 +208,6 @@ impl Visitor {
             Fault::new("the store cannot be read").hint("try again shortly; /ready tells when it answers");
         let mut response = self.fault(StatusCode::SERVICE_UNAVAILABLE, &fault);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        response
-    }
-
-    /// Says when to come back.
-    pub(crate) fn retry_at(mut response: Response, until: Timestamp, now: Timestamp) -> Response {
-        let seconds = backoff::age(until, now).as_millis().div_ceil(1000).max(1);
-        let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
-        response.headers_mut().insert(RETRY_AFTER, seconds);
         response
     }
 

@@ -281,6 +281,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::views::midnight;
 
     fn row(week: Date, account: i64, seconds: u64) -> WeekRow {
         WeekRow {
@@ -298,7 +299,7 @@ mod tests {
         let (first, third) = (date(2026, 6, 1), date(2026, 6, 15));
         let mut rows: Vec<_> = (1..=10).map(|n| row(first, n, 60 * n.unsigned_abs())).collect();
         rows.push(row(third, 1, 6000));
-        let at = |day: Date| listing::midnight(day);
+        let at = |day: Date| midnight(day);
         let window = ReportWindow { start: at(first), end: at(date(2026, 6, 22)) };
         let weekly = WeeklyJson::of(&rows, window, at(date(2026, 6, 17)));
         let weeks: Vec<_> = weekly.weeks.iter().map(|week| (week.week.day(), week.minutes)).collect();

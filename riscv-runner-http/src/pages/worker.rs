@@ -11,20 +11,17 @@ use riscv_runner_core::{
 };
 use serde::Serialize;
 
-use super::{
-    concealment, failure, layout, text,
-    visitor::Visitor,
-    workers::{self, WorkerJson},
-};
+use super::{failure, layout, text, visitor::Visitor};
 use crate::{
     answer::Fault,
     state::{AppState, PICTURE_MAX_AGE},
+    views::{self, WorkerView},
 };
 
 #[derive(Debug, Serialize)]
-struct OneWorkerJson<'a> {
+struct OneWorkerJson {
     #[serde(flatten)]
-    worker: WorkerJson<'a>,
+    worker: WorkerView,
     /// What happened to it, the earliest first.
     timeline: Vec<Stage>,
     /// Its pod, where it still exists and this process sees the cluster.
@@ -69,9 +66,9 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Some(Ok(picture)) => picture.snapshot.pods.present().and_then(|pods| pods.get(&name).map(seen)),
         Some(Err(_)) | None => None,
     };
-    let job = job.filter(|job| concealment::knows_repository(visitor.reader, &job.job.facts));
+    let job = job.filter(|job| views::knows_repository(visitor.reader, &job.job.facts));
     let shown = OneWorkerJson {
-        worker: workers::shown(&row, visitor.reader),
+        worker: WorkerView::of(&row, visitor.reader),
         timeline: timeline(&row, job.as_ref(), pod.as_ref()),
         pod,
         as_of: state.0.platform.now(),
@@ -141,16 +138,16 @@ fn timeline(row: &WorkerRow, job: Option<&JobRow>, pod: Option<&PodJson>) -> Vec
     known
 }
 
-fn page(visitor: &Visitor, shown: &OneWorkerJson<'_>, job: Option<&JobRow>) -> Markup {
+fn page(visitor: &Visitor, shown: &OneWorkerJson, job: Option<&JobRow>) -> Markup {
     let worker = &shown.worker;
     html! {
         dl class="facts" {
-            dt { "Status" } dd { (text::status(worker.status)) }
-            dt { "Account" } dd { (worker.repo_full_name.map_or(worker.entity_name.as_str(), |repo| repo.as_str())) }
-            dt { "Labels" } dd { (text::labels(worker.job_labels)) }
+            dt { "Status" } dd { (text::status(worker.status.as_str())) }
+            dt { "Account" } dd { (worker.repo_full_name.as_ref().map_or(worker.entity_name.as_str(), |repo| repo.as_str())) }
+            dt { "Labels" } dd { (text::labels(&worker.job_labels)) }
             dt { "Pool" } dd { (worker.k8s_pool) }
             dt { "Image" } dd { (worker.k8s_image) }
-            dt { "Board" } dd { (text::or_nothing(worker.k8s_node.map(AsRef::as_ref))) }
+            dt { "Board" } dd { (text::or_nothing(worker.k8s_node.as_ref().map(AsRef::as_ref))) }
             dt { "Job" } dd { (job_link(visitor, worker.job_id, job)) }
             @if let Some(pod) = &shown.pod { dt { "Pod now" } dd { (pod_now(pod)) } }
             dt { "As of" } dd { (text::time(Some(shown.as_of))) " UTC" }

@@ -13,12 +13,12 @@ use riscv_runner_core::{
     snapshot::Snapshot,
     worker::WorkerStatus,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a board does, or why it takes no worker: the first that applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum BoardState {
+pub enum BoardState {
     /// The cluster has lost contact with it.
     Unreachable,
     /// It is not `Ready`.
@@ -39,7 +39,7 @@ pub(crate) enum BoardState {
 
 impl BoardState {
     /// Every state, as a reader wants them: at work first, then what is wrong.
-    pub(crate) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::Busy,
         Self::Free,
         Self::Drained,
@@ -51,7 +51,8 @@ impl BoardState {
     ];
 
     /// The name in answers.
-    pub(crate) const fn as_str(self) -> &'static str {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
             Self::NotReady => "not_ready",
@@ -65,7 +66,8 @@ impl BoardState {
     }
 
     /// The name for people.
-    pub(crate) const fn words(self) -> &'static str {
+    #[must_use]
+    pub const fn words(self) -> &'static str {
         match self {
             Self::NotReady => "not ready",
             Self::NoSlot => "no slot",
@@ -80,9 +82,9 @@ impl BoardState {
 }
 
 /// What slots do, in metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum SlotState {
+pub enum SlotState {
     /// A worker could be placed.
     Free,
     /// A worker has it, or is to have it.
@@ -101,7 +103,7 @@ pub(crate) enum SlotState {
 
 impl SlotState {
     /// Every state.
-    pub(crate) const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Free,
         Self::Active,
         Self::Quarantined,
@@ -112,7 +114,8 @@ impl SlotState {
     ];
 
     /// The label's value.
-    pub(crate) const fn as_str(self) -> &'static str {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Free => "free",
             Self::Active => "active",
@@ -155,16 +158,16 @@ pub(crate) struct Board {
 }
 
 /// A worker on a board.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Occupant {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occupant {
     /// The worker, which is also the pod.
-    pub(crate) pod_name: WorkerName,
+    pub pod_name: WorkerName,
     /// How far its row has come; `None` for a pod that has no row.
-    pub(crate) status: Option<WorkerStatus>,
+    pub status: Option<WorkerStatus>,
     /// The job that names it.
-    pub(crate) job_id: Option<JobId>,
+    pub job_id: Option<JobId>,
     /// Since when its container runs.
-    pub(crate) running_at: Option<Timestamp>,
+    pub running_at: Option<Timestamp>,
 }
 
 impl Board {

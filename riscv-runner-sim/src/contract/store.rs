@@ -71,6 +71,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("accounts_are_known_by_their_newest_name", ordering::accounts_are_known_by_their_newest_name),
     ("what_is_over_goes_and_what_lives_stays", expiring::what_is_over_goes_and_what_lives_stays),
     ("events_and_orders_go_by_their_age", expiring::events_and_orders_go_by_their_age),
+    ("what_is_kept_stays_until_it_is_let_go", expiring::what_is_kept_stays_until_it_is_let_go),
     ("only_the_leader_of_the_day_removes", expiring::only_the_leader_of_the_day_removes),
     ("weeks_hold_what_was_lived_in_them", sums::weeks_hold_what_was_lived_in_them),
     ("the_last_day_is_counted", sums::the_last_day_is_counted),

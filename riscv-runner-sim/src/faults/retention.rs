@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     ports::{PortResult, Remover, RetentionStore, Store},
-    retention::Expiring,
+    retention::{Expiring, Keepsake, Kept},
 };
 
 use super::Faulty;
@@ -23,5 +23,9 @@ impl<T: Store + ?Sized> RetentionStore for Faulty<T> {
         limit: u32,
     ) -> PortResult<u64> {
         self.call("remove old rows", self.inner.remove_expired(by, kind, before, limit)).await
+    }
+
+    async fn keep(&self, row: &Keepsake, keep: bool) -> PortResult<Kept> {
+        self.call("keep a row", self.inner.keep(row, keep)).await
     }
 }

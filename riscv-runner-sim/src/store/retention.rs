@@ -1,13 +1,13 @@
-//! Removal of rows that are over, in memory. Nothing is pinned here.
+//! Removal of rows that are over, in memory, but for those that somebody keeps.
 
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
-    ids::{JobId, WorkerName},
+    ids::{EventId, JobId, WorkerName},
     ports::{PortResult, Remover, RetentionStore},
-    retention::Expiring,
+    retention::{Expiring, Keepsake, Kept},
 };
 
 use super::{MemoryStore, rows::Rows};
@@ -16,7 +16,7 @@ use super::{MemoryStore, rows::Rows};
 impl RetentionStore for MemoryStore {
     async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64> {
         Ok(self.read(|rows| match kind {
-            Expiring::Events => rows.log.iter().filter(|row| row.entry.received_at < before).count(),
+            Expiring::Events => events(rows, before).count(),
             Expiring::Jobs => jobs(rows, before).count(),
             Expiring::Workers => workers(rows, before).count(),
             Expiring::Orders => rows.audit.iter().filter(|row| row.note.since < before).count(),
@@ -43,19 +43,43 @@ impl RetentionStore for MemoryStore {
             }
         }
     }
+
+    async fn keep(&self, row: &Keepsake, keep: bool) -> PortResult<Kept> {
+        Ok(self.write(|rows| {
+            let known = match row {
+                Keepsake::Event(id) => rows.log.iter().any(|row| i64::try_from(row.id) == Ok(id.get())),
+                Keepsake::Job(id) => rows.jobs.contains_key(id),
+                Keepsake::Worker(name) => rows.workers.contains_key(name),
+            };
+            if !known {
+                return Kept::NoSuchRow;
+            }
+            let changed = if keep { rows.kept.insert(row.clone()) } else { rows.kept.remove(row) };
+            if changed { Kept::Changed } else { Kept::Already }
+        }))
+    }
 }
 
 fn over(quarantine: &riscv_runner_core::quarantine::Quarantine, before: Timestamp) -> bool {
     quarantine.until.is_some_and(|until| until < before)
 }
 
+fn events(rows: &Rows, before: Timestamp) -> impl Iterator<Item = (Timestamp, u64)> {
+    let old = rows.log.iter().filter(move |row| row.entry.received_at < before);
+    let kept = |id: u64| i64::try_from(id).ok().and_then(|id| EventId::new(id).ok()).map(Keepsake::Event);
+    let goes = move |id| !kept(id).is_some_and(|kept| rows.kept.contains(&kept));
+    old.filter(move |row| goes(row.id)).map(|row| (row.entry.received_at, row.id))
+}
+
 fn jobs(rows: &Rows, before: Timestamp) -> impl Iterator<Item = (Timestamp, JobId)> {
     let ended = rows.jobs.values().filter(|row| !row.job.state.phase.is_demand());
+    let ended = ended.filter(|row| !rows.kept.contains(&Keepsake::Job(row.job.facts.id)));
     ended.map(|row| (row.stored_at, row.job.facts.id)).filter(move |(at, _)| *at < before)
 }
 
 fn workers(rows: &Rows, before: Timestamp) -> impl Iterator<Item = (Timestamp, WorkerName)> {
     let ended = rows.workers.values().filter(|row| row.worker.status.is_terminal());
+    let ended = ended.filter(|row| !rows.kept.contains(&Keepsake::Worker(row.worker.name.clone())));
     let dated = ended.map(|row| (row.worker.created_at, row.worker.name.clone()));
     dated.filter(move |(at, _)| *at < before)
 }
@@ -69,8 +93,7 @@ fn oldest<T: Ord>(found: impl Iterator<Item = (Timestamp, T)>, limit: u32) -> Ve
 fn remove(rows: &mut Rows, kind: Expiring, before: Timestamp, limit: u32) -> u64 {
     match kind {
         Expiring::Events => {
-            let found = rows.log.iter().filter(|row| row.entry.received_at < before);
-            let ids = oldest(found.map(|row| (row.entry.received_at, row.id)), limit);
+            let ids = oldest(events(rows, before), limit);
             for row in rows.log.extract_if(.., |row| ids.contains(&row.id)) {
                 if let Some(guid) = row.entry.guid {
                     rows.guids.remove(&guid);

@@ -9,6 +9,7 @@ use riscv_runner_core::{
     installation::InstallationKey,
     job::{Job, JobEvent, JobFacts, JobPhase, JobState, Step},
     ports::{AuditEntry, JobRow, Reservation, Standing, WorkerRow},
+    retention::Keepsake,
     scope::PoolKey,
     worker::{KnownJob, Worker, WorkerStatus},
 };
@@ -56,6 +57,8 @@ pub(super) struct Rows {
     pub(super) guids: BTreeSet<DeliveryGuid>,
     pub(super) standing: Standing,
     pub(super) audit: Vec<AuditEntry>,
+    /// Rows that stay whatever their age.
+    pub(super) kept: BTreeSet<Keepsake>,
     pub(super) deliveries_swept: Option<Timestamp>,
     /// When something new was heard of each installation.
     pub(super) installations_learned: BTreeMap<InstallationKey, Timestamp>,

@@ -10,7 +10,7 @@ pub(super) fn facts(overview: &OverviewJson<'_>) -> Markup {
     html! {
         dl class="facts" {
             dt { "Leader" }
-            dd { (text::or_nothing(overview.leader.as_ref().map(AsRef::as_ref))) }
+            dd { (text::or_nothing(overview.status.leader.as_ref().map(|leader| leader.name.as_ref()))) }
             dt { "Cluster" } dd { (peer(overview.cluster)) }
             dt { "GitHub" } dd { (peer(overview.github)) }
         }

@@ -8,7 +8,7 @@ use riscv_runner_core::{
     controls::{Control, Note, Order},
     job::{JobEvent, JobPhase},
     ports::{PortErrorKind, Remover, Store, WorkerChange},
-    retention::Expiring,
+    retention::{Expiring, Keepsake, Kept},
     worker::WorkerStatus,
 };
 
@@ -78,6 +78,33 @@ pub(super) fn events_and_orders_go_by_their_age(store: &dyn Store) -> BoxFuture<
         assert_eq!(known, [guids[2].clone()]);
         let controls = store.standing().await.expect("the standing is read").controls;
         assert!(controls.everything_paused.is_some(), "what is in force stays, whatever its age");
+    }
+    .boxed()
+}
+
+pub(super) fn what_is_kept_stays_until_it_is_let_go(store: &dyn Store) -> BoxFuture<'_, ()> {
+    async move {
+        let proof = lead(store).await;
+        queue(store, &[job_of_org(1), job_of_org(2)]).await;
+        reserve(store, &proof, &["w1"], &job_of_org(1)).await;
+        tell(store, "done", &job_of_org(1), completed(9, None)).await;
+        let over = WorkerChange::Completed { at: at(9) };
+        let change = store.change_worker(&proof, &worker("w1"), WorkerStatus::Pending, &over).await;
+        let _ = change.expect("the row is written");
+        let keep = async |row: &Keepsake, keep| store.keep(row, keep).await.expect("the row is written");
+        for (kind, row) in [
+            (Expiring::Jobs, Keepsake::Job(job_of_org(1).id)),
+            (Expiring::Workers, Keepsake::Worker(worker("w1"))),
+        ] {
+            assert_eq!(keep(&row, true).await, Kept::Changed, "{row}");
+            assert_eq!(keep(&row, true).await, Kept::Already, "{row}");
+            assert_eq!(count(store, kind, END).await, 0, "{row}");
+            assert_eq!(remove(store, kind, END, 10).await, 0, "{row}");
+            assert_eq!(keep(&row, false).await, Kept::Changed, "{row}");
+            assert_eq!(keep(&row, false).await, Kept::Already, "{row}");
+            assert_eq!(remove(store, kind, END, 10).await, 1, "{row}");
+            assert_eq!(keep(&row, true).await, Kept::NoSuchRow, "{row}");
+        }
     }
     .boxed()
 }

@@ -2,7 +2,9 @@
 //! that would break out of a page if they could.
 //!
 //! `cargo run -p riscv-runner-http --example pages -- 127.0.0.1:8081`; the token of the reader who sees
-//! everything is `reader`.
+//! everything is `reader`. `/check?repo=acme/tool` and `/setup/org?installation_id=1` ask a GitHub of its own.
+
+mod github;
 
 use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
@@ -41,6 +43,8 @@ use riscv_runner_sim::{
     store::MemoryStore,
 };
 use tokio::{net::TcpListener, sync::watch};
+
+use self::github::InventedGithub;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -87,6 +91,7 @@ async fn main() -> Outcome<()> {
     let (_operators, controls) = watch::channel(Arc::new(controls));
     let state = AppState::builder(store.clone(), store, platform, policy, controls)
         .snapshots(Arc::new(world))
+        .inspector(Arc::new(InventedGithub { now }))
         .readiness(readiness)
         .reader_token("reader".into())
         .build();

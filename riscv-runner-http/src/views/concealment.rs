@@ -10,7 +10,14 @@ use riscv_runner_core::{
     worker::Worker,
 };
 
-use super::visitor::Reader;
+/// Whether a reader has shown the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// Anybody.
+    Anonymous,
+    /// The holder of the token, or whoever reads the store itself.
+    Authenticated,
+}
 
 /// What stands where a text is withheld.
 const WITHHELD: &str = "withheld from anonymous readers";

@@ -1,0 +1,80 @@
+//! The boards: what each does, and whom it serves.
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    controls::Note,
+    ids::{NodeName, PoolName},
+    quarantine::Quarantine,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::picture::{Board, BoardState, Occupant, Picture};
+
+/// Every machine: `/boards.json`, `rrctl boards`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardsView {
+    /// Whether nodes and pods could be observed; if not, `boards` is empty.
+    pub observed: bool,
+    /// The machines by name.
+    pub boards: Vec<BoardView>,
+    /// When this held.
+    pub as_of: Timestamp,
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardView {
+    /// The node.
+    pub k8s_node: NodeName,
+    /// The kind of board, as the node's label has it.
+    pub board: Option<String>,
+    /// What it does, or why it takes no worker.
+    pub state: BoardState,
+    /// The configured pools that select it.
+    pub pools: Vec<PoolName>,
+    /// How many workers it can hold.
+    pub slots: u32,
+    /// Whether the cluster calls it `Ready`.
+    pub ready: bool,
+    /// Whether it is marked unschedulable.
+    pub cordoned: bool,
+    /// Since when the cluster has lost contact with it.
+    pub unreachable_since: Option<Timestamp>,
+    /// Why an operator drains it.
+    pub drained: Option<Note>,
+    /// What is held against it.
+    pub quarantine: Option<Quarantine>,
+    /// Whom it serves.
+    pub workers: Vec<Occupant>,
+}
+
+impl BoardsView {
+    /// Every machine of a picture.
+    #[must_use]
+    pub fn of(picture: &Picture) -> Self {
+        Self {
+            observed: picture.boards.is_some(),
+            boards: picture.boards.iter().flatten().map(BoardView::of).collect(),
+            as_of: picture.snapshot.now,
+        }
+    }
+}
+
+impl BoardView {
+    fn of(board: &Board) -> Self {
+        let node = &board.node;
+        Self {
+            k8s_node: node.name.clone(),
+            board: board.kind().map(str::to_owned),
+            state: board.state,
+            pools: board.pools.clone(),
+            slots: node.slots,
+            ready: node.ready,
+            cordoned: node.cordoned,
+            unreachable_since: node.unreachable_since,
+            drained: board.drained.clone(),
+            quarantine: board.quarantine,
+            workers: board.occupants.clone(),
+        }
+    }
+}

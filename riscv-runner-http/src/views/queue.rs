@@ -1,0 +1,142 @@
+//! Who waits, grouped by what the same runners could serve, and why.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use riscv_runner_core::{
+    entity::EntityKind,
+    ids::{EntityId, Login, PoolName, RepoName},
+    labels::LabelSet,
+    policy::Policy,
+    ports::UnroutedRow,
+    scope::Target,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Reader, ReasonView, UnroutedView};
+use crate::picture::{BoardState, KeyQueue, Picture, Verdict};
+
+/// Who waits: `/queue.json`, `rrctl queue`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Jobs that wait, over all groups.
+    pub jobs_pending: u64,
+    /// The group with the oldest job first.
+    pub queue: Vec<GroupView>,
+    /// Jobs whose labels no rule knows, the likely typos first.
+    pub unrouted: Vec<UnroutedView>,
+    /// Whether the process that tells this leads: only the leader knows all of GitHub's limits.
+    pub leading: bool,
+    /// When this held.
+    pub as_of: Timestamp,
+}
+
+/// Jobs that the same runners could serve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// The account.
+    pub entity_id: EntityId,
+    /// Its login.
+    pub entity_name: Option<Login>,
+    /// Its kind.
+    pub entity_type: EntityKind,
+    /// `null` for organizations, and where the reader may not know it.
+    pub repo_full_name: Option<RepoName>,
+    /// Their labels.
+    pub job_labels: LabelSet,
+    /// Those that wait.
+    pub jobs_pending: u32,
+    /// Those that a runner has.
+    pub jobs_running: u32,
+    /// When the oldest waiting one was created.
+    pub oldest_created_at: Option<Timestamp>,
+    /// The pools that they wait for.
+    pub pools: Vec<ShareView>,
+    /// Why they wait, the most frequent reason first.
+    pub verdicts: Vec<VerdictView>,
+}
+
+/// What waits for one pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareView {
+    /// The pool.
+    pub k8s_pool: PoolName,
+    /// How many wait for it.
+    pub jobs_pending: u32,
+    /// Boards that the pool selects; `null` while the cluster cannot be observed.
+    pub boards: Option<usize>,
+    /// Of these, the ones that take workers.
+    pub boards_usable: Option<usize>,
+}
+
+/// Jobs that wait for the same kind of reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictView {
+    /// How many jobs it holds.
+    pub jobs: u32,
+    /// That of the oldest of them.
+    #[serde(flatten)]
+    pub reason: ReasonView,
+}
+
+impl QueueView {
+    /// Who waits, as this reader may see it.
+    #[must_use]
+    pub fn of(
+        picture: &Picture,
+        unrouted: &[UnroutedRow],
+        policy: &Policy,
+        reader: Reader,
+        leading: bool,
+    ) -> Self {
+        Self {
+            jobs_pending: picture.keys.iter().map(|key| u64::from(key.pending)).sum(),
+            queue: picture.keys.iter().map(|key| GroupView::of(picture, key, reader)).collect(),
+            unrouted: UnroutedView::judged(policy, unrouted, reader),
+            leading,
+            as_of: picture.snapshot.now,
+        }
+    }
+}
+
+impl GroupView {
+    fn of(picture: &Picture, queue: &KeyQueue, reader: Reader) -> Self {
+        let repo = queue.scope.as_ref().and_then(|scope| match &scope.target {
+            Target::Repository { name, .. } => Some(name.clone()),
+            Target::Organization => None,
+        });
+        let verdict = |verdict: &Verdict| VerdictView {
+            jobs: verdict.jobs,
+            reason: ReasonView::shown(&verdict.reason, verdict.since, reader),
+        };
+        Self {
+            entity_id: queue.key.scope.entity(),
+            entity_name: queue.scope.as_ref().map(|scope| scope.login.clone()),
+            entity_type: queue.key.scope.kind(),
+            repo_full_name: repo.filter(|_| reader == Reader::Authenticated),
+            job_labels: queue.key.labels.clone(),
+            jobs_pending: queue.pending,
+            jobs_running: queue.running,
+            oldest_created_at: queue.oldest,
+            pools: shares(picture, &queue.pools),
+            verdicts: queue.verdicts.iter().map(verdict).collect(),
+        }
+    }
+}
+
+fn shares(picture: &Picture, pools: &BTreeMap<PoolName, u32>) -> Vec<ShareView> {
+    let share = |(pool, pending): (&PoolName, &u32)| {
+        let of_pool = || {
+            let boards = picture.boards.as_ref()?.iter();
+            Some(boards.filter(|board| board.pools.contains(pool)))
+        };
+        let usable = |state| matches!(state, BoardState::Free | BoardState::Busy);
+        ShareView {
+            k8s_pool: pool.clone(),
+            jobs_pending: *pending,
+            boards: of_pool().map(Iterator::count),
+            boards_usable: of_pool().map(|boards| boards.filter(|board| usable(board.state)).count()),
+        }
+    };
+    pools.iter().map(share).collect()
+}

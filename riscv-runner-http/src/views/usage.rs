@@ -1,0 +1,51 @@
+//! Active demand and supply, in sums.
+
+use riscv_runner_core::{job::JobPhase, ports::UsageRow, worker::WorkerStatus};
+use serde::{Deserialize, Serialize};
+
+/// Demand and supply by account, pool and labels: `/usage.json`, `rrctl usage`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsageView {
+    /// Over all rows.
+    pub totals: Totals,
+    /// The rows.
+    pub usage: Vec<UsageRow>,
+}
+
+/// What waits and what lives, over some rows of the usage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Jobs that wait.
+    pub jobs_pending: u64,
+    /// Jobs that a runner has.
+    pub jobs_running: u64,
+    /// Workers that start.
+    pub workers_pending: u64,
+    /// Workers whose pod runs.
+    pub workers_running: u64,
+}
+
+impl UsageView {
+    /// The rows with their sum.
+    #[must_use]
+    pub fn of(usage: Vec<UsageRow>) -> Self {
+        Self { totals: Totals::of(&usage), usage }
+    }
+}
+
+impl Totals {
+    /// The sum of some rows.
+    #[must_use]
+    pub fn of<'a>(rows: impl IntoIterator<Item = &'a UsageRow>) -> Self {
+        rows.into_iter().fold(Self::default(), |sum, row| {
+            let jobs = |phase| row.jobs.get(&phase).copied().unwrap_or(0);
+            let workers = |status| row.workers.get(&status).copied().unwrap_or(0);
+            Self {
+                jobs_pending: sum.jobs_pending + jobs(JobPhase::Pending),
+                jobs_running: sum.jobs_running + jobs(JobPhase::Running),
+                workers_pending: sum.workers_pending + workers(WorkerStatus::Pending),
+                workers_running: sum.workers_running + workers(WorkerStatus::Running),
+            }
+        })
+    }
+}
