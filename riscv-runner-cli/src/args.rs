@@ -9,7 +9,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use riscv_runner_core::{
-    ids::{JobId, RepoName},
+    ids::{JobId, Login, PoolName, RepoName},
     preflight::parse_repository,
 };
 
@@ -321,6 +321,15 @@ pub(crate) struct Listing {
     /// How many days to look back, whole ones in UTC
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=3660), value_name = "N")]
     pub(crate) days: u16,
+    /// Only those of this status
+    #[arg(long, value_enum, value_name = "STATUS")]
+    pub(crate) status: Option<RowStatus>,
+    /// Only those of this pool
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<PoolName>,
+    /// Only those of this account
+    #[arg(long, value_name = "LOGIN")]
+    pub(crate) entity: Option<Login>,
     /// Which page, from 0
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) page: u32,
@@ -330,6 +339,31 @@ pub(crate) struct Listing {
     /// Where they are read, and how the rows are written
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// How far a job or a worker has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowStatus {
+    /// It waits, or starts
+    Pending,
+    /// It runs
+    Running,
+    /// It was given up, or failed
+    Failed,
+    /// It has ended
+    Completed,
+}
+
+impl RowStatus {
+    /// The name in tables and addresses.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::Completed => "completed",
+        }
+    }
 }
 
 /// `rrctl demo`

@@ -36,7 +36,9 @@ pub use notifier::{Monitor, Notifier};
 pub use platform::{
     EngineEvent, LoopName, NoticeOutcome, Observer, PanicPlace, Platform, ProvisionStep, Silent,
 };
-pub use reports::{JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, UsageRow, WorkerRow};
+pub use reports::{
+    JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, RowFilter, UsageRow, WorkerRow,
+};
 pub use retention::{Remover, RetentionStore};
 pub use stats::{Lately, UnroutedRow, Waits, WeekRow};
 pub use store::{

@@ -22,10 +22,10 @@ use riscv_runner_core::{
     entity::Entity,
     failure::{Diagnostics, FailureReason},
     ids::*,
-    job::{Job, JobEvent, JobFacts, Placement},
+    job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::*,
     quarantine::Quarantine,
-    retention::Expiring,
+    retention::{Expiring, Keepsake, Kept},
     runner::Runner,
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, InstallationHealth, PendingJob},
@@ -228,10 +228,15 @@ impl ReportStore for Script {
     async fn ping(&self) -> PortResult<()> {
         Ok(())
     }
-    async fn jobs(&self, _: ReportWindow, _: Page) -> PortResult<PagedJobs> {
+    async fn jobs(&self, _: ReportWindow, _: &RowFilter<JobPhase>, _: Page) -> PortResult<PagedJobs> {
         Ok((Vec::new(), 0))
     }
-    async fn workers(&self, _: ReportWindow, _: Page) -> PortResult<PagedWorkers> {
+    async fn workers(
+        &self,
+        _: ReportWindow,
+        _: &RowFilter<WorkerStatus>,
+        _: Page,
+    ) -> PortResult<PagedWorkers> {
         Ok((Vec::new(), 0))
     }
     async fn usage(&self) -> PortResult<Vec<UsageRow>> {
@@ -274,6 +279,9 @@ impl RetentionStore for Script {
     }
     async fn remove_expired(&self, _: Remover<'_>, _: Expiring, _: Timestamp, _: u32) -> PortResult<u64> {
         Ok(0)
+    }
+    async fn keep(&self, _: &Keepsake, _: bool) -> PortResult<Kept> {
+        unreachable!("no operator writes in these tests")
     }
 }
 

@@ -8,10 +8,17 @@ use riscv_runner_core::{
     ids::{EntityId, JobId, Login, PoolName, WorkerName},
     job::JobPhase,
     labels::LabelSet,
-    ports::{JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportWindow, UsageRow, WorkerRow},
+    ports::{
+        JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportWindow, RowFilter, UsageRow, WorkerRow,
+    },
     worker::WorkerStatus,
 };
-use sqlx::{FromRow, Row, types::Json};
+use sqlx::{
+    FromRow, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    types::Json,
+};
 
 use crate::{
     db::Db,
@@ -26,66 +33,104 @@ pub(crate) async fn ping(db: &Db) -> PortResult<()> {
     Ok(())
 }
 
-async fn total(db: &Db, sql: &'static str, window: ReportWindow) -> PortResult<u64> {
-    let n: i64 = db
-        .query(sql)
-        .bind(window.start.to_sqlx())
-        .bind(window.end.to_sqlx())
-        .fetch_one(&db.pool)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| port_error("count rows", error))?;
-    Ok(n.unsigned_abs())
+/// The rows of a window that a filter shows, of a table with an alias.
+macro_rules! shown {
+    ($alias:literal) => {
+        concat!(
+            " WHERE ",
+            $alias,
+            ".created_at >= $1 AND ",
+            $alias,
+            ".created_at < $2 AND ($3::text IS NULL OR ",
+            $alias,
+            ".status = $3::text::status_enum) AND ($4::text IS NULL OR ",
+            $alias,
+            ".k8s_pool = $4) AND ($5::text IS NULL OR lower(",
+            $alias,
+            ".entity_name) = lower($5))"
+        )
+    };
 }
 
-fn offset(page: Page) -> i64 {
-    i64::from(page.page) * i64::from(page.per_page)
+/// What `shown!` asks for.
+struct Shown {
+    window: ReportWindow,
+    status: Option<&'static str>,
+    pool: Option<String>,
+    entity: Option<String>,
+}
+
+impl Shown {
+    fn of<S>(window: ReportWindow, filter: &RowFilter<S>, status: Option<&'static str>) -> Self {
+        let (pool, entity) = (filter.pool.as_ref(), filter.entity.as_ref());
+        Self { window, status, pool: pool.map(ToString::to_string), entity: entity.map(ToString::to_string) }
+    }
+
+    fn bind(&self, query: Query<'static, Postgres, PgArguments>) -> Query<'static, Postgres, PgArguments> {
+        query
+            .bind(self.window.start.to_sqlx())
+            .bind(self.window.end.to_sqlx())
+            .bind(self.status)
+            .bind(self.pool.clone())
+            .bind(self.entity.clone())
+    }
+
+    async fn count(&self, db: &Db, sql: &'static str) -> PortResult<u64> {
+        let row = self.bind(db.query(sql)).fetch_one(&db.pool).await;
+        let n: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| port_error("count rows", error))?;
+        Ok(n.unsigned_abs())
+    }
+
+    async fn page(&self, db: &Db, sql: &'static str, page: Page) -> sqlx::Result<Vec<PgRow>> {
+        let offset = i64::from(page.page) * i64::from(page.per_page);
+        self.bind(db.query(sql)).bind(i64::from(page.per_page)).bind(offset).fetch_all(&db.pool).await
+    }
 }
 
 /// Jobs created in the window, newest first.
-pub(crate) async fn jobs(db: &Db, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
+pub(crate) async fn jobs(
+    db: &Db,
+    window: ReportWindow,
+    filter: &RowFilter<JobPhase>,
+    page: Page,
+) -> PortResult<PagedJobs> {
     const OPERATION: &str = "read a page of jobs";
-    let n = total(db, "SELECT count(*) FROM jobs WHERE created_at >= $1 AND created_at < $2", window).await?;
-    let rows = db
-        .query(concat!(
-            "SELECT ",
-            job_columns!(),
-            " FROM jobs j WHERE j.created_at >= $1 AND j.created_at < $2 \
-             ORDER BY j.created_at DESC, j.job_id DESC LIMIT $3 OFFSET $4"
-        ))
-        .bind(window.start.to_sqlx())
-        .bind(window.end.to_sqlx())
-        .bind(i64::from(page.per_page))
-        .bind(offset(page))
-        .fetch_all(&db.pool)
-        .await
-        .map_err(|error| port_error(OPERATION, error))?;
+    const COUNT: &str = concat!("SELECT count(*) FROM jobs j", shown!("j"));
+    const PAGE: &str = concat!(
+        "SELECT ",
+        job_columns!(),
+        " FROM jobs j",
+        shown!("j"),
+        " ORDER BY j.created_at DESC, j.job_id DESC LIMIT $6 OFFSET $7"
+    );
+    let shown = Shown::of(window, filter, filter.status.map(JobPhase::as_str));
+    let n = shown.count(db, COUNT).await?;
+    let rows = shown.page(db, PAGE, page).await.map_err(|error| port_error(OPERATION, error))?;
     let records = rows.iter().map(JobRecord::from_row).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| port_error(OPERATION, error))?;
     Ok((readable(records.into_iter().map(JobRecord::read)), n))
 }
 
 /// Workers created in the window, newest first.
-pub(crate) async fn workers(db: &Db, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
+pub(crate) async fn workers(
+    db: &Db,
+    window: ReportWindow,
+    filter: &RowFilter<WorkerStatus>,
+    page: Page,
+) -> PortResult<PagedWorkers> {
     const OPERATION: &str = "read a page of workers";
-    let n =
-        total(db, "SELECT count(*) FROM workers WHERE created_at >= $1 AND created_at < $2", window).await?;
-    let rows = db
-        .query(concat!(
-            "SELECT ",
-            worker_columns!(),
-            " FROM ",
-            workers_with_jobs!(),
-            " WHERE w.created_at >= $1 AND w.created_at < $2 \
-             ORDER BY w.created_at DESC, w.pod_name DESC LIMIT $3 OFFSET $4"
-        ))
-        .bind(window.start.to_sqlx())
-        .bind(window.end.to_sqlx())
-        .bind(i64::from(page.per_page))
-        .bind(offset(page))
-        .fetch_all(&db.pool)
-        .await
-        .map_err(|error| port_error(OPERATION, error))?;
+    const COUNT: &str = concat!("SELECT count(*) FROM workers w", shown!("w"));
+    const PAGE: &str = concat!(
+        "SELECT ",
+        worker_columns!(),
+        " FROM ",
+        workers_with_jobs!(),
+        shown!("w"),
+        " ORDER BY w.created_at DESC, w.pod_name DESC LIMIT $6 OFFSET $7"
+    );
+    let shown = Shown::of(window, filter, filter.status.map(WorkerStatus::as_str));
+    let n = shown.count(db, COUNT).await?;
+    let rows = shown.page(db, PAGE, page).await.map_err(|error| port_error(OPERATION, error))?;
     let records = rows.iter().map(WorkerRecord::from_row).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| port_error(OPERATION, error))?;
     Ok((readable(records.into_iter().map(WorkerRecord::read)), n))

@@ -9,12 +9,12 @@ use riscv_runner_core::{
     delivery::{DeliveryRecord, JobWrite, Recorded},
     entity::Entity,
     ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, PoolName, ReplicaName, RepoName, WorkerName},
-    job::{Job, JobEvent, JobFacts, Placement},
+    job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
         AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately,
         LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortResult, Remover, ReportStore,
-        ReportWindow, Reservation, Reserved, RetentionStore, SchedulingStore, Standing, UnroutedRow,
-        UsageRow, WeekRow, WorkerChange, WorkerRow,
+        ReportWindow, Reservation, Reserved, RetentionStore, RowFilter, SchedulingStore, Standing,
+        UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     retention::{Expiring, Keepsake, Kept},
@@ -258,12 +258,22 @@ impl ReportStore for PgStore {
         reports::ping(&self.db).await
     }
 
-    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
-        reports::jobs(&self.db, window, page).await
+    async fn jobs(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<JobPhase>,
+        page: Page,
+    ) -> PortResult<PagedJobs> {
+        reports::jobs(&self.db, window, filter, page).await
     }
 
-    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
-        reports::workers(&self.db, window, page).await
+    async fn workers(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<WorkerStatus>,
+        page: Page,
+    ) -> PortResult<PagedWorkers> {
+        reports::workers(&self.db, window, filter, page).await
     }
 
     async fn usage(&self) -> PortResult<Vec<UsageRow>> {

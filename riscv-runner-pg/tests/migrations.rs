@@ -7,7 +7,7 @@ mod common;
 use common::{assert_counts_are_exact, at};
 use riscv_runner_core::{
     job::{JobPhase, Loss},
-    ports::{HeadRequest, Page, PortErrorKind, ReportStore, ReportWindow, SchedulingStore},
+    ports::{HeadRequest, Page, PortErrorKind, ReportStore, ReportWindow, RowFilter, SchedulingStore},
 };
 use riscv_runner_pg::{PgConfig, PgStore, migrate, pending_migrations, testing::ThrowAwayPostgres};
 use secrecy::ExposeSecret;
@@ -143,7 +143,7 @@ async fn a_database_of_the_reference_service_is_adopted_with_its_rows() {
     let store = PgStore::connect(&config).await.unwrap();
     assert_counts_are_exact(&store).await;
     let window = ReportWindow { start: at(0), end: at(1000) };
-    let (jobs, n) = store.jobs(window, Page { page: 0, per_page: 10 }).await.unwrap();
+    let (jobs, n) = store.jobs(window, &RowFilter::default(), Page { page: 0, per_page: 10 }).await.unwrap();
     assert_eq!((jobs.len(), n), (5, 5), "every row can be read");
     // The keys that the migration wrote are those that the domain computes from the rows.
     let keys: Vec<(i64, String)> =

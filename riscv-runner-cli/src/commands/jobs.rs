@@ -6,12 +6,12 @@ use riscv_runner_core::{
     failure::FailureInfo,
     job::JobPhase,
     policy::NamePrefix,
-    ports::{Page, PortResult, ReportStore, ReportWindow},
+    ports::{PortResult, ReportStore},
 };
 use riscv_runner_http::views::{JobView, JobsView, Reader};
 use riscv_runner_pg::PgStore;
 
-use super::listing::{self, Listed};
+use super::listing::{self, Asked, Listed};
 use crate::{
     args::Listing,
     config::Sources,
@@ -30,9 +30,10 @@ impl Listed for JobsView {
     const COLUMNS: &'static [&'static str] =
         &["job", "status", "repository", "labels", "pool", "runner", "created", "waited"];
 
-    async fn read(store: &PgStore, window: ReportWindow, page: Page, ours: &NamePrefix) -> PortResult<Self> {
-        let (rows, total) = store.jobs(window, page).await?;
-        Ok(Self::of(&rows, total, page, Reader::Authenticated, ours))
+    async fn read(store: &PgStore, asked: &Asked, ours: &NamePrefix) -> PortResult<Self> {
+        let filter = asked.filter(JobPhase::parse);
+        let (rows, total) = store.jobs(asked.window, &filter, asked.page).await?;
+        Ok(Self::of(&rows, total, asked.page, Reader::Authenticated, ours))
     }
 
     fn total(&self) -> u64 {

@@ -3,20 +3,38 @@
 use jiff::Timestamp;
 use riscv_runner_core::{
     policy::NamePrefix,
-    ports::{Page, Platform, PortResult, ReportWindow},
+    ports::{Page, Platform, PortResult, ReportWindow, RowFilter},
 };
 use riscv_runner_http::views::last_days;
 use riscv_runner_pg::PgStore;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    args,
+    args::{self, RowStatus},
     config::{self, Need, Sources},
     failure::Failure,
     platform::TokioPlatform,
     printer::{Printer, Value},
     wire,
 };
+
+/// What is asked for.
+pub(crate) struct Asked {
+    /// Rows created in it.
+    pub(crate) window: ReportWindow,
+    /// Of these, the ones that are like this.
+    pub(crate) filter: RowFilter<RowStatus>,
+    /// Which of them.
+    pub(crate) page: Page,
+}
+
+impl Asked {
+    /// The filter, with the status as the rows have it.
+    pub(crate) fn filter<S>(&self, parse: fn(&str) -> Option<S>) -> RowFilter<S> {
+        let RowFilter { status, pool, entity } = self.filter.clone();
+        RowFilter { status: status.and_then(|status| parse(status.as_str())), pool, entity }
+    }
+}
 
 /// A page of rows.
 pub(crate) trait Listed: Serialize + DeserializeOwned {
@@ -26,7 +44,7 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
     const COLUMNS: &'static [&'static str];
 
     /// Reads it.
-    async fn read(store: &PgStore, window: ReportWindow, page: Page, ours: &NamePrefix) -> PortResult<Self>;
+    async fn read(store: &PgStore, asked: &Asked, ours: &NamePrefix) -> PortResult<Self>;
     /// How many rows there are on all pages.
     fn total(&self) -> u64;
     /// The cells of each row.
@@ -47,13 +65,27 @@ pub(crate) async fn run<L: Listed>(
                 ("page", listing.page.to_string()),
                 ("per_page", listing.per_page.to_string()),
             ];
-            server.get(&[L::PATH], &query).await?
+            let filter = [
+                ("status", listing.status.map(|status| status.as_str().to_owned())),
+                ("pool", listing.pool.as_ref().map(ToString::to_string)),
+                ("entity", listing.entity.as_ref().map(ToString::to_string)),
+            ];
+            let filter = filter.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            server.get(&[L::PATH], &query.into_iter().chain(filter).collect::<Vec<_>>()).await?
         }
         None => {
             let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
             let store = wire::store(&wire::store_config(&config, false)?).await?;
-            let page = Page { page: listing.page, per_page: listing.per_page };
-            L::read(&store, last_days(listing.days, now), page, &config.policy.name_prefix).await?
+            let asked = Asked {
+                window: last_days(listing.days, now),
+                filter: RowFilter {
+                    status: listing.status,
+                    pool: listing.pool.clone(),
+                    entity: listing.entity.clone(),
+                },
+                page: Page { page: listing.page, per_page: listing.per_page },
+            };
+            L::read(&store, &asked, &config.policy.name_prefix).await?
         }
     };
     printer.data(listing.reading.output.format, &listed, || {

@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
     policy::NamePrefix,
-    ports::{Page, PortResult, ReportStore, ReportWindow},
+    ports::{PortResult, ReportStore},
     worker::WorkerStatus,
 };
 use riscv_runner_http::views::{Reader, WorkerView, WorkersView};
 use riscv_runner_pg::PgStore;
 
-use super::listing::{self, Listed};
+use super::listing::{self, Asked, Listed};
 use crate::{
     args::Listing,
     config::Sources,
@@ -29,9 +29,10 @@ impl Listed for WorkersView {
     const COLUMNS: &'static [&'static str] =
         &["worker", "status", "account", "labels", "pool", "board", "job", "created", "lived"];
 
-    async fn read(store: &PgStore, window: ReportWindow, page: Page, _: &NamePrefix) -> PortResult<Self> {
-        let (rows, total) = store.workers(window, page).await?;
-        Ok(Self::of(&rows, total, page, Reader::Authenticated))
+    async fn read(store: &PgStore, asked: &Asked, _: &NamePrefix) -> PortResult<Self> {
+        let filter = asked.filter(WorkerStatus::parse);
+        let (rows, total) = store.workers(asked.window, &filter, asked.page).await?;
+        Ok(Self::of(&rows, total, asked.page, Reader::Authenticated))
     }
 
     fn total(&self) -> u64 {

@@ -164,9 +164,10 @@ impl fmt::Display for Hold {
                 }
             }
             Self::BoardQuarantined { pool, boards, until } => {
+                let are = if *boards == 1 { "is" } else { "are" };
                 write!(
                     f,
-                    "pool {pool} has no free slot, and {boards} of its boards are set aside until {until}"
+                    "pool {pool} has no free slot, and {boards} of its boards {are} set aside until {until}"
                 )
             }
             Self::CapacityUnknown => f.write_str("the cluster cannot be observed"),

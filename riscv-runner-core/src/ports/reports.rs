@@ -50,6 +50,48 @@ impl Page {
     }
 }
 
+/// Which rows of a window are shown: all, or those that are as asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFilter<S> {
+    /// How far they have come.
+    pub status: Option<S>,
+    /// Their pool.
+    pub pool: Option<PoolName>,
+    /// Their account, by its login.
+    pub entity: Option<Login>,
+}
+
+impl<S> Default for RowFilter<S> {
+    fn default() -> Self {
+        Self { status: None, pool: None, entity: None }
+    }
+}
+
+impl<S: PartialEq + Copy> RowFilter<S> {
+    /// Whether a row is shown. Logins are compared as GitHub does, without regard to case.
+    pub fn shows(&self, status: S, pool: &PoolName, entity: &Login) -> bool {
+        self.status.as_ref().is_none_or(|asked| *asked == status)
+            && self.pool.as_ref().is_none_or(|asked| asked == pool)
+            && self.entity.as_ref().is_none_or(|asked| asked.as_str().eq_ignore_ascii_case(entity.as_str()))
+    }
+}
+
+impl RowFilter<JobPhase> {
+    /// Whether a job is shown.
+    #[must_use]
+    pub fn shows_job(&self, job: &Job) -> bool {
+        self.shows(job.state.phase, &job.placement.pool, &job.facts.entity.login)
+    }
+}
+
+impl RowFilter<WorkerStatus> {
+    /// Whether a worker is shown.
+    #[must_use]
+    pub fn shows_worker(&self, worker: &Worker) -> bool {
+        self.shows(worker.status, &worker.pool, &worker.scope.login)
+    }
+}
+
 /// A page of jobs and how many there are in all.
 pub type PagedJobs = (Vec<JobRow>, u64);
 /// A page of workers and how many there are in all.
@@ -103,17 +145,27 @@ pub trait ReportStore: Send + Sync {
     /// When it does not.
     async fn ping(&self) -> PortResult<()>;
 
-    /// Jobs created in the window, newest first, and how many there are in all.
+    /// Jobs created in the window that the filter shows, newest first, and how many they are in all.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs>;
+    async fn jobs(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<JobPhase>,
+        page: Page,
+    ) -> PortResult<PagedJobs>;
 
-    /// Workers created in the window, newest first, and how many there are in all.
+    /// Workers created in the window that the filter shows, newest first, and how many they are in all.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers>;
+    async fn workers(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<WorkerStatus>,
+        page: Page,
+    ) -> PortResult<PagedWorkers>;
 
     /// Active demand and supply by account, pool and labels.
     ///

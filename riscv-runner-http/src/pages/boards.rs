@@ -43,7 +43,7 @@ fn page(visitor: &Visitor, boards: &[Board], now: Timestamp) -> Markup {
         @if boards.is_empty() {
             p { "The cluster has no node that offers a runner's slot." }
         } @else {
-            (layout::table("Boards", &caption, &COLUMNS, &rows))
+            (layout::cards("Boards", &caption, &COLUMNS, &rows))
         }
     }
 }
@@ -62,15 +62,15 @@ fn row(visitor: &Visitor, board: &Board, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { (node.name) }
-            td { (text::or_nothing(board.kind())) }
-            td { (state(board.state)) (because(board, now)) }
-            td class="number" { (node.slots) }
-            td {
+            td data-name="Board" { (text::or_nothing(board.kind())) }
+            td data-name="State" { (state(board.state)) (because(board, now)) }
+            td data-name="Slots" class="number" { (node.slots) }
+            td data-name="Pools" {
                 @if board.pools.is_empty() { "none selects it" }
                 @for (n, pool) in board.pools.iter().enumerate() { @if n > 0 { ", " } (pool) }
             }
-            td { (each(&board.occupants, |worker| html! { (text::worker(visitor, &worker.pod_name)) })) }
-            td {
+            td data-name="Worker" { (each(&board.occupants, |worker| html! { (text::worker(visitor, &worker.pod_name)) })) }
+            td data-name="Job" {
                 (each(&board.occupants, |worker| html! {
                     @match worker.job_id {
                         Some(job) => { a href=(visitor.address(&format!("/why/{job}"))) { (job) } }

@@ -14,17 +14,25 @@ use crate::{
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
     let now = state.0.platform.now();
-    let listing = match Listing::asked(&visitor.query, now) {
-        Ok(listing) => listing,
+    let asked = Listing::asked(&visitor.query, now).and_then(|mut listing| {
+        let filter = listing.filter(&visitor.query, JobPhase::ALL.map(|status| (status.as_str(), status)))?;
+        Ok((listing, filter))
+    });
+    let (listing, filter) = match asked {
+        Ok(asked) => asked,
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
-    let (rows, total) = match state.read(state.0.reports.jobs(listing.window, listing.page)).await {
+    let read = state.0.reports.jobs(listing.window, &filter, listing.page);
+    let (rows, total) = match state.read(read).await {
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
     let jobs = JobsView::of(&rows, total, listing.page, visitor.reader, &state.policy().name_prefix);
     let response = if visitor.is_html() {
-        visitor.html("Jobs", &page(&visitor, &listing, &jobs.jobs, total, now))
+        let statuses = JobPhase::ALL.map(JobPhase::as_str);
+        let form = listing.filter_form(&visitor, statuses, state.policy().pools.keys());
+        let page = page(&visitor, &listing, &jobs.jobs, total, now);
+        visitor.html("Jobs", &html! { (form) (page) })
     } else {
         visitor.json(&jobs)
     };
@@ -36,7 +44,7 @@ fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobView], total: u64, now:
         ["Job", "Status", "Repository", "Name", "Labels", "Pool", "Runner", "Queued (UTC)", "Waited", "Ran"];
     let rows = html! { @for job in jobs { (row(visitor, job, now)) } };
     html! {
-        (layout::table("Jobs", &listing.caption("job", total), &COLUMNS, &rows))
+        (layout::cards("Jobs", &listing.caption("job", total), &COLUMNS, &rows))
         @if jobs.is_empty() { p { "No jobs on this page." } }
         (listing.navigation(visitor, total))
         (layout::concealed_note(visitor, "Names of private repositories"))
@@ -48,7 +56,7 @@ fn row(visitor: &Visitor, job: &JobView, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { (text::outside_link(job.html_url.as_deref(), &job.job_id.to_string())) }
-            td {
+            td data-name="Status" {
                 (text::status(job.status.as_str()))
                 @if job.status == JobPhase::Pending && job.repo_full_name.is_some() {
                     " " a href=(visitor.address(&format!("/why/{}", job.job_id))) { "why?" }
@@ -57,19 +65,19 @@ fn row(visitor: &Visitor, job: &JobView, now: Timestamp) -> Markup {
                 @if let Some(FailureInfo::V1(failure)) = &job.failure_info { " " (failure.message) }
                 @if job.attempt > 1 { " (attempt " (job.attempt) ")" }
             }
-            td {
+            td data-name="Repository" {
                 @match &job.repo_full_name {
                     Some(repo) => { (repo) }
                     None => { (job.entity_name) "/" em { "private" } }
                 }
             }
-            td { (text::or_nothing(job.job_name.as_deref())) }
-            td { (text::labels(&job.job_labels)) }
-            td { (job.k8s_pool) }
-            td { (text::or_nothing(job.runner_name.as_ref().map(AsRef::as_ref))) }
-            td { (text::time(Some(job.job_created_at))) }
-            td class="age" { (text::span(job.job_created_at, waited)) }
-            td {
+            td data-name="Name" { (text::or_nothing(job.job_name.as_deref())) }
+            td data-name="Labels" { (text::labels(&job.job_labels)) }
+            td data-name="Pool" { (job.k8s_pool) }
+            td data-name="Runner" { (text::or_nothing(job.runner_name.as_ref().map(AsRef::as_ref))) }
+            td data-name="Queued (UTC)" { (text::time(Some(job.job_created_at))) }
+            td data-name="Waited" class="age" { (text::span(job.job_created_at, waited)) }
+            td data-name="Ran" {
                 @match job.job_started_at {
                     Some(start) => { (text::span(start, job.job_completed_at.unwrap_or(now))) }
                     None => { (text::nothing()) }

@@ -164,9 +164,18 @@ pub(crate) fn fault(fault: &Fault) -> Markup {
 
 /// A wide table that scrolls by itself on a narrow screen, reachable by keyboard.
 pub(crate) fn table(name: &str, caption: &Markup, columns: &[&str], rows: &Markup) -> Markup {
+    tabled("plain-table", name, caption, columns, rows)
+}
+
+/// A table whose rows are cards on a narrow screen; each `td` has the name of its column in `data-name`.
+pub(crate) fn cards(name: &str, caption: &Markup, columns: &[&str], rows: &Markup) -> Markup {
+    tabled("cards", name, caption, columns, rows)
+}
+
+fn tabled(class: &str, name: &str, caption: &Markup, columns: &[&str], rows: &Markup) -> Markup {
     html! {
         div class="scroll" role="region" aria-label=(name) tabindex="0" {
-            table {
+            table class=(class) {
                 caption { (caption) }
                 thead {
                     tr { @for column in columns { th scope="col" class=[holds_figures(column)] { (column) } } }

@@ -8,7 +8,10 @@ use jiff::{
     tz::TimeZone,
 };
 use maud::{Markup, html};
-use riscv_runner_core::ports::{Page, ReportWindow};
+use riscv_runner_core::{
+    ids::{IdError, Login, PoolName},
+    ports::{Page, ReportWindow, RowFilter},
+};
 
 use super::visitor::Visitor;
 use crate::{answer::Fault, views::midnight};
@@ -49,6 +52,84 @@ impl Listing {
             }
         }
         Ok(listing)
+    }
+
+    /// Reads `status`, one of `known`, `pool` and `entity`, and repeats them in the links.
+    pub(crate) fn filter<S: Copy>(
+        &mut self,
+        query: &str,
+        known: [(&'static str, S); 4],
+    ) -> Result<RowFilter<S>, Fault> {
+        let mut filter = RowFilter::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let text = value.trim();
+            // A form sends what was left empty, too.
+            if text.is_empty() {
+                continue;
+            }
+            match name.as_ref() {
+                "status" => {
+                    let status = known.iter().find(|(name, _)| *name == text);
+                    filter.status = Some(status.map(|(_, status)| *status).ok_or_else(|| {
+                        let all = known.map(|(name, _)| name).join(", ");
+                        Fault::new(format!("{text:?} is none of {all}")).parameter("status")
+                    })?);
+                    self.given.push(("status", text.to_owned()));
+                }
+                "pool" => {
+                    let wrong = |error: IdError| Fault::new(error.to_string()).parameter("pool");
+                    filter.pool = Some(PoolName::new(text).map_err(wrong)?);
+                    self.given.push(("pool", text.to_owned()));
+                }
+                "entity" => {
+                    let wrong = |error: IdError| Fault::new(error.to_string()).parameter("entity");
+                    filter.entity = Some(Login::new(text).map_err(wrong)?);
+                    self.given.push(("entity", text.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        Ok(filter)
+    }
+
+    /// The filter for people, with what it is set to.
+    pub(crate) fn filter_form<'a>(
+        &self,
+        visitor: &Visitor,
+        statuses: [&'static str; 4],
+        pools: impl Iterator<Item = &'a PoolName>,
+    ) -> Markup {
+        let given = |name: &str| {
+            let found = self.given.iter().find(|(given, _)| *given == name);
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        let choice = |name: &str, value: &str| html! { option value=(value) selected[given(name) == value] { (value) } };
+        html! {
+            form class="ask filter" method="get" action=(visitor.address(&visitor.path)) {
+                @for name in ["start", "end"] {
+                    @if !given(name).is_empty() { input type="hidden" name=(name) value=(given(name)); }
+                }
+                div {
+                    label for="status" { "Status" }
+                    select id="status" name="status" {
+                        option value="" { "any" }
+                        @for status in statuses { (choice("status", status)) }
+                    }
+                }
+                div {
+                    label for="pool" { "Pool" }
+                    select id="pool" name="pool" {
+                        option value="" { "any" }
+                        @for pool in pools { (choice("pool", pool.as_str())) }
+                    }
+                }
+                div {
+                    label for="entity" { "Account" }
+                    input id="entity" name="entity" value=(given("entity")) autocomplete="off" spellcheck="false";
+                }
+                button type="submit" { "Filter" }
+            }
+        }
     }
 
     /// Repeats another parameter in the links, where it was given.

@@ -50,7 +50,7 @@ pub(super) fn table(pools: &BTreeMap<PoolName, PoolView>, seen: bool, now: Times
     ];
     let rows = html! { @for (name, pool) in pools { (row(name, pool, seen, now)) } };
     let columns: &[&str] = if seen { &SEEN } else { &COUNTED };
-    layout::table("Pools", &html! { "Demand and supply by pool" }, columns, &rows)
+    layout::cards("Pools", &html! { "Demand and supply by pool" }, columns, &rows)
 }
 
 fn row(name: &PoolName, pool: &PoolView, seen: bool, now: Timestamp) -> Markup {
@@ -58,19 +58,19 @@ fn row(name: &PoolName, pool: &PoolView, seen: bool, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { (name) }
-            td class="number" { (totals.jobs_pending) }
+            td data-name="Jobs waiting" class="number" { (totals.jobs_pending) }
             @if seen {
-                td class="age" { (text::or_nothing(pool.oldest_created_at.map(|at| text::span(at, now)).as_deref())) }
-                td { (reasons(pool)) }
+                td data-name="Oldest" class="age" { (text::or_nothing(pool.oldest_created_at.map(|at| text::span(at, now)).as_deref())) }
+                td data-name="Why they wait" { (reasons(pool)) }
             }
-            td class="number" { (totals.jobs_running) }
-            td class="number" { (totals.workers_pending) }
-            td class="number" { (totals.workers_running) }
+            td data-name="Jobs running" class="number" { (totals.jobs_running) }
+            td data-name="Workers starting" class="number" { (totals.workers_pending) }
+            td data-name="Workers running" class="number" { (totals.workers_running) }
             @if seen {
-                td class="number" { (count(pool.boards)) }
-                td class="number" { (free(pool)) }
+                td data-name="Boards" class="number" { (count(pool.boards)) }
+                td data-name="Slots free" class="number" { (free(pool)) }
             }
-            td { (note(pool)) }
+            td data-name="Note" { (note(pool)) }
         }
     }
 }

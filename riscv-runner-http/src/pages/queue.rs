@@ -36,7 +36,7 @@ fn page(visitor: &Visitor, queue: &QueueView) -> Markup {
         @if queue.queue.is_empty() {
             p { "No job waits, as of " (text::time(Some(queue.as_of))) " UTC." }
         } @else {
-            (layout::table("Queue", &caption, &COLUMNS, &rows))
+            (layout::cards("Queue", &caption, &COLUMNS, &rows))
         }
         (unrouted::section(&queue.unrouted, queue.as_of))
         (layout::concealed_note(visitor, "Repositories of personal accounts"))
@@ -47,27 +47,27 @@ fn row(group: &GroupView, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { (text::labels(&group.job_labels)) }
-            td {
+            td data-name="Account" {
                 @match (&group.repo_full_name, &group.entity_name) {
                     (Some(repo), _) => { (repo) }
                     (None, Some(login)) => { (login) }
                     (None, None) => { (group.entity_id) }
                 }
             }
-            td class="number" { (group.jobs_pending) }
-            td class="age" {
+            td data-name="Waiting" class="number" { (group.jobs_pending) }
+            td data-name="Oldest" class="age" {
                 @match group.oldest_created_at {
                     Some(oldest) => { (text::span(oldest, now)) }
                     None => { (text::nothing()) }
                 }
             }
-            td {
+            td data-name="Why they wait" {
                 ul class="reasons" {
                     @for verdict in &group.verdicts { li { (verdict.jobs) " × " (reason::words(&verdict.reason)) } }
                 }
             }
-            td class="number" { (group.jobs_running) }
-            td { @for pool in &group.pools { div { (pool_cell(pool, group.pools.len())) } } }
+            td data-name="Running" class="number" { (group.jobs_running) }
+            td data-name="Pool" { @for pool in &group.pools { div { (pool_cell(pool, group.pools.len())) } } }
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn section(rows: &[UnroutedView], now: Timestamp) -> Markup {
     html! {
         @if !rows.is_empty() {
             h2 id="unrouted" { "Labels that no rule knows" }
-            (layout::table("Labels that no rule knows", &caption, &COLUMNS, &body))
+            (layout::cards("Labels that no rule knows", &caption, &COLUMNS, &body))
         }
     }
 }
@@ -27,16 +27,16 @@ fn table_row(row: &UnroutedView, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { (text::labels(&row.job_labels)) }
-            td {
+            td data-name="Account" {
                 @match &row.repo_full_name {
                     Some(repo) => { (repo) }
                     None => { (row.entity_name) }
                 }
             }
-            td class="number" { (row.jobs) }
-            td class="age" { (text::span(row.last_queued_at, now)) " ago" }
-            td class="number" { "0" }
-            td { (cause(&row.cause)) }
+            td data-name="Jobs" class="number" { (row.jobs) }
+            td data-name="Latest" class="age" { (text::span(row.last_queued_at, now)) " ago" }
+            td data-name="Boards" class="number" { "0" }
+            td data-name="What it may be" { (cause(&row.cause)) }
         }
     }
 }

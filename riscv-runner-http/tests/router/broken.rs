@@ -7,10 +7,13 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{DeliveryRecord, Recorded},
     ids::{DeliveryGuid, Epoch, JobId, ReplicaName, WorkerName},
+    job::JobPhase,
     ports::{
         DeliveryStore, JobRow, Lately, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortError,
-        PortErrorKind, PortResult, ReportStore, ReportWindow, UnroutedRow, UsageRow, WeekRow, WorkerRow,
+        PortErrorKind, PortResult, ReportStore, ReportWindow, RowFilter, UnroutedRow, UsageRow, WeekRow,
+        WorkerRow,
     },
+    worker::WorkerStatus,
 };
 
 /// How it fails.
@@ -76,11 +79,16 @@ impl ReportStore for Broken {
         self.fail().await
     }
 
-    async fn jobs(&self, _: ReportWindow, _: Page) -> PortResult<PagedJobs> {
+    async fn jobs(&self, _: ReportWindow, _: &RowFilter<JobPhase>, _: Page) -> PortResult<PagedJobs> {
         self.fail().await
     }
 
-    async fn workers(&self, _: ReportWindow, _: Page) -> PortResult<PagedWorkers> {
+    async fn workers(
+        &self,
+        _: ReportWindow,
+        _: &RowFilter<WorkerStatus>,
+        _: Page,
+    ) -> PortResult<PagedWorkers> {
         self.fail().await
     }
 

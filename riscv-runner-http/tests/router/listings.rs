@@ -42,6 +42,33 @@ async fn pages_split_the_list_and_the_links_lead_through_it() {
 }
 
 #[tokio::test]
+async fn a_filter_is_repeated_in_the_links_and_in_its_form() {
+    let serving = five_jobs().await;
+    for id in 1..=2 {
+        let done = Job { id, action: "completed", ..Job::default() };
+        serving.send(done.request(&format!("done-{id}"))).await;
+    }
+    let asked = |query: &str| format!("/jobs.json?{query}");
+    let pending = serving.get(&asked("status=pending&entity=ACME&pool=k1&per_page=2")).await;
+    assert_eq!(ids(&pending.json()), [5, 4]);
+    assert_eq!(pending.json()["total_count"], 3);
+    let next = "</jobs.json?status=pending&entity=ACME&pool=k1&page=1&per_page=2>; rel=\"next\"";
+    assert!(pending.header("link").starts_with(next), "{}", pending.header("link"));
+    assert_eq!(ids(&serving.get(&asked("status=completed")).await.json()), [2, 1]);
+    assert_eq!(ids(&serving.get(&asked("entity=nobody")).await.json()), [0; 0]);
+    assert_eq!(ids(&serving.get(&asked("status=&entity=&pool=")).await.json()).len(), 5, "an empty form");
+    for (query, parameter) in [("status=done", "status"), ("entity=%00", "entity"), ("pool=%00", "pool")] {
+        let refused = serving.get(&asked(query)).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}");
+        assert_eq!(refused.json()["parameter"], parameter, "{query}");
+    }
+    let page = serving.get("/jobs?status=pending&entity=%22%3E%3Cb%3E").await;
+    assert!(page.text.contains("<option value=\"pending\" selected>"), "{}", page.text);
+    assert!(!page.text.contains("<b>"), "{}", page.text);
+    assert_eq!(serving.get("/workers.json?status=failed").await.json()["total_count"], 0);
+}
+
+#[tokio::test]
 async fn windows_are_whole_days_of_utc() {
     let serving = five_jobs().await;
     for (query, found) in [

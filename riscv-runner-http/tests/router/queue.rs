@@ -92,6 +92,13 @@ async fn the_overview_shows_age_reasons_and_slots_of_each_pool() {
         body["lately"],
         json!({ "waits": Value::Null, "ended_by_hour": {}, "workers": 0, "failures": {} })
     );
+    let status = serving.get("/status.json").await.json();
+    assert_eq!((&status["pools"], &status["totals"]), (&body["pools"], &body["totals"]), "its other address");
+    let pools = serving.get("/pools.json").await.json();
+    assert_eq!(pools["pools"]["k1"], *pool, "the page of pools has the same");
+    assert_eq!((&pool["boards"], &pool["drained"]), (&json!(1), &Value::Null));
+    let page = serving.get("/pools").await.text;
+    assert!(page.contains("1 × no capacity") && page.contains("1 of 1"), "{page}");
     let html = serving.get("/").await.text;
     assert!(html.contains("1 × no capacity") && html.contains("class=\"boards\""), "{html}");
 }

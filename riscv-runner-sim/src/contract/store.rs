@@ -61,6 +61,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a_released_lease_is_free_at_once", leadership::a_released_lease_is_free_at_once),
     ("a_leader_that_was_succeeded_writes_nothing", leadership::a_succeeded_leader_writes_nothing),
     ("pages_are_disjoint_and_newest_first", reporting::pages_are_disjoint_and_newest_first),
+    ("a_filter_shows_what_is_asked_for", reporting::a_filter_shows_what_is_asked_for),
     ("usage_counts_by_account_pool_and_labels", reporting::usage_counts_by_account_pool_and_labels),
     ("every_order_is_in_force_until_taken_back", ordering::every_order_is_in_force_until_it_is_taken_back),
     (

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{DeliveryRecord, JobWrite, Recorded},
     ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, PoolName, ReplicaName, RepoName, WorkerName},
-    job::{Job, JobEvent, JobFacts, Placement},
+    job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
         Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately, LeaderProof, LeaseStore,
         Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved,
-        SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
+        RowFilter, SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -168,12 +168,22 @@ impl<T: Store + ?Sized> ReportStore for Faulty<T> {
         self.call("ping", self.inner.ping()).await
     }
 
-    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
-        self.call("read jobs", self.inner.jobs(window, page)).await
+    async fn jobs(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<JobPhase>,
+        page: Page,
+    ) -> PortResult<PagedJobs> {
+        self.call("read jobs", self.inner.jobs(window, filter, page)).await
     }
 
-    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
-        self.call("read workers", self.inner.workers(window, page)).await
+    async fn workers(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<WorkerStatus>,
+        page: Page,
+    ) -> PortResult<PagedWorkers> {
+        self.call("read workers", self.inner.workers(window, filter, page)).await
     }
 
     async fn usage(&self) -> PortResult<Vec<UsageRow>> {

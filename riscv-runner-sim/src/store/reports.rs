@@ -5,11 +5,13 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::Outcome,
     ids::{JobId, WorkerName},
+    job::JobPhase,
     ports::{
-        JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, UnroutedRow,
-        UsageRow, WeekRow, WorkerRow,
+        JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, RowFilter,
+        UnroutedRow, UsageRow, WeekRow, WorkerRow,
     },
     sums,
+    worker::WorkerStatus,
 };
 
 use super::MemoryStore;
@@ -20,20 +22,30 @@ impl ReportStore for MemoryStore {
         Ok(())
     }
 
-    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
+    async fn jobs(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<JobPhase>,
+        page: Page,
+    ) -> PortResult<PagedJobs> {
         Ok(self.read(|rows| {
             let inside = rows.jobs.values().filter(|row| window.contains(row.stored_at));
-            let mut found: Vec<_> = inside.collect();
+            let mut found: Vec<_> = inside.filter(|row| filter.shows_job(&row.job)).collect();
             found.sort_by_key(|row| std::cmp::Reverse((row.stored_at, row.job.facts.id)));
             let n = found.len() as u64;
             (page.cut(found).into_iter().cloned().collect(), n)
         }))
     }
 
-    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
+    async fn workers(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<WorkerStatus>,
+        page: Page,
+    ) -> PortResult<PagedWorkers> {
         Ok(self.read(|rows| {
             let inside = rows.workers.values().filter(|row| window.contains(row.worker.created_at));
-            let mut found: Vec<_> = inside.collect();
+            let mut found: Vec<_> = inside.filter(|row| filter.shows_worker(&row.worker)).collect();
             found.sort_by(|a, b| {
                 (b.worker.created_at, &b.worker.name).cmp(&(a.worker.created_at, &a.worker.name))
             });

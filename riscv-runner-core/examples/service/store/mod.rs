@@ -8,7 +8,7 @@ mod reports;
 mod scheduling;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -19,6 +19,7 @@ use riscv_runner_core::{
     installation::InstallationKey,
     job::{Job, JobPhase},
     ports::{AuditEntry, JobRow, Platform, Standing, WorkerRow},
+    retention::Keepsake,
     worker::{KnownJob, Worker},
 };
 use tokio::sync::Notify;
@@ -41,6 +42,8 @@ struct Tables {
     /// When something new was heard of each installation.
     heard: BTreeMap<InstallationKey, Timestamp>,
     audit: Vec<AuditEntry>,
+    /// Rows that stay whatever their age.
+    kept: BTreeSet<Keepsake>,
     /// The newest term of leadership, and who holds it until when.
     terms: i64,
     lease: Option<(ReplicaName, Epoch, Timestamp)>,

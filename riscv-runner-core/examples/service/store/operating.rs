@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     controls::{Note, Order, Ordered},
     entity::Entity,
-    ids::{EntityId, JobId, NodeName, WorkerName},
+    ids::{EntityId, EventId, JobId, NodeName, WorkerName},
     ports::{AuditEntry, AuditId, ControlStore, PortResult, Remover, RetentionStore},
-    retention::Expiring,
+    retention::{Expiring, Keepsake, Kept},
     scope::PoolKey,
 };
 
@@ -87,9 +87,24 @@ impl Tables {
                     .collect()
             }
         };
-        rows.retain(|(at, _)| *at < before);
+        rows.retain(|(at, row)| *at < before && !self.is_kept(row));
         rows.sort();
         rows
+    }
+
+    fn is_kept(&self, row: &Expired) -> bool {
+        let kept = match row {
+            Expired::Event(id) => {
+                let Some(id) = i64::try_from(*id).ok().and_then(|id| EventId::new(id).ok()) else {
+                    return false;
+                };
+                Keepsake::Event(id)
+            }
+            Expired::Job(id) => Keepsake::Job(*id),
+            Expired::Worker(name) => Keepsake::Worker(name.clone()),
+            Expired::Order(_) | Expired::Backoff(_) | Expired::Quarantine(_) => return false,
+        };
+        self.kept.contains(&kept)
     }
 
     fn remove(&mut self, row: &Expired) {
@@ -127,5 +142,20 @@ impl RetentionStore for OwnStore {
             Remover::Leader(proof) => self.fenced(proof, "remove old rows", remove),
             Remover::Operator => Ok(self.write(remove)),
         }
+    }
+
+    async fn keep(&self, row: &Keepsake, keep: bool) -> PortResult<Kept> {
+        Ok(self.write(|tables, _| {
+            let known = match row {
+                Keepsake::Event(id) => tables.log.keys().any(|number| i64::try_from(*number) == Ok(id.get())),
+                Keepsake::Job(id) => tables.jobs.contains_key(id),
+                Keepsake::Worker(name) => tables.workers.contains_key(name),
+            };
+            if !known {
+                return Kept::NoSuchRow;
+            }
+            let changed = if keep { tables.kept.insert(row.clone()) } else { tables.kept.remove(row) };
+            if changed { Kept::Changed } else { Kept::Already }
+        }))
     }
 }

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::Outcome,
     ids::{JobId, WorkerName},
-    job::Job,
+    job::{Job, JobPhase},
     ports::{
-        JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, UnroutedRow,
-        UsageRow, WeekRow, WorkerRow,
+        JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, RowFilter,
+        UnroutedRow, UsageRow, WeekRow, WorkerRow,
     },
     sums,
-    worker::Worker,
+    worker::{Worker, WorkerStatus},
 };
 
 use super::{OwnStore, Tables};
@@ -34,18 +34,28 @@ impl ReportStore for OwnStore {
         Ok(())
     }
 
-    async fn jobs(&self, window: ReportWindow, page: Page) -> PortResult<PagedJobs> {
+    async fn jobs(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<JobPhase>,
+        page: Page,
+    ) -> PortResult<PagedJobs> {
         let mut rows: Vec<_> = self.read(|tables| tables.jobs.values().cloned().collect());
-        rows.retain(|row| window.contains(row.stored_at));
+        rows.retain(|row| window.contains(row.stored_at) && filter.shows_job(&row.job));
         rows.sort_by_key(|row| Reverse((row.stored_at, row.job.facts.id)));
         let n = rows.len() as u64;
         Ok((page.cut(rows), n))
     }
 
-    async fn workers(&self, window: ReportWindow, page: Page) -> PortResult<PagedWorkers> {
+    async fn workers(
+        &self,
+        window: ReportWindow,
+        filter: &RowFilter<WorkerStatus>,
+        page: Page,
+    ) -> PortResult<PagedWorkers> {
         let mut rows: Vec<_> =
             self.read(|tables| tables.workers.keys().filter_map(|name| tables.worker(name)).collect());
-        rows.retain(|row| window.contains(row.worker.created_at));
+        rows.retain(|row| window.contains(row.worker.created_at) && filter.shows_worker(&row.worker));
         rows.sort_by_key(|row| Reverse((row.worker.created_at, row.worker.name.clone())));
         let n = rows.len() as u64;
         Ok((page.cut(rows), n))

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use riscv_runner_core::{
+    ids::Login,
     job::JobPhase,
-    ports::{Page, ReportWindow, Store},
+    ports::{Page, ReportWindow, RowFilter, Store},
     worker::WorkerStatus,
 };
 
@@ -25,26 +26,72 @@ pub(super) fn pages_are_disjoint_and_newest_first(store: &dyn Store) -> BoxFutur
             queue(store, &[job_of_org(id)]).await;
         }
         reserve(store, &proof, &["a", "b", "c"], &job_of_org(1)).await;
+        let all = RowFilter::default();
         for (page, expected) in [(0, vec![5, 4]), (1, vec![3, 2]), (2, vec![1]), (3, vec![])] {
-            let (rows, n) = store.jobs(ALWAYS, Page { page, per_page: 2 }).await.expect("a page is read");
+            let (rows, n) =
+                store.jobs(ALWAYS, &all, Page { page, per_page: 2 }).await.expect("a page is read");
             assert_eq!(n, 5);
             assert_eq!(rows.iter().map(|row| row.job.facts.id.get()).collect::<Vec<_>>(), expected);
         }
         // Reserved at the same time: by name.
         for (page, expected) in [(0, vec![worker("c"), worker("b")]), (1, vec![worker("a")])] {
-            let (rows, n) = store.workers(ALWAYS, Page { page, per_page: 2 }).await.expect("a page is read");
+            let (rows, n) = store
+                .workers(ALWAYS, &RowFilter::default(), Page { page, per_page: 2 })
+                .await
+                .expect("a page is read");
             assert_eq!(n, 3);
             assert_eq!(rows.into_iter().map(|row| row.worker.name).collect::<Vec<_>>(), expected);
         }
         let first = Page { page: 0, per_page: 10 };
-        assert_eq!(store.jobs(NEVER, first).await.expect("a page is read"), (vec![], 0));
+        assert_eq!(store.jobs(NEVER, &all, first).await.expect("a page is read"), (vec![], 0));
         let at_reservation = |start, end| ReportWindow { start: at(start), end: at(end) };
-        let (_, n) = store.workers(at_reservation(1, 2), first).await.expect("a page is read");
+        let (_, n) =
+            store.workers(at_reservation(1, 2), &RowFilter::default(), first).await.expect("a page is read");
         assert_eq!(n, 3, "the start is part of the window");
-        let (_, n) = store.workers(at_reservation(0, 1), first).await.expect("a page is read");
+        let (_, n) =
+            store.workers(at_reservation(0, 1), &RowFilter::default(), first).await.expect("a page is read");
         assert_eq!(n, 0, "the end is not");
         let row = store.job(job_of_org(1).id).await.expect("a job is read").expect("it has a row");
         assert!(row.updated_at >= row.stored_at);
+    }
+    .boxed()
+}
+
+pub(super) fn a_filter_shows_what_is_asked_for(store: &dyn Store) -> BoxFuture<'_, ()> {
+    async move {
+        let proof = lead(store).await;
+        queue(store, &[job_of_org(1), job_of_org(2), job_of_person(3, 11)]).await;
+        tell(store, "done", &job_of_org(2), completed(9, None)).await;
+        reserve(store, &proof, &["a", "b"], &job_of_org(1)).await;
+        let page = Page { page: 0, per_page: 10 };
+        let jobs = async |filter: RowFilter<JobPhase>| {
+            let (rows, n) = store.jobs(ALWAYS, &filter, page).await.expect("a page is read");
+            assert_eq!(n, rows.len() as u64, "the others are not counted");
+            rows.iter().map(|row| row.job.facts.id.get()).collect::<Vec<_>>()
+        };
+        let with = |status| RowFilter { status, ..RowFilter::default() };
+        assert_eq!(jobs(with(Some(JobPhase::Completed))).await, [2]);
+        assert_eq!(jobs(with(Some(JobPhase::Running))).await, [0; 0]);
+        let organization = job_of_org(1).entity.login;
+        let shouted = Login::new(organization.as_str().to_uppercase()).expect("a login");
+        let of_org = RowFilter { entity: Some(shouted), ..RowFilter::default() };
+        assert_eq!(jobs(of_org.clone()).await, [2, 1]);
+        assert_eq!(jobs(RowFilter { status: Some(JobPhase::Pending), ..of_org }).await, [1]);
+        assert_eq!(jobs(RowFilter { pool: Some(pool("k1")), ..RowFilter::default() }).await, [3, 2, 1]);
+        assert_eq!(jobs(RowFilter { pool: Some(pool("none")), ..RowFilter::default() }).await, [0; 0]);
+        let workers = async |filter: RowFilter<WorkerStatus>| {
+            store.workers(ALWAYS, &filter, page).await.expect("a page is read").1
+        };
+        assert_eq!(
+            workers(RowFilter { status: Some(WorkerStatus::Pending), ..RowFilter::default() }).await,
+            2
+        );
+        assert_eq!(
+            workers(RowFilter { status: Some(WorkerStatus::Failed), ..RowFilter::default() }).await,
+            0
+        );
+        assert_eq!(workers(RowFilter { entity: Some(organization), ..RowFilter::default() }).await, 2);
+        assert_eq!(workers(RowFilter { pool: Some(pool("none")), ..RowFilter::default() }).await, 0);
     }
     .boxed()
 }
