@@ -48,7 +48,7 @@ async fn what_is_being_made_is_finished_before_the_process_ends() {
     let next = Server::start(&config, &[], &[LEASE]).await;
     next.ready().await;
     let name = stage.only_pod().await;
-    assert_eq!(workers["workers"][0]["name"], name.as_str(), "the next leader goes on with it");
+    assert_eq!(workers["workers"][0]["pod_name"], name.as_str(), "the next leader goes on with it");
     next.stop().await;
     stage.played_by_the_rules();
 }
