@@ -61,8 +61,8 @@ pub(super) fn a_filter_shows_what_is_asked_for(store: &dyn Store) -> BoxFuture<'
     async move {
         let proof = lead(store).await;
         queue(store, &[job_of_org(1), job_of_org(2), job_of_person(3, 11)]).await;
-        tell(store, "done", &job_of_org(2), completed(9, None)).await;
         reserve(store, &proof, &["a", "b"], &job_of_org(1)).await;
+        tell(store, "done", &job_of_org(2), completed(9, None)).await;
         let page = Page { page: 0, per_page: 10 };
         let jobs = async |filter: RowFilter<JobPhase>| {
             let (rows, n) = store.jobs(ALWAYS, &filter, page).await.expect("a page is read");
