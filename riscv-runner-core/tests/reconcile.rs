@@ -63,6 +63,17 @@ fn a_reservation_without_a_pod_is_released_after_its_grace() {
 }
 
 #[test]
+fn a_reservation_lost_with_its_process_blames_nobody_and_a_pod_that_vanished_does() {
+    let backoff = |world: &World| {
+        let end = world.reconcile().steps.into_iter().find_map(|step| step.action.as_end().cloned());
+        end.unwrap().backoff.is_some()
+    };
+    let lost = World::new("a:1").worker("w", "1", "a", 120).edit_worker("w", |worker| worker.pod_uid = None);
+    assert!(!backoff(&lost));
+    assert!(backoff(&lost.edit_worker("w", |worker| worker.pod_uid = Some("u".parse().unwrap()))));
+}
+
+#[test]
 fn what_this_process_is_making_is_no_orphan() {
     World::new("a:1")
         .worker("w", "1", "a", 600)

@@ -98,8 +98,12 @@ pub(super) fn end_worker(
         .node
         .as_ref()
         .or_else(|| snapshot.pod(&worker.name).present().and_then(|pod| pod.node.as_ref()));
-    // A worker whose job is over did what it was for; a routine end proves nothing either.
-    let blameless = reason.is_routine() || worker.job.is_some_and(|job| !job.phase.is_demand());
+    // A reservation of which no pod is known was lost with the process that made it, or with an answer:
+    // that is not its key's fault. A worker whose job is over did what it was for; a routine end proves
+    // nothing either.
+    let never_made = reason == FailureReason::PodMissing && worker.pod_uid.is_none();
+    let over = worker.job.is_some_and(|job| !job.phase.is_demand());
+    let blameless = reason.is_routine() || never_made || over;
     let backoff = (!blameless)
         .then(|| Backoff::after_failure(snapshot.backoffs.get(&worker.key()), snapshot.now, seed, timeouts));
     let quarantine = node.filter(|_| !blameless && reason.blames_board()).map(|node| {
