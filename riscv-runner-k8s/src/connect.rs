@@ -71,7 +71,9 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The kubeconfig does not hold what is needed.
-    #[error("{origin} cannot be used: {problem}; `kubectl config get-contexts` lists its contexts")]
+    #[error(
+        "{origin} cannot be used: {problem}; `kubectl config get-contexts` lists its contexts, [cluster] context names one"
+    )]
     Unusable {
         /// Which kubeconfig.
         origin: String,
