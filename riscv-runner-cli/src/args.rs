@@ -176,7 +176,7 @@ pub(crate) enum ConfigCommand {
     /// Report everything that is wrong with the configuration
     Check(ConfigCheck),
     /// Show the configuration in force and where each value comes from; secrets are not shown
-    Show,
+    Show(Output),
 }
 
 /// `rrctl config check`
@@ -185,6 +185,8 @@ pub(crate) struct ConfigCheck {
     /// Let warnings fail, such as secret files that are not on this machine
     #[arg(long)]
     pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// What a process does.

@@ -10,6 +10,7 @@ mod heartbeat;
 mod limits;
 mod locate;
 mod notify;
+mod paths;
 mod pools;
 mod problem;
 mod reader;
@@ -50,9 +51,10 @@ use self::{
 pub(crate) use self::{
     changes::Values,
     cluster::Cluster,
-    github::{App as GithubApp, Github},
+    github::{APPS, App as GithubApp, Github, WEBHOOK_SECRETS},
     heartbeat::Heartbeat,
     notify::Notify,
+    paths::with_paths,
     pools::Pools,
     problem::{Origin, Problem, Severity},
     reader::Shown,

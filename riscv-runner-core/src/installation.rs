@@ -142,6 +142,14 @@ impl Installations {
         self.0.iter()
     }
 
+    /// When this installation was last heard to be created or unsuspended; `None` where that was never
+    /// heard, or where it was deleted since: a deleted one never returns.
+    #[must_use]
+    pub fn returned_at(&self, installation: InstallationId) -> Option<Timestamp> {
+        let known = self.0.values().find(|known| known.id == installation)?;
+        known.returned_at.filter(|_| known.gone_since.is_none())
+    }
+
     /// The installation to act through where a row names `told`.
     #[must_use]
     pub fn current(&self, key: InstallationKey, told: InstallationId) -> InstallationId {
@@ -242,5 +250,22 @@ mod tests {
         known.learn(&tell(EntityKind::Organization, 6, true));
         assert_eq!(known.health(id(6), InstallationHealth::default()).gone_since, Some(at(6)));
         assert_eq!(known.current(org, id(8)), id(8), "a row that knows more");
+    }
+
+    #[test]
+    fn a_return_is_known_until_the_installation_is_deleted() {
+        let mut known = Installations::default();
+        let tell = |gone_since, returned_at| InstallationNews {
+            key: key(EntityKind::Organization),
+            known: KnownInstallation { id: id(5), gone_since, returned_at },
+        };
+        known.learn(&tell(None, None));
+        assert_eq!(known.returned_at(id(5)), None);
+        known.learn(&tell(None, Some(at(8))));
+        known.learn(&tell(None, Some(at(3))));
+        assert_eq!(known.returned_at(id(5)), Some(at(8)));
+        assert_eq!(known.returned_at(id(6)), None);
+        known.learn(&tell(Some(at(9)), None));
+        assert_eq!(known.returned_at(id(5)), None);
     }
 }

@@ -16,12 +16,13 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use mockall::mock;
 use riscv_runner_core::{
-    controls::{Controls, Note, Order, Ordered},
+    controls::{Note, Order, Ordered},
     delivery::{DeliveryRecord, JobWrite, Recorded},
     engine::{Engine, EngineParts, Wakes},
-    entity::Entity,
+    entity::{Entity, EntityKind},
     failure::{Diagnostics, FailureReason},
     ids::*,
+    installation::{InstallationKey, Installations, KnownInstallation},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::*,
     quarantine::Quarantine,
@@ -46,6 +47,7 @@ mock! {
         async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>>;
         async fn hook_deliveries(&self, app: riscv_runner_core::entity::EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>>;
         async fn redeliver(&self, proof: &LeaderProof, app: riscv_runner_core::entity::EntityKind, delivery: i64) -> PortResult<()>;
+        fn returned(&self, installation: InstallationId, returned_at: Timestamp);
         fn health(&self, installation: InstallationId) -> InstallationHealth;
     }
 }
@@ -75,6 +77,7 @@ struct Script {
     reserve: Mutex<Vec<Reserved>>,
     writes: Mutex<Vec<String>>,
     leads: bool,
+    installations: Installations,
 }
 
 impl Script {
@@ -129,7 +132,7 @@ impl SchedulingStore for Script {
         Ok(Vec::new())
     }
     async fn standing(&self) -> PortResult<Standing> {
-        Ok(Standing { controls: Controls::default(), ..Standing::default() })
+        Ok(Standing { installations: self.installations.clone(), ..Standing::default() })
     }
     async fn reserve(&self, _: &LeaderProof, reservations: &[Reservation]) -> PortResult<Vec<Reserved>> {
         let mut script = self.reserve.lock().unwrap();
@@ -309,6 +312,15 @@ fn lost(kind: PortErrorKind) -> PortError {
 
 /// One cycle with one waiting job; what was written, in order.
 fn once(github: MockGithub, boards: MockBoards, reserve: Vec<Reserved>) -> Vec<String> {
+    once_knowing(Installations::default(), github, boards, reserve)
+}
+
+fn once_knowing(
+    installations: Installations,
+    github: MockGithub,
+    boards: MockBoards,
+    reserve: Vec<Reserved>,
+) -> Vec<String> {
     let world = World::new("a:1").job(1, "1", "a", 10);
     let (nodes, pods) =
         (world.snapshot.nodes.present().unwrap().clone(), world.snapshot.pods.present().unwrap().clone());
@@ -318,8 +330,13 @@ fn once(github: MockGithub, boards: MockBoards, reserve: Vec<Reserved>) -> Vec<S
     let mut github = github;
     github.expect_health().returning(|_| InstallationHealth::default());
     let policy = watch::Sender::new(Arc::new(world.policy.clone()));
-    let store =
-        Arc::new(Script { world, reserve: Mutex::new(reserve), writes: Mutex::default(), leads: true });
+    let store = Arc::new(Script {
+        world,
+        reserve: Mutex::new(reserve),
+        writes: Mutex::default(),
+        leads: true,
+        installations,
+    });
     let engine = Engine::new(EngineParts {
         store: store.clone(),
         forge: Arc::new(github),
@@ -345,6 +362,21 @@ fn reserve_then_mint_then_create_then_confirm() {
         .withf(|_, request, _| request.pool.as_str() == "a")
         .returning(|_, _, _| Ok(CreatedPod { uid: "u".parse().unwrap() }));
     assert_eq!(once(github, boards, vec![]), ["reserve Yes", "pending: provisioned", "lease given back"]);
+}
+
+#[test]
+fn github_is_told_that_an_installation_returned() {
+    let mut github = MockGithub::new();
+    let id = InstallationId::new(10).unwrap();
+    github
+        .expect_returned()
+        .times(1..)
+        .withf(move |told, at| *told == id && *at == common::at(3))
+        .returning(|_, _| ());
+    github.expect_mint().times(1).returning(|_, _| Err(MintError::NotLeader));
+    let key = InstallationKey { entity: EntityId::new(1).unwrap(), app: EntityKind::Organization };
+    let known = KnownInstallation { id, gone_since: None, returned_at: Some(common::at(3)) };
+    once_knowing([(key, known)].into_iter().collect(), github, MockBoards::new(), vec![]);
 }
 
 #[test]
@@ -378,8 +410,9 @@ fn a_lost_answer_of_the_cluster_is_not_a_failure() {
 #[test]
 fn every_mint_failure_has_its_reason() {
     let cases: Vec<(fn() -> MintError, String)> = vec![
-        (|| MintError::InstallationGone, "installation_not_found, backs off".into()),
-        (|| MintError::AuthFailed(lost(PortErrorKind::Denied)), "auth_failed, backs off".into()),
+        (|| MintError::InstallationGone, "installation_not_found".into()),
+        (|| MintError::AuthFailed(lost(PortErrorKind::Denied)), "auth_failed".into()),
+        (|| MintError::AuthFailed(lost(PortErrorKind::Transient)), "auth_failed, backs off".into()),
         (|| MintError::RateLimited { until: Timestamp::MAX }, FailureReason::RateLimited.to_string()),
         (|| MintError::SelfHostedDisabled, "self_hosted_disabled, backs off".into()),
         (

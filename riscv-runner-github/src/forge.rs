@@ -164,12 +164,18 @@ impl Forge for GithubForge {
         deliveries::redeliver(&self.api, app, delivery).await.map_err(|error| error.into_port(OPERATION))
     }
 
+    fn returned(&self, installation: InstallationId, returned_at: Timestamp) {
+        self.api.tokens.returned(installation, returned_at);
+    }
+
     fn health(&self, installation: InstallationId) -> InstallationHealth {
         let now = self.api.client.now();
         let failing = self.api.tokens.failing(installation);
         let limits = self.api.client.limits();
         InstallationHealth {
-            rate_limited_until: limits.limited_until(installation, now),
+            rate_limited_until: limits
+                .limited_until(installation, now)
+                .max(self.api.tokens.limited_until(installation, now)),
             auth_failing_since: failing.map(|failing| failing.since),
             auth_retry_at: failing.and_then(|failing| failing.retry_at),
             gone_since: failing.and_then(|failing| failing.gone_since),

@@ -51,6 +51,8 @@ struct Known {
     token: Option<(SecretString, Timestamp)>,
     attempts: u64,
     failure: Option<Failure>,
+    /// Until when a limit of the App itself forbids asking for a token.
+    limited_until: Option<Timestamp>,
 }
 
 /// How asking for a token fails.
@@ -67,6 +69,8 @@ pub(crate) struct Failing {
 #[derive(Debug, Clone)]
 struct Failure {
     since: Timestamp,
+    /// When it was last asked for.
+    tried_at: Timestamp,
     gone_since: Option<Timestamp>,
     refusals: u32,
     retry_at: Option<Timestamp>,
@@ -181,6 +185,22 @@ impl Tokens {
         })
     }
 
+    /// Until when the App's own limit keeps the installation without a token; `None` while it has one.
+    pub(crate) fn limited_until(&self, installation: InstallationId, now: Timestamp) -> Option<Timestamp> {
+        let slot = Arc::clone(lock(&self.slots).get(&installation)?);
+        let known = lock(&slot.known);
+        let until = known.limited_until.filter(|until| now < *until)?;
+        known.token(now).is_none().then_some(until)
+    }
+
+    /// Forgets how asking failed, if it was last asked for before the installation returned.
+    pub(crate) fn returned(&self, installation: InstallationId, returned_at: Timestamp) {
+        let slot = lock(&self.slots).get(&installation).map(Arc::clone);
+        if let Some(slot) = slot {
+            lock(&slot.known).failure.take_if(|failure| failure.tried_at <= returned_at);
+        }
+    }
+
     fn of(&self, kind: EntityKind) -> Result<&(AppId, AppSigner), ApiError> {
         self.apps
             .get(&kind)
@@ -223,9 +243,14 @@ impl Tokens {
                 let until = expires_at.checked_sub(RENEW_BEFORE).unwrap_or(now);
                 known.token = Some((token.clone(), until));
                 known.failure = None;
+                known.limited_until = None;
                 return Ok(token);
             }
-            Err(error @ (ApiError::Limited { .. } | ApiError::BudgetSpent { .. })) => return Err(error),
+            Err(error @ ApiError::Limited { until }) => {
+                known.limited_until = Some(until);
+                return Err(error);
+            }
+            Err(error @ ApiError::BudgetSpent { .. }) => return Err(error),
             Err(error) => error,
         };
         if error.is_status(401) {
@@ -247,9 +272,13 @@ impl Tokens {
 }
 
 impl Known {
+    fn token(&self, now: Timestamp) -> Option<&SecretString> {
+        self.token.as_ref().filter(|(_, until)| now < *until).map(|(token, _)| token)
+    }
+
     /// What is known without asking: a token, or that none will be given for now.
     fn answer(&self, now: Timestamp) -> Option<Result<SecretString, ApiError>> {
-        if let Some((token, _)) = self.token.as_ref().filter(|(_, until)| now < *until) {
+        if let Some(token) = self.token(now) {
             return Some(Ok(token.clone()));
         }
         let failure = self.failure.as_ref()?;
@@ -268,7 +297,15 @@ impl Failure {
             // The first after a refusal is news, too.
             let noting = Noting::of_passing(noting.filter(|_| previous.is_some_and(Self::passes)), now);
             let error = ApiError::Auth { retry_at: None, source: Arc::new(error) };
-            return Self { since, gone_since: gone_before, refusals: before, retry_at: None, noting, error };
+            return Self {
+                since,
+                tried_at: now,
+                gone_since: gone_before,
+                refusals: before,
+                retry_at: None,
+                noting,
+                error,
+            };
         }
         let noting = Noting { told: 0, next: now, tells_this: true };
         let gone_since = error.is_status(404).then(|| gone_before.unwrap_or(now));
@@ -279,7 +316,7 @@ impl Failure {
         } else {
             ApiError::Auth { retry_at: Some(retry_at), source: Arc::new(error) }
         };
-        Self { since, gone_since, refusals, retry_at: Some(retry_at), noting, error }
+        Self { since, tried_at: now, gone_since, refusals, retry_at: Some(retry_at), noting, error }
     }
 
     const fn passes(&self) -> bool {

@@ -8,6 +8,7 @@ mod identity;
 mod installation;
 mod job;
 mod logged;
+mod storable;
 mod trim;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub use self::{
     headers::{DELIVERY_HEADER, EVENT_HEADER, TARGET_HEADER, WebhookHeaders},
     logged::{ReplayError, again, says},
 };
-use self::{identity::Identity, trim::trim};
+use self::{identity::Identity, storable::storable, trim::trim};
 
 /// Our Apps and the kind of account that each serves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,8 +68,10 @@ struct Understood {
 /// An object that is `null` where its kind of event should have one makes the delivery
 /// [`DeliveryContent::Other`]: GitHub has sent such payloads, and sends nothing better when refused.
 ///
+/// Escapes that no database of JSON takes, `\u0000` and halves of surrogate pairs, are U+FFFD in all of it.
+///
 /// # Errors
-/// Text that is not JSON, and a required field that is missing or of the wrong type, by its path.
+/// Text that is not JSON or cannot be stored, and a required field that is missing or of the wrong type, by its path.
 pub fn parse(
     headers: &WebhookHeaders,
     body: &[u8],
@@ -77,6 +80,7 @@ pub fn parse(
 ) -> Result<Delivery, WebhookError> {
     let text =
         std::str::from_utf8(body).map_err(|error| WebhookError::Utf8 { valid_up_to: error.valid_up_to() })?;
+    let text = &*storable(text)?;
     let payload = trim(text)?;
     let understood = match headers.event.as_str() {
         "workflow_job" => job::understand(text, received_at)?,

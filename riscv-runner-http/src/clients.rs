@@ -24,14 +24,11 @@ impl Client {
     pub(crate) const NOBODY: Self = Self(None);
 
     /// Who sent a request: with `behind_proxy` the last address of `X-Forwarded-For`, which the nearest
-    /// proxy wrote; without, the connection's.
+    /// proxy wrote; without, and where the header names no address, the connection's.
     pub(crate) fn of(headers: &HeaderMap, extensions: &Extensions, behind_proxy: bool) -> Self {
-        let address = if behind_proxy {
-            forwarded(headers)
-        } else {
-            extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
-        };
-        address.map_or(Self::NOBODY, Self::at)
+        let told = behind_proxy.then(|| forwarded(headers)).flatten();
+        let connected = || extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        told.or_else(connected).map_or(Self::NOBODY, Self::at)
     }
 
     /// Whoever asks from this address; one customer of IPv6 has a whole /64.
@@ -51,7 +48,14 @@ impl Client {
 /// The last address of `X-Forwarded-For`; those before it are what the client said of itself.
 fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    last.rsplit(',').next()?.trim().parse().ok()
+    with_or_without_port(last.rsplit(',').next()?.trim())
+}
+
+/// `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` and `[2001:db8::1]:4711`: proxies write
+/// all of them.
+fn with_or_without_port(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
 }
 
 /// What each client may still ask for.
@@ -105,8 +109,27 @@ mod tests {
         let asks = |behind_proxy| Client::of(&parts.headers, &parts.extensions, behind_proxy);
         assert_eq!(asks(false), Client(Some(IpAddr::from([192, 0, 2, 1]))));
         assert_eq!(asks(true), Client(Some(IpAddr::from([198, 51, 100, 1]))));
+        let odd = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), "nobody".parse().unwrap())]);
+        for headers in [HeaderMap::new(), odd] {
+            assert_eq!(Client::of(&headers, &parts.extensions, true), asks(false));
+        }
         assert!(!Client::of(&HeaderMap::new(), &Extensions::new(), false).is_known());
         assert!(!Client::of(&HeaderMap::new(), &Extensions::new(), true).is_known());
+    }
+
+    #[test]
+    fn addresses_are_read_as_proxies_write_them() {
+        for (text, expected) in [
+            ("203.0.113.9", Some("203.0.113.9")),
+            ("203.0.113.9:4711", Some("203.0.113.9")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:4711", Some("2001:db8::1")),
+            ("unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(with_or_without_port(text), expected.map(|text| text.parse().unwrap()), "{text:?}");
+        }
     }
 
     #[test]

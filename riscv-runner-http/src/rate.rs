@@ -32,7 +32,8 @@ pub struct PageRate {
 
 impl PageRate {
     /// So many requests per minute and address, a quarter of them at once. With `behind_proxy` the address
-    /// is the last one of `X-Forwarded-For`, which the nearest proxy wrote; without, the connection's.
+    /// is the last one of `X-Forwarded-For`, which the nearest proxy wrote; without, and where the header names
+    /// no address, the connection's.
     #[must_use]
     pub fn new(platform: Arc<dyn Platform>, per_minute: NonZeroU32, behind_proxy: bool) -> Self {
         let burst = (per_minute.get() / BURST_SHARE).max(1);
@@ -47,7 +48,9 @@ pub fn limit_pages(router: Router, rate: PageRate) -> Router {
 }
 
 async fn limit(State(rate): State<Arc<PageRate>>, request: Request, next: Next) -> Response {
-    let limited = request.method() == Method::GET && !UNLIMITED.contains(&request.uri().path());
+    // A HEAD does the work of its GET.
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let limited = reads && !UNLIMITED.contains(&request.uri().path());
     let client = Client::of(request.headers(), request.extensions(), rate.behind_proxy);
     let now = rate.platform.now();
     if limited
@@ -95,6 +98,15 @@ mod tests {
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(refused.headers()[RETRY_AFTER], "1");
         assert_eq!(ask(&router, "/jobs", "192.0.2.2").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_head_is_counted_like_its_get() {
+        let router = pages(4);
+        let head = Request::head("/jobs").header("x-forwarded-for", "192.0.2.1:4711").body(Body::empty());
+        assert_eq!(router.clone().oneshot(head.unwrap()).await.unwrap().status(), StatusCode::OK);
+        let status = ask(&router, "/jobs", "192.0.2.1:4712").await.status();
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     }
 
     #[tokio::test]

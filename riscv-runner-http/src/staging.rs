@@ -85,12 +85,12 @@ pub trait StagingProxy: Send + Sync {
 /// Why a [`HttpStaging`] could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingSetupError {
-    /// The address is not an `http` or `https` URL.
-    #[error("the staging URL {url:?} is not an http or https URL")]
-    Url {
-        /// What was given.
-        url: String,
-    },
+    /// The address is not an `http` or `https` URL. It is not repeated: it may hold a password.
+    #[error("the staging URL is not an http or https URL")]
+    Url,
+    /// The address holds a user or a password.
+    #[error("the staging URL must not hold a user or a password")]
+    Credentials,
     /// The client could not be built.
     #[error("the HTTP client for staging cannot be built")]
     Client(#[source] reqwest::Error),
@@ -108,12 +108,14 @@ impl HttpStaging {
     /// ring's.
     ///
     /// # Errors
-    /// A URL that is not `http` or `https`, and a client that cannot be built.
+    /// A URL that is not `http` or `https` or holds a user or a password, and a client that cannot be built.
     pub fn new(url: &str) -> Result<Self, StagingSetupError> {
-        let wrong = || StagingSetupError::Url { url: url.to_owned() };
-        let parsed = reqwest::Url::parse(url).map_err(|_| wrong())?;
+        let parsed = reqwest::Url::parse(url).map_err(|_| StagingSetupError::Url)?;
         if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(wrong());
+            return Err(StagingSetupError::Url);
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(StagingSetupError::Credentials);
         }
         // An error means that the host has installed one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();

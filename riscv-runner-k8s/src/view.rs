@@ -96,11 +96,16 @@ impl<K: Ord + Clone, V: PartialEq + Clone> View<K, V> {
             && entries.iter().all(|(key, entry)| {
                 self.entries.get(key).is_some_and(|old| old.seen.value == entry.seen.value)
             });
-        let changed = !same || !self.synchronised || self.broken.is_some();
+        let changed = !same || !self.synchronised;
         self.entries = entries;
         self.synchronised = true;
-        self.broken = None;
         changed
+    }
+
+    /// The watch works. Says whether it was broken: a listing alone does not mend it, for the next change
+    /// would not be seen.
+    pub(crate) fn works(&mut self) -> bool {
+        self.broken.take().is_some()
     }
 
     /// The watch shows an object. Says whether it is different from before.
@@ -219,7 +224,10 @@ mod tests {
         assert!(view.read(after(now, 30), BOUND).is_ok());
         let blind = view.read(after(now, 31), BOUND).unwrap_err();
         assert_eq!(blind.to_string(), "the watch has been broken for 31s: second");
-        assert!(relist(&mut view, after(now, 40), &[("a", seen("1", 1, 1))]), "sight regained is news");
+        assert!(!relist(&mut view, after(now, 40), &[("a", seen("1", 1, 1))]));
+        assert!(view.read(after(now, 40), BOUND).is_err(), "a listing is no watch");
+        assert!(view.works(), "sight regained is news");
+        assert!(!view.works());
         assert!(view.read(after(now, 90), BOUND).is_ok());
     }
 

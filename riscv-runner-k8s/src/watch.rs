@@ -15,7 +15,10 @@ use kube::{
 };
 use riscv_runner_core::engine::wake::Wake;
 use serde::de::DeserializeOwned;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::view::{Seen, View};
 
@@ -24,6 +27,8 @@ use crate::view::{Seen, View};
 pub(crate) const WATCH_SECONDS: u32 = 30;
 /// The pause after the second failure in a row; the first is retried at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// A watch that lasted this long works though it had nothing to tell: one that is forbidden ends at once.
+const PROVEN_AFTER: Duration = Duration::from_secs(2);
 /// The longest pause: a cluster that comes back is noticed this soon.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -89,30 +94,56 @@ where
     K: Ord + Clone + Send + Sync + 'static,
     V: PartialEq + Clone + Send + Sync + 'static,
 {
-    /// After an error the watch starts with a new listing: that, and not silence, proves that it works.
+    /// After an error the watch starts with a new listing, which may be allowed where watching is not.
     async fn run(self, api: Api<O>, config: watcher::Config) {
         let mut failures = 0_u32;
         loop {
-            let mut events = pin!(watcher(api.clone(), config.clone()));
-            let error = loop {
-                match events.next().await {
-                    Some(Ok(event)) => {
-                        if matches!(event, Event::InitDone) && failures > 0 {
-                            tracing::info!(kind = %O::kind(&()), "the watch works again");
-                            failures = 0;
-                        }
-                        self.take(event);
-                    }
-                    Some(Err(error)) => break error.to_string(),
-                    None => break "the watch ended".to_owned(),
-                }
-            };
+            let error = self.follow(&api, &config, &mut failures).await;
             if failures == 1 {
                 tracing::warn!(kind = %O::kind(&()), error, "the watch is broken; trying again");
             }
             self.locked().broke(Instant::now(), error);
             tokio::time::sleep(pause(failures)).await;
             failures = failures.saturating_add(1);
+        }
+    }
+
+    /// Follows one watch until it breaks. It works once it told something after its listing, or lasted.
+    async fn follow(&self, api: &Api<O>, config: &watcher::Config, failures: &mut u32) -> String {
+        let mut events = pin!(watcher(api.clone(), config.clone()));
+        let mut proven_at = None;
+        loop {
+            let next = match proven_at {
+                Some(at) => timeout_at(at, events.next()).await,
+                None => Ok(events.next().await),
+            };
+            let works = match next {
+                Ok(Some(Ok(event))) => {
+                    if matches!(event, Event::InitDone) {
+                        proven_at = Some(Instant::now() + PROVEN_AFTER);
+                    }
+                    let is_told = matches!(event, Event::Apply(_) | Event::Delete(_));
+                    self.take(event);
+                    is_told
+                }
+                Ok(Some(Err(error))) => return error.to_string(),
+                Ok(None) => return "the watch ended".to_owned(),
+                Err(_) => true,
+            };
+            if works {
+                proven_at = None;
+                self.works(failures);
+            }
+        }
+    }
+
+    fn works(&self, failures: &mut u32) {
+        if *failures > 0 {
+            tracing::info!(kind = %O::kind(&()), "the watch works again");
+            *failures = 0;
+        }
+        if self.locked().works() {
+            self.wakes.iter().for_each(Wake::wake);
         }
     }
 

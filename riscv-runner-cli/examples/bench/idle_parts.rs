@@ -71,6 +71,8 @@ impl Forge for SlowForge {
         Ok(())
     }
 
+    fn returned(&self, _: InstallationId, _: Timestamp) {}
+
     fn health(&self, _: InstallationId) -> InstallationHealth {
         InstallationHealth::default()
     }

@@ -28,7 +28,7 @@ use crate::{
     alarms::Alarms,
     args::{Role, Serve},
     commands::migrate::migrate,
-    config::{self, Config, Need, Sources},
+    config::{self, Config, Need, Problem, Severity, Sources},
     counts::Counts,
     failure::{Failure, count},
     logging,
@@ -59,6 +59,7 @@ struct Running {
 /// Runs `rrctl serve` until it is asked to stop.
 pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
+    refuse_missing_secrets(&config, serve.role)?;
     logging::start(&config.server, printer);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -123,6 +124,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let looking = look(Arc::clone(&store), cluster.clone(), controls, orders, readiness);
     running.background.spawn(looking);
     let in_force = config.values.clone();
+    let in_use = policy.subscribe();
     let reload = Reload { sources: sources.clone(), in_force, policy, rules, cluster };
     running.background.spawn(async move {
         if let Err(error) = reload.run().await {
@@ -134,15 +136,23 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
         running.background.spawn(certificates.follow());
     }
     let listen = serve.listen.unwrap_or(config.server.listen);
-    Box::pin(until_stopped(
-        running,
-        state.build(),
-        serve.role,
-        (listen, web),
-        &signals,
-        config.policy.timeouts.shutdown,
-    ))
-    .await
+    Box::pin(until_stopped(running, state.build(), serve.role, (listen, web), &signals, in_use)).await
+}
+
+/// Secrets that the role works with must be here: elsewhere their absence is a warning.
+fn refuse_missing_secrets(config: &Config, role: Role) -> Result<(), Failure> {
+    let is_needed = |key: &str| match role {
+        Role::All => key.starts_with(config::APPS) || key.starts_with(config::WEBHOOK_SECRETS),
+        Role::Scheduler => key.starts_with(config::APPS),
+        Role::Webhook => key.starts_with(config::WEBHOOK_SECRETS),
+    };
+    let missing: Vec<_> = config
+        .warnings
+        .iter()
+        .filter(|warning| warning.is_missing_secret && is_needed(&warning.key))
+        .map(|warning| Problem { severity: Severity::Error, ..warning.clone() })
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(Failure::Configuration(missing)) }
 }
 
 /// An order may be about demand, about a worker, or about what intake refuses.
@@ -259,7 +269,7 @@ async fn until_stopped(
     role: Role,
     (listen, entrance): (SocketAddr, Entrance),
     signals: &Signals,
-    patience: Duration,
+    policy: watch::Receiver<Arc<Policy>>,
 ) -> Result<(), Failure> {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::because(&format!("cannot listen on {listen}"), &error)
@@ -284,6 +294,7 @@ async fn until_stopped(
     state.end_streams();
     // It holds an entrance too, as long as it is there.
     drop(state);
+    let patience = policy.borrow().timeouts.shutdown;
     let ending = async {
         let served = served.await;
         background.shutdown().await;

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::reader::Shown;
 
 /// Keys, or the beginnings of keys, that take effect at once; everything else needs a restart.
-const LIVE: [&str; 13] = [
+const LIVE: [&str; 14] = [
     "entities",
     "github.banned_senders",
     "limits.default_max_workers",
@@ -22,6 +22,7 @@ const LIVE: [&str; 13] = [
     "notify.types",
     "notify.window",
     "pools",
+    "retention",
     "routes",
     "server.staging_repositories",
     "timeouts",
@@ -224,6 +225,56 @@ mod tests {
         in_force.take(&new);
         assert_eq!(keys(in_force.changes(&new)), restart);
         assert_eq!(keys(in_force.changes(&values(BASE))), [("limits.policy".to_owned(), true)]);
+    }
+
+    /// Every section, and which of its keys take effect while the process runs: what the policy holds, what
+    /// is notified and the pods. The rest is read when the process starts.
+    const SECTIONS: [(&str, bool, &[&str]); 13] = [
+        ("server", false, &["staging_repositories"]),
+        ("store", false, &[]),
+        ("github", false, &["banned_senders"]),
+        ("github.apps", false, &[]),
+        ("cluster", false, &[]),
+        ("runner", false, &[]),
+        ("limits", true, &["provision_concurrency"]),
+        ("timeouts", true, &[]),
+        ("retention", true, &[]),
+        ("notify", false, &["min_severity", "per_window", "pool_exhausted_after", "types", "window"]),
+        ("heartbeat", false, &[]),
+        ("pools", true, &[]),
+        ("pools.pod", true, &[]),
+    ];
+
+    #[test]
+    fn each_key_of_each_section_takes_effect_when_it_is_said_to() {
+        let text = format!(
+            "{BASE}[[github.apps]]\nkind = \"user\"\napp_id = 7\n[[entities]]\nid = 7\nbanned = true\n"
+        );
+        let known = values(&text).shown;
+        for key in known.keys() {
+            if key.starts_with("routes[") || key.starts_with("entities.") {
+                assert!(is_live(key), "{key}");
+                continue;
+            }
+            let plain: Vec<&str> =
+                key.split('.').map(|step| step.split('[').next().unwrap_or(step)).collect();
+            let plain: Vec<&str> = match plain[..] {
+                ["pools", _, ref rest @ ..] => ["pools"].into_iter().chain(rest.iter().copied()).collect(),
+                _ => plain,
+            };
+            let (name, section) = plain.split_last().unwrap();
+            let section = section.join(".");
+            let found = SECTIONS.iter().find(|(table, ..)| *table == section);
+            let (_, usual, others) = found.unwrap_or_else(|| panic!("{key} is of no known section"));
+            assert_eq!(is_live(key), *usual != others.contains(name), "{key}");
+        }
+        for (section, ..) in SECTIONS.iter().filter(|(section, ..)| !section.starts_with("pools")) {
+            assert!(known.keys().any(|key| key.starts_with(section)), "nothing is read of {section}");
+        }
+        for key in ["retention.jobs", "retention.events", "timeouts.shutdown", "server.staging_repositories"]
+        {
+            assert!(known.contains_key(key) && is_live(key), "{key}");
+        }
     }
 
     #[test]

@@ -32,19 +32,25 @@ const TWINS: [(&str, &[&str]); 4] = [
     ("trace_secret", &["trace_secret_file"]),
 ];
 
+/// Tables whose keys are the operator's own: what follows in a variable's name is one key, in its own case.
+const OPEN_TABLES: [&str; 4] = ["annotations", "env", "labels", "node_selector"];
+
 /// The reference service's keys of the two Apps, by the kind of App.
 const APP_KEYS: [(&str, &str); 2] =
     [("GHAPP_ORG_PRIVATE_KEY", "organization"), ("GHAPP_PERSONAL_PRIVATE_KEY", "user")];
 
 /// Lays the variables over the tree.
 pub(crate) fn overlay(root: &mut Entries, variables: &Variables, problems: &Problems) {
-    for (name, text) in variables {
-        let Some(rest) = name.strip_prefix("RRCTL_") else { continue };
-        let is_list = WHOLE_LISTS.contains(&name.as_str());
-        if !is_list && !rest.contains("__") {
-            continue;
-        }
-        let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
+    let mut ours: Vec<_> = variables
+        .iter()
+        .filter_map(|(name, text)| {
+            let rest = name.strip_prefix("RRCTL_")?;
+            let is_key = WHOLE_LISTS.contains(&name.as_str()) || rest.contains("__");
+            is_key.then(|| (path_of(rest), name, text))
+        })
+        .collect();
+    ours.sort_by_cached_key(|(path, ..)| in_order(path));
+    for (path, name, text) in ours {
         let origin = Origin::Variable(name.as_str().into());
         let node = Node { value: Value::Untyped(text.clone()), origin: origin.clone() };
         if let Err(problem) = set(root, &path, node) {
@@ -61,6 +67,28 @@ pub(crate) fn overlay(root: &mut Entries, variables: &Variables, problems: &Prob
             fill_app_key(root, kind, text, name, problems);
         }
     }
+}
+
+/// The keys that a variable's name leads through.
+fn path_of(rest: &str) -> Vec<String> {
+    let mut path = Vec::new();
+    let mut left = Some(rest);
+    while let Some(rest) = left {
+        let (step, deeper) = rest.split_once("__").map_or((rest, None), |(step, rest)| (step, Some(rest)));
+        let step = step.to_lowercase();
+        let is_open = OPEN_TABLES.contains(&step.as_str());
+        path.push(step);
+        left = deeper;
+        if is_open {
+            path.extend(left.take().map(str::to_owned));
+        }
+    }
+    path
+}
+
+/// Items of a list are set one after the other, the tenth after the second.
+fn in_order(path: &[String]) -> Vec<(Option<usize>, String)> {
+    path.iter().map(|step| (step.parse().ok(), step.clone())).collect()
 }
 
 fn present<'a>(variables: &'a Variables, name: &str) -> Option<&'a str> {

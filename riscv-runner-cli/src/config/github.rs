@@ -10,6 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{reader::Section, secret::SecretState, server::HttpUrl};
 
+/// What the keys of our Apps begin with in problems.
+pub(crate) const APPS: &str = "github.apps[";
+/// What the keys of the webhook's secrets begin with in problems.
+pub(crate) const WEBHOOK_SECRETS: &str = "github.webhook_secrets";
 /// GitHub itself.
 const API_URL: &str = "https://api.github.com";
 

@@ -10,7 +10,7 @@ use super::{
     problem::Origin,
     reader::Section,
     setting::{Fault, Setting},
-    tree::Node,
+    tree::{Node, Value, parse_value},
 };
 
 /// The pools: what the planner needs of them, and what the cluster needs.
@@ -71,7 +71,7 @@ fn read_pod(pool: &Section<'_>) -> PodTemplate {
     let mut good = toml::Table::new();
     for (key, node) in pod.entries() {
         let mut alone = toml::Table::new();
-        alone.insert(key.clone(), node.to_toml());
+        alone.insert(key.clone(), value_of(key, node));
         match serde_path_to_error::deserialize::<_, PodTemplate>(toml::Value::Table(alone.clone())) {
             Ok(_) => {
                 pod.show(key, shown(key, &alone), node.origin.clone());
@@ -88,6 +88,25 @@ fn read_pod(pool: &Section<'_>) -> PodTemplate {
         pod.problems().error(&origin, &pod.path_of(&found.key), found.problem, None);
     }
     template
+}
+
+/// The value of a key as TOML. What variables hold for the operator's own names is text, even `8` or `true`.
+fn value_of(key: &str, node: &Node) -> toml::Value {
+    match (key, &node.value) {
+        ("env" | "labels" | "annotations", Value::Table(entries)) => {
+            let text = |node: &Node| match &node.value {
+                Value::Untyped(text) => toml::Value::String(text.clone()),
+                Value::Text(_)
+                | Value::Integer(_)
+                | Value::Boolean(_)
+                | Value::Other(..)
+                | Value::Array(_)
+                | Value::Table(_) => node.to_toml(),
+            };
+            toml::Value::Table(entries.iter().map(|(name, node)| (name.clone(), text(node))).collect())
+        }
+        _ => node.to_toml(),
+    }
 }
 
 /// The value of a key; of environment variables the names alone, for people put tokens there.
@@ -113,6 +132,22 @@ fn refuse(pod: &Section<'_>, key: &str, node: &Node, error: &serde_path_to_error
     }
     let path = error.path().to_string();
     let below = path.strip_prefix(key).unwrap_or("").to_owned();
-    let fault = Fault { below, problem: message.replace('`', "\""), hint: None };
+    let problem = if key == "env" {
+        // People put tokens there: the value is not repeated.
+        let wanted = if below.is_empty() { "a table of texts" } else { "text" };
+        let opened = match &node.value {
+            Value::Untyped(text) => parse_value(text, &node.origin),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Boolean(_)
+            | Value::Other(..)
+            | Value::Array(_)
+            | Value::Table(_) => None,
+        };
+        format!("must be {wanted}, not {}", opened.as_ref().unwrap_or(node).at(&below).kind())
+    } else {
+        message.replace('`', "\"")
+    };
+    let fault = Fault { below, problem, hint: None };
     pod.faults(key, node, vec![fault]);
 }

@@ -50,6 +50,8 @@ pub(crate) struct Problem {
     pub(crate) hint: Option<String>,
     /// How bad it is.
     pub(crate) severity: Severity,
+    /// Whether it is that a secret's file is not on this machine.
+    pub(crate) is_missing_secret: bool,
 }
 
 impl fmt::Display for Problem {
@@ -77,8 +79,17 @@ impl Problems {
         self.add(origin, key, problem.into(), hint, Severity::Warning);
     }
 
+    /// Adds a warning that a secret's file is not on this machine.
+    pub(crate) fn missing_secret(&self, origin: &Origin, key: &str, problem: String, hint: Option<String>) {
+        self.add(origin, key, problem, hint, Severity::Warning);
+        if let Some(problem) = self.0.borrow_mut().last_mut() {
+            problem.is_missing_secret = true;
+        }
+    }
+
     fn add(&self, origin: &Origin, key: &str, problem: String, hint: Option<String>, severity: Severity) {
-        let problem = Problem { origin: origin.clone(), key: key.to_owned(), problem, hint, severity };
+        let (origin, key) = (origin.clone(), key.to_owned());
+        let problem = Problem { origin, key, problem, hint, severity, is_missing_secret: false };
         self.0.borrow_mut().push(problem);
     }
 

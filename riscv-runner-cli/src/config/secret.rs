@@ -92,7 +92,7 @@ impl Section<'_> {
             FromFile::Missing => {
                 let problem = format!("{} is not there", path.display());
                 let hint = "rrctl serve needs it; relative paths start at the configuration's folder";
-                self.problems().warn(origin, &name, problem, Some(hint.to_owned()));
+                self.problems().missing_secret(origin, &name, problem, Some(hint.to_owned()));
                 SecretState::Elsewhere
             }
             FromFile::Refused(problem) => {

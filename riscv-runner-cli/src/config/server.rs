@@ -102,6 +102,10 @@ impl Setting for HttpUrl {
     fn read(node: &Node) -> Read<Self> {
         let text = text(node, "a URL")?.trim();
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let authority = host.and_then(|host| host.split(['/', '?', '#', '\\']).next());
+        if authority.is_some_and(|authority| authority.contains('@')) {
+            return Err(vec![Fault::new("must not hold a user or a password: URLs are shown")]);
+        }
         match host {
             Some(host)
                 if !host.is_empty() && !host.starts_with('/') && !text.contains(char::is_whitespace) =>

@@ -1,5 +1,7 @@
 //! The configuration as its reader sees it: what is found, what is shown, and what is not.
 
+mod environment;
+
 use std::{fs, path::Path, time::Duration};
 
 use insta::assert_snapshot;
@@ -203,59 +205,6 @@ fn problems_do_not_repeat_secrets() {
     let problems = folder.problems(&[("GHAPP_ORG_PRIVATE_KEY", "planted-but-no-key")]);
     assert!(problems.contains("store.url") && problems.contains("PEM"), "{problems}");
     assert!(!problems.contains("planted"), "{problems}");
-}
-
-#[test]
-fn variables_win_over_the_file_and_ours_over_those_of_the_reference_service() {
-    let folder = Folder::with(SMALL);
-    let config = folder
-        .load(&[
-            ("RRCTL_SERVER__LISTEN", "127.0.0.1:1"),
-            ("RRCTL_TIMEOUTS__TICK", "1500ms"),
-            ("RRCTL_LIMITS__DEFAULT_MAX_WORKERS", "unlimited"),
-            ("RRCTL_POOLS__0__IMAGE", "runner:2"),
-            ("RRCTL_ROUTES__0__LABELS", "riscv, fast"),
-            ("RRCTL_ENTITIES", "[{ id = 9, banned = true }]"),
-            ("RRCTL_ENTITIES__0__MAX_WORKERS", "3"),
-            ("POSTGRES_URL", "postgres://reference"),
-            ("RRCTL_STORE__URL", "postgres://ours"),
-            ("LOGLEVEL", "WARNING"),
-            ("GHAPP_WEBHOOK_SECRET", "one, with a comma"),
-        ])
-        .unwrap();
-    assert_eq!(config.server.listen.port(), 1);
-    assert_eq!(config.policy.timeouts.tick, Duration::from_millis(1500));
-    assert_eq!(config.policy.limits.default_max_workers, Cap::Unlimited);
-    assert_eq!(config.policy.pools.values().next().unwrap().image.as_str(), "runner:2");
-    assert_eq!(config.policy.routes[0].labels.key(), "fast,riscv");
-    let special = config.policy.entities.values().next().unwrap();
-    assert!(special.banned && special.max_workers == Some(Cap::AtMost(3)));
-    assert_eq!(config.server.log, "warn");
-    use secrecy::ExposeSecret;
-    assert_eq!(config.store.url.unwrap().expose_secret(), "postgres://ours");
-    let secrets: Vec<_> = config.github.webhook_secrets.iter().map(ExposeSecret::expose_secret).collect();
-    assert_eq!(secrets, ["one, with a comma"]);
-}
-
-#[test]
-fn the_variables_of_the_reference_service_suffice_for_its_secrets() {
-    let policy = SMALL.split("[[pools]]").nth(1).unwrap();
-    let folder = Folder::with(&format!(
-        "[[github.apps]]\nkind = \"organization\"\napp_id = 1\n\
-         [[github.apps]]\nkind = \"user\"\napp_id = 2\n[[pools]]{policy}"
-    ));
-    let config = folder
-        .load(&[
-            ("POSTGRES_URL", "postgres://reference"),
-            ("GHAPP_WEBHOOK_SECRET", "secret"),
-            ("GHAPP_ORG_PRIVATE_KEY", KEY),
-            ("GHAPP_PERSONAL_PRIVATE_KEY", KEY),
-            ("LOGLEVEL", "DEBUG"),
-        ])
-        .unwrap();
-    assert!(config.store.url.is_some());
-    assert!(config.github.apps.iter().all(|app| app.private_key.is_some()));
-    assert_eq!(config.server.log, "debug");
 }
 
 #[test]

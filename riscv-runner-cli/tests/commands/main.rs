@@ -148,6 +148,77 @@ fn a_database_that_is_down_is_named_without_its_password() {
 }
 
 #[test]
+fn a_server_does_not_start_without_the_secrets_of_its_role() {
+    let folder = Folder::with_fixture("every_verdict.toml");
+    let secrets = [
+        ("POSTGRES_URL", "postgres://u@127.0.0.1:1/db"),
+        ("RRCTL_GITHUB__APPS", "[{ kind = \"user\", app_id = 1, private_key_file = \"none.pem\" }]"),
+        ("RRCTL_GITHUB__WEBHOOK_SECRETS", "one"),
+        ("RRCTL_GITHUB__WEBHOOK_SECRETS_FILES", "none.secret"),
+    ];
+    let (key, secret) =
+        ("github.apps[0].private_key_file: none.pem is not there", "[0]: none.secret is not there");
+    for (role, expected) in [("all", [true, true]), ("scheduler", [true, false]), ("webhook", [false, true])]
+    {
+        let answer = folder.rrctl_with(&["serve", "--role", role], &secrets);
+        assert!(answer.starts_with("exit: 2\n") && answer.contains("hint: "), "{role}: {answer}");
+        assert_eq!([answer.contains(key), answer.contains(secret)], expected, "{role}: {answer}");
+    }
+    assert!(folder.rrctl_with(&["config", "check"], &secrets).starts_with("exit: 0\n"));
+    let started =
+        folder.rrctl_with(&["serve", "--role", "scheduler"], &[secrets[0], secrets[2], secrets[3], KEY]);
+    assert!(started.starts_with("exit: 1\n") && started.contains("PostgreSQL"), "{started}");
+}
+
+/// An App whose key is here.
+const KEY: (&str, &str) = (
+    "RRCTL_GITHUB__APPS",
+    "[{ kind = \"user\", app_id = 1, private_key = \"-----BEGIN PRIVATE KEY-----\" }]",
+);
+
+#[test]
+fn the_configuration_is_told_to_programs() {
+    let folder = Folder::with_fixture("every_verdict.toml");
+    let variables = [
+        ("POSTGRES_URL", "postgres://u:planted@127.0.0.1:1/db"),
+        ("GHAPP_WEBHOOK_SECRET", "planted"),
+        ("RRCTL_SERVER__TRACE_SECRET_FILE", "none.token"),
+        ("RRCTL_SERVER__PAGES_PER_MINUTE", "7"),
+        KEY,
+    ];
+    let json = |arguments: &[&str], expected: &str| -> Value {
+        let answer = folder.rrctl_with(&[arguments, &["--format", "json"]].concat(), &variables);
+        assert!(answer.starts_with(expected) && !answer.contains("planted"), "{answer}");
+        let begin = answer.find(['{', '[']).unwrap();
+        let mut values = serde_json::Deserializer::from_str(&answer[begin..]).into_iter();
+        values.next().unwrap().unwrap()
+    };
+    let shown = json(&["config", "show"], "exit: 0\n");
+    let of = |key: &str| shown.as_array().unwrap().iter().find(|one| one["key"] == key).unwrap().clone();
+    let pages = of("server.pages_per_minute");
+    assert_eq!((&pages["value"], &pages["default"]), (&7.into(), &false.into()));
+    assert_eq!(pages["variable"], "RRCTL_SERVER__PAGES_PER_MINUTE");
+    assert_eq!(of("store.url")["value"], "(set)");
+    assert_eq!(of("timeouts.tick")["default"], true);
+    let pool = of("pools[0].name");
+    assert!(
+        pool["file"].as_str().unwrap().ends_with(".toml") && pool["line"].as_u64().unwrap() > 1,
+        "{pool}"
+    );
+
+    let checked = json(&["config", "check"], "exit: 0\n");
+    assert_eq!((&checked["ok"], &checked["problems"][0]["severity"]), (&true.into(), &"warning".into()));
+    assert_eq!(checked["problems"][0]["key"], "server.trace_secret_file");
+    assert!(checked["routes"].as_u64().unwrap() > 0, "{checked}");
+    assert_eq!(json(&["config", "check", "--strict"], "exit: 2\n")["ok"], false);
+    folder.write("broken.toml", "[limits]\npolicy = \"random\"\n");
+    let broken = json(&["--config", "broken.toml", "config", "check"], "exit: 2\n");
+    let problems = broken["problems"].as_array().unwrap();
+    let policy = problems.iter().find(|problem| problem["key"] == "limits.policy").unwrap();
+    assert_eq!((&policy["severity"], &policy["line"]), (&"error".into(), &2.into()));
+}
+
+#[test]
 fn a_small_demo_serves_every_job_though_a_runner_fails() {
     let folder = Folder::new();
     let answer = folder.rrctl(&["demo", "--once", "--jobs", "10", "--boards", "3", "--seed", "7"]);

@@ -8,6 +8,7 @@ mod github_app;
 mod keeping;
 mod nodes;
 mod orders;
+mod patience;
 mod reading;
 mod secrets;
 mod server;
@@ -139,10 +140,28 @@ async fn bad_input_is_refused_and_nothing_of_it_is_stored() {
     let mut broken = good.clone();
     broken.body = "{".to_owned();
     assert_eq!(server.post(&broken.headers(stage::SECRET), broken.body.clone()).await.0, 400);
+    let mut odd = good.clone();
+    odd.body = good.body.replacen('{', "{\"odd\":1e999999,", 1);
+    let number = server.post(&odd.headers(stage::SECRET), odd.body.clone()).await;
+    assert_eq!(number.0, 400, "{number:?}");
+    assert!(number.1.to_string().contains("cannot be stored"), "{number:?}");
     let large = " ".repeat(2 * 1024 * 1024);
     assert_eq!(server.post(&good.headers(stage::SECRET), large).await.0, 413);
     assert_eq!(server.json("/jobs.json").await["total_count"], 0);
     assert_eq!(stage.deliver(&server, job, "queued").await.1, "job_stored");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn escapes_that_no_database_takes_are_taken() {
+    let stage = Stage::start(1).await;
+    stage.account("acme", EntityKind::Organization, ORGANIZATION_APP, &["acme/tool"]);
+    let server = stage.serve(ThrowAwayPostgres::shared()).await;
+    let job = stage.github.queue(&NewJob::new("acme/tool", LABELS));
+    let mut odd = stage.github.webhook(job, "queued").unwrap();
+    odd.body = odd.body.replacen('{', r#"{"odd":"\u0000 \ud800 \\u0000","\u0000":1e-15000,"#, 1);
+    let answer = server.post(&odd.headers(stage::SECRET), odd.body.clone()).await;
+    assert_eq!((answer.0, answer.1["outcome"].as_str()), (200, Some("job_stored")), "{answer:?}");
     server.stop().await;
 }
 

@@ -70,6 +70,8 @@ impl Forge for OwnGithub {
         unknown("deliver again")
     }
 
+    fn returned(&self, _: InstallationId, _: Timestamp) {}
+
     fn health(&self, _: InstallationId) -> InstallationHealth {
         InstallationHealth::default()
     }

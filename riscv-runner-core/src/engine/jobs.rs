@@ -8,7 +8,7 @@ use futures::{
 };
 use jiff::Timestamp;
 
-use super::Engine;
+use super::{Engine, observe};
 use crate::{
     ids::JobId,
     installation::{InstallationKey, Installations},
@@ -64,7 +64,7 @@ impl Engine {
     async fn give_up_gone(&self, proof: &LeaderProof, jobs: &[DoubtfulJob], known: &Installations) {
         for doubtful in jobs.iter().filter(|doubtful| doubtful.job.state.phase == JobPhase::Pending) {
             let installation = doubtful.job.facts.installation;
-            if known.health(installation, self.parts.forge.health(installation)).gone_since.is_some() {
+            if observe::health(self, known, installation).gone_since.is_some() {
                 let attempt = doubtful.job.state.attempt;
                 let event = JobEvent::Lost { attempt, loss: Loss::InstallationNotFound };
                 if let Err(error) = self.join(proof, doubtful, event).await {

@@ -13,7 +13,7 @@ use crate::{
     ports::{HeadRequest, PortErrorKind, PortResult},
     routing::{self, Query},
     scope::{ScopeRef, Target},
-    snapshot::{DemandByKey, Snapshot},
+    snapshot::{DemandByKey, InstallationHealth, Snapshot},
 };
 
 /// The result of a look, as knowledge.
@@ -66,9 +66,22 @@ pub(super) async fn supply(engine: &Engine) -> PortResult<(Snapshot, Installatio
     snapshot.deliveries_swept = standing.deliveries_swept;
     let working: BTreeSet<InstallationId> =
         snapshot.workers.values().map(|worker| worker.scope.installation).collect();
-    let health = |id| (id, installations.health(id, parts.forge.health(id)));
-    snapshot.installations = working.into_iter().map(health).collect();
+    let healths = working.into_iter().map(|id| (id, health(engine, &installations, id)));
+    snapshot.installations = healths.collect();
     Ok((snapshot, installations))
+}
+
+/// What stands in the way of acting for an installation; GitHub's adapter hears of its return first.
+pub(super) fn health(
+    engine: &Engine,
+    known: &Installations,
+    installation: InstallationId,
+) -> InstallationHealth {
+    let forge = &engine.parts.forge;
+    if let Some(at) = known.returned_at(installation) {
+        forge.returned(installation, at);
+    }
+    known.health(installation, forge.health(installation))
 }
 
 fn blank(engine: &Engine) -> Snapshot {
@@ -158,8 +171,8 @@ fn complete(engine: &Engine, policy: &Policy, known: &Installations, snapshot: &
         waiting.insert(job.scope.installation);
     }
     for installation in waiting {
-        let health = || known.health(installation, engine.parts.forge.health(installation));
-        snapshot.installations.entry(installation).or_insert_with(health);
+        let looked_up = || health(engine, known, installation);
+        snapshot.installations.entry(installation).or_insert_with(looked_up);
     }
     snapshot.warm = routing::warm(policy, snapshot);
 }

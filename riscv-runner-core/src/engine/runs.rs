@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Engine;
+use super::{Engine, observe};
 use crate::{
     ids::{JobId, RunId},
     installation::InstallationKey,
@@ -33,8 +33,7 @@ impl Engine {
         };
         let mut left = RunsLeft::default();
         for repo in polling::repos_due(&repos, &listed, &installations, now, &policy.timeouts) {
-            let shown = self.parts.forge.health(repo.installation);
-            if installations.health(repo.installation, shown).gone_since.is_some() {
+            if observe::health(self, &installations, repo.installation).gone_since.is_some() {
                 continue;
             }
             if left.is_spent() {

@@ -1,6 +1,9 @@
 //! What a failed registration means for the worker that it was for.
 
-use crate::{failure::FailureReason, ports::MintError};
+use crate::{
+    failure::FailureReason,
+    ports::{MintError, PortErrorKind},
+};
 
 /// What becomes of a worker whose registration failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +17,13 @@ pub struct MintFailure {
 
 /// The consequence of a failed registration; `None` when nothing may be written any more.
 #[must_use]
-pub const fn consequence(error: &MintError) -> Option<MintFailure> {
+pub fn consequence(error: &MintError) -> Option<MintFailure> {
     let (reason, backs_off) = match error {
         MintError::NotLeader => return None,
         MintError::NameTaken => (FailureReason::JitRejected, false),
-        MintError::InstallationGone => (FailureReason::InstallationNotFound, true),
-        MintError::AuthFailed(_) => (FailureReason::AuthFailed, true),
+        MintError::InstallationGone => (FailureReason::InstallationNotFound, false),
+        // What passes by itself holds no installation back.
+        MintError::AuthFailed(cause) => (FailureReason::AuthFailed, cause.kind() == PortErrorKind::Transient),
         MintError::RateLimited { .. } => (FailureReason::RateLimited, false),
         MintError::SelfHostedDisabled => (FailureReason::SelfHostedDisabled, true),
         MintError::Rejected { .. } | MintError::Unclear(_) => (FailureReason::JitRejected, true),

@@ -261,6 +261,10 @@ pub trait Forge: Send + Sync {
     /// When GitHub does not accept the request.
     async fn redeliver(&self, proof: &LeaderProof, app: EntityKind, delivery: i64) -> PortResult<()>;
 
+    /// Tells that an installation was created or unsuspended at `returned_at`: what GitHub refused it before
+    /// then is forgotten and may be asked for again at once. Told as often as its health is looked at.
+    fn returned(&self, installation: InstallationId, returned_at: Timestamp);
+
     /// What stands in the way of acting for an installation, as its last answers showed.
     fn health(&self, installation: InstallationId) -> InstallationHealth;
 }

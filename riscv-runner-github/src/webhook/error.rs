@@ -35,6 +35,16 @@ pub enum WebhookError {
         /// Counted from 1.
         column: usize,
     },
+    /// The body is JSON that cannot be stored.
+    #[error("the body cannot be stored: {problem} at line {line} column {column}")]
+    Unstorable {
+        /// What is in the way.
+        problem: String,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
     /// A field is missing.
     #[error("the payload has no field {path}")]
     MissingField {
@@ -58,7 +68,7 @@ impl WebhookError {
         match self {
             Self::MissingHeader { name } | Self::BadHeader { name, .. } => Some(name),
             Self::MissingField { path } | Self::BadField { path, .. } => Some(path),
-            Self::Utf8 { .. } | Self::Json { .. } => None,
+            Self::Utf8 { .. } | Self::Json { .. } | Self::Unstorable { .. } => None,
         }
     }
 

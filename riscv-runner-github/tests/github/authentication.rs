@@ -102,6 +102,31 @@ async fn a_suspended_installation_is_an_authentication_failure_that_heals() {
 }
 
 #[tokio::test]
+async fn an_installation_that_returned_is_asked_for_again_at_once() {
+    let t = Setting::new().await;
+    let installation = t.org.installation;
+    t.double.set_suspended(installation.get(), true);
+    for _ in 0..6 {
+        t.mint(&t.org, "rise-riscv-runner-a").await.unwrap_err();
+        t.clock.advance(Duration::from_secs(15 * 60));
+    }
+    t.mint(&t.org, "rise-riscv-runner-a").await.unwrap_err();
+    let asked = t.double.count(TOKEN);
+    let tried_at = t.clock.now();
+    t.forge.returned(installation, tried_at - 1.second());
+    t.mint(&t.org, "rise-riscv-runner-a").await.unwrap_err();
+    assert_eq!(t.double.count(TOKEN), asked, "it was refused after that return");
+
+    t.clock.advance(Duration::from_secs(5));
+    t.double.set_suspended(installation.get(), false);
+    t.forge.returned(installation, t.clock.now());
+    let health = t.forge.health(installation);
+    assert_eq!((health.auth_failing_since, health.auth_retry_at), (None, None));
+    t.mint(&t.org, "rise-riscv-runner-a").await.unwrap();
+    assert_eq!(t.double.count(TOKEN), asked + 1);
+}
+
+#[tokio::test]
 async fn a_passing_failure_of_the_token_does_not_hold_back_the_next_try() {
     for effect in [Effect::Lost, Effect::DoneButReports(502)] {
         let t = Setting::new().await;

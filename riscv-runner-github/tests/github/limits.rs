@@ -6,7 +6,7 @@ use jiff::ToSpan as _;
 use riscv_runner_core::ports::{Forge as _, MintError, Platform as _, PortErrorKind};
 use riscv_runner_sim::doubles::github::{Effect, Fault};
 
-use crate::setting::{ORG_JIT, ORG_RUNNERS, REPO_JIT, Setting};
+use crate::setting::{ORG_JIT, ORG_RUNNERS, REPO_JIT, Setting, TOKEN};
 
 fn limited(status: u16, headers: &[(&'static str, &str)]) -> Effect {
     let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -31,6 +31,22 @@ async fn a_limited_installation_cools_down_alone() {
         t.mint(&t.org, "rise-riscv-runner-a").await.unwrap();
         assert_eq!(t.forge.health(t.org.installation).rate_limited_until, None);
     }
+}
+
+#[tokio::test]
+async fn a_limit_of_the_app_itself_is_told_of_the_installation_that_has_no_token() {
+    let t = Setting::new().await;
+    t.mint(&t.person, "rise-riscv-runner-a").await.unwrap();
+    t.double.inject(Fault::on(TOKEN, limited(429, &[("retry-after", "600")])).times(1));
+    let until = t.clock.now() + 600.seconds();
+    let error = t.mint(&t.org, "rise-riscv-runner-a").await.unwrap_err();
+    assert!(matches!(error, MintError::RateLimited { until: told } if told == until), "{error:?}");
+    let health = t.forge.health(t.org.installation);
+    assert_eq!((health.rate_limited_until, health.auth_failing_since), (Some(until), None));
+    assert_eq!(t.forge.health(t.person.installation).rate_limited_until, None, "it has a token");
+    t.clock.advance(Duration::from_secs(600));
+    assert_eq!(t.forge.health(t.org.installation).rate_limited_until, None);
+    t.mint(&t.org, "rise-riscv-runner-a").await.unwrap();
 }
 
 #[tokio::test]

@@ -57,6 +57,23 @@ fn a_job(action: &str) -> Value {
 }
 
 #[test]
+fn escapes_that_are_no_character_are_replaced_in_what_is_read_and_in_what_is_kept() {
+    let mut payload = a_job("queued");
+    payload["workflow_job"]["name"] = json!("build \0");
+    payload["workflow_job"]["labels"] = json!(["riscv\0"]);
+    let delivery = read("workflow_job", &payload).unwrap();
+    assert_eq!(job_of(&delivery).0.name.as_deref(), Some("build \u{fffd}"));
+    let kept = delivery.payload.get();
+    assert!(!kept.contains("u0000") && kept.contains(r"build \ufffd"), "{kept}");
+    let half = a_job("queued").to_string().replace("build", r"\ud83d \\u0000");
+    let delivery = understand("workflow_job", &half).unwrap();
+    assert_eq!(job_of(&delivery).0.name.as_deref(), Some("\u{fffd} \\u0000"));
+    let large = a_job("queued").to_string().replacen("77", "77,\"odd\":1e999999", 1);
+    let error = understand("workflow_job", &large).unwrap_err();
+    assert!(matches!(error, WebhookError::Unstorable { line: 1, .. }), "{error}");
+}
+
+#[test]
 fn every_published_example_is_understood_or_refused_for_a_named_reason() {
     let examples = webhook_examples();
     assert!(examples.len() > 50, "only {} events", examples.len());

@@ -66,6 +66,25 @@ async fn a_long_outage_is_ignorance_and_not_absence() {
 }
 
 #[tokio::test]
+async fn a_watch_that_is_forbidden_is_tried_ever_more_seldom_and_told() {
+    let fixture = Fixture::new().await;
+    fixture.double.inject(Fault::new(FaultKind::Refuse(403)).on(Verb::Watch, "pods").times(u32::MAX));
+    fixture.double.drop_watches();
+    let lists = || {
+        let asked = fixture.double.requests();
+        asked.iter().filter(|asked| asked.verb == Verb::List && asked.resource == "pods").count()
+    };
+    let before = lists();
+    let told =
+        async |text: &str| fixture.cluster.pods().await.is_err_and(|error| error.to_string().contains(text));
+    eventually("it is told", async || told("the watch has been broken for 3s").await).await;
+    // At 0, 0, 100, 300, 700, 1500 and 3100 ms.
+    assert!((4..10).contains(&(lists() - before)), "{} listings", lists() - before);
+    fixture.double.heal();
+    eventually("sight is regained", async || fixture.cluster.pods().await.is_ok()).await;
+}
+
+#[tokio::test]
 async fn what_went_during_an_outage_is_gone_after_it() {
     let fixture = Fixture::new().await;
     fixture.cluster.create(&proof(), &request("w1"), &jit()).await.unwrap();

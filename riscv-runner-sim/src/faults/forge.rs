@@ -60,6 +60,10 @@ impl<T: Forge + ?Sized> Forge for Faulty<T> {
         self.call("redeliver", self.inner.redeliver(proof, app, delivery)).await
     }
 
+    fn returned(&self, installation: InstallationId, returned_at: Timestamp) {
+        self.inner.returned(installation, returned_at);
+    }
+
     fn health(&self, installation: InstallationId) -> InstallationHealth {
         self.inner.health(installation)
     }

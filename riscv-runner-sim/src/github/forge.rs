@@ -42,6 +42,7 @@ pub struct SimForge {
 struct Remembered {
     shown: InstallationHealth,
     auth_failures: u32,
+    refused_at: Option<Timestamp>,
 }
 
 /// Why GitHub did not act for an installation.
@@ -97,6 +98,7 @@ impl SimForge {
             Some(Refusal::Limited(until)) => known.shown.rate_limited_until = Some(*until),
             Some(Refusal::Gone | Refusal::Suspended) => {
                 known.auth_failures = known.auth_failures.saturating_add(1);
+                known.refused_at = Some(now);
                 known.shown.auth_failing_since.get_or_insert(now);
                 let wait = doubling(AUTH_RETRY.0, AUTH_RETRY.1, known.auth_failures);
                 known.shown.auth_retry_at = Some(add(now, wait));
@@ -269,6 +271,19 @@ impl Forge for SimForge {
             })
         });
         if known { Ok(()) } else { Err(missing("redeliver", format!("delivery {delivery}"))) }
+    }
+
+    fn returned(&self, installation: InstallationId, returned_at: Timestamp) {
+        let mut health = lock(&self.health);
+        if let Some(known) = health.get_mut(&installation)
+            && known.refused_at.is_some_and(|refused| refused <= returned_at)
+        {
+            known.refused_at = None;
+            known.auth_failures = 0;
+            known.shown.auth_failing_since = None;
+            known.shown.auth_retry_at = None;
+            known.shown.gone_since = None;
+        }
     }
 
     fn health(&self, installation: InstallationId) -> InstallationHealth {
