@@ -68,7 +68,7 @@ fn escapes_that_are_no_character_are_replaced_in_what_is_read_and_in_what_is_kep
     let half = a_job("queued").to_string().replace("build", r"\ud83d \\u0000");
     let delivery = understand("workflow_job", &half).unwrap();
     assert_eq!(job_of(&delivery).0.name.as_deref(), Some("\u{fffd} \\u0000"));
-    let large = a_job("queued").to_string().replacen("77", "77,\"odd\":1e999999", 1);
+    let large = a_job("queued").to_string().replacen('{', "{\"odd\":1e999999,", 1);
     let error = understand("workflow_job", &large).unwrap_err();
     assert!(matches!(error, WebhookError::Unstorable { line: 1, .. }), "{error}");
 }
@@ -247,7 +247,8 @@ fn deep_nesting_is_no_danger() {
         // Whatever the answer is, it is an answer.
         let _ = understand(event, &deep);
     }
-    assert!(understand("push", &deep).is_ok());
+    // A database would refuse it, and GitHub deliver it again.
+    assert!(matches!(understand("push", &deep), Err(WebhookError::Unstorable { .. })));
 }
 
 #[test]
