@@ -5,7 +5,8 @@
 use crate::{
     controls::Controls,
     delivery::{Delivery, DeliveryContent, DeliveryRecord, Effect, IfAbsent, LogEntry, LogSource, Outcome},
-    ids::Login,
+    entity::Entity,
+    ids::{EntityId, Login, RepoName},
     installation::InstallationNews,
     job::{JobEvent, JobFacts},
     policy::Policy,
@@ -27,6 +28,20 @@ pub fn is_staging(policy: &Policy, delivery: &Delivery) -> bool {
     let by_entity = delivery.entity.as_ref().and_then(|entity| policy.entities.get(&entity.id));
     by_entity.is_some_and(|special| special.staging)
         || delivery.repo.as_ref().is_some_and(|repo| policy.staging_repositories.contains(repo))
+}
+
+/// Whether jobs of the repository are for us: its account is not banned, and neither belongs to staging.
+#[must_use]
+pub fn is_served(by: &IntakePolicy<'_>, entity: &Entity, repo: &RepoName) -> bool {
+    let special = by.policy.entities.get(&entity.id);
+    !is_banned(by, entity.id)
+        && !special.is_some_and(|special| special.staging)
+        && !by.policy.staging_repositories.contains(repo)
+}
+
+fn is_banned(by: &IntakePolicy<'_>, entity: EntityId) -> bool {
+    by.policy.entities.get(&entity).is_some_and(|special| special.banned)
+        || by.controls.banned_entities.contains_key(&entity)
 }
 
 /// Decides what a delivery does to the jobs table, and what the log keeps of it.
@@ -68,13 +83,12 @@ fn job_effect(
     event: Option<&JobEvent>,
     by: &IntakePolicy<'_>,
 ) -> Effect {
-    let IntakePolicy { policy, controls } = by;
+    let policy = by.policy;
     // An organization's job that arrives through the other App can never get a runner from it.
     if delivery.app_kind != Some(facts.entity.kind) {
         return Effect::Nothing(Outcome::IgnoredEvent);
     }
-    let banned_entity = policy.entities.get(&facts.entity.id).is_some_and(|special| special.banned)
-        || controls.banned_entities.contains_key(&facts.entity.id);
+    let banned_entity = is_banned(by, facts.entity.id);
     let banned_sender = delivery.sender.as_ref().is_some_and(|sender| is_banned_sender(policy, sender));
     let Some(event) = event else { return Effect::Nothing(Outcome::IgnoredAction) };
     let if_absent = if banned_entity || banned_sender {

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod because;
 pub mod capacity;
 pub mod clean_registrations;
+mod deal_slots;
 pub mod draft;
 pub mod expire_pods;
 mod flow;

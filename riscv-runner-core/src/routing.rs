@@ -246,10 +246,9 @@ pub fn warm(policy: &Policy, snapshot: &Snapshot) -> BTreeMap<PoolKey, Warm> {
     if rules.is_empty() {
         return BTreeMap::new();
     }
-    let waiting = snapshot
-        .demand
-        .iter()
-        .filter_map(|(key, demand)| Some((key.clone(), &demand.waiting.first()?.scope)));
+    let waiting = snapshot.demand.iter().filter_map(|(key, demand)| {
+        Some((key.clone(), &demand.waiting.first().or(demand.front.as_deref())?.scope))
+    });
     let working = snapshot.workers.values().map(|worker| (worker.key(), &worker.scope));
     let known: BTreeMap<PoolKey, &ScopeRef> = waiting.chain(working).collect();
     let organizations = known.into_iter().filter(|(key, _)| key.scope.kind() == EntityKind::Organization);

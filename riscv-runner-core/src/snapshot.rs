@@ -45,6 +45,9 @@ pub struct Demand {
     pub running: u32,
     /// When the oldest waiting job was created.
     pub oldest: Option<Timestamp>,
+    /// That job: what holds it back usually holds back the whole key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front: Option<Box<PendingJob>>,
     /// How many jobs wait for each pool; together they are `pending`. Routing usually sends all jobs
     /// of a key to one pool, but a rule may single out a repository.
     pub pending_by_pool: BTreeMap<PoolName, u32>,

@@ -114,7 +114,7 @@ impl SchedulingStore for Script {
         &self,
         heads: &[HeadRequest],
         _: &[RepoName],
-        _: &BTreeMap<PoolName, u32>,
+        _: &[PoolShare],
     ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
         let read = |head: &HeadRequest| {
             let waiting = &self.world.snapshot.demand[&head.key].waiting;

@@ -364,17 +364,3 @@ fn names_are_new_and_valid() {
     assert!(!names.contains(&worker_name("w")));
     assert!(names.iter().all(|name| name.as_str().starts_with("rr-") && name.as_str().len() == 12));
 }
-
-#[test]
-fn only_what_could_be_served_is_read() {
-    let mut world = World::new("a:3 b:0");
-    for n in 0..50 {
-        world = world.job(n + 1, "1", "a", 100 - n).job(n + 101, "2", "b", 200 - n);
-    }
-    world = world.worker("w", "1", "a", 1);
-    let reading = riscv_runner_core::plan::heads(&world.snapshot, &world.policy);
-    let heads: Vec<_> =
-        reading.heads.iter().map(|head| (head.key.to_string(), head.skip, head.limit)).collect();
-    assert_eq!(heads, [("org:1|a".to_owned(), 1, 2)]);
-    assert_eq!(reading.slots[&PoolName::new("b").unwrap()], 0);
-}

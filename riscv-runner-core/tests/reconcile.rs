@@ -54,6 +54,40 @@ fn rows_follow_their_pods() {
 }
 
 #[test]
+fn only_a_worker_that_ran_a_job_proves_its_key_and_its_board() {
+    let proved = |world: World| {
+        let plan = world.pod("w", Some("a0"), PodPhase::Succeeded { at: at(5) }, 30).reconcile();
+        plan.steps.into_iter().find_map(|step| match step.action {
+            Action::MarkCompleted { served, node, .. } => Some((served.is_some(), node.is_some())),
+            _ => None,
+        })
+    };
+    let world = World::new("a:1").worker("w", "1", "a", 30);
+    assert_eq!(proved(world.clone()), Some((false, false)));
+    assert_eq!(proved(world.runs("w", 1, JobPhase::Running)), Some((true, true)));
+}
+
+#[test]
+fn a_board_that_brought_the_runner_up_is_not_blamed_for_what_its_job_did() {
+    let blamed = |world: World| {
+        let failed = PodPhase::Failed { at: at(5), exit_code: Some(137), reason: None };
+        let plan = world.pod("w", Some("a0"), failed, 30).reconcile();
+        plan.steps.into_iter().find_map(|step| match step.action {
+            Action::End(end) => Some((end.backoff.is_some(), end.quarantine.is_some())),
+            _ => None,
+        })
+    };
+    let world = World::new("a:1").worker("w", "1", "a", 30).edit_worker("w", |worker| {
+        worker.status = WorkerStatus::Running;
+        worker.node = Some("a0".parse().unwrap());
+    });
+    assert_eq!(blamed(world.clone()), Some((true, true)), "it never came up");
+    assert_eq!(blamed(world.clone().runs("w", 1, JobPhase::Running)), Some((true, false)));
+    let online = world.edit_worker("w", |worker| worker.online_at = Some(at(20)));
+    assert_eq!(blamed(online), Some((true, false)));
+}
+
+#[test]
 fn a_reservation_without_a_pod_is_released_after_its_grace() {
     World::new("a:1").worker("w", "1", "a", 119).reconciles("");
     let late = World::new("a:1").worker("w", "1", "a", 120);

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use riscv_runner_core::{
-    ids::{JobId, PoolName, RepoName},
+    ids::{EntityId, JobId, PoolName, RepoName},
     labels::LabelSet,
-    ports::{HeadRequest, PortResult},
+    ports::{HeadRequest, PoolShare, PortResult},
     scope::PoolKey,
     snapshot::{Demand, DemandByKey, PendingJob},
 };
-use sqlx::{FromRow, types::Json};
+use sqlx::{FromRow, postgres::PgRow, types::Json};
 
 use crate::{
     db::Db,
@@ -41,57 +41,61 @@ macro_rules! counted {
 pub(crate) use counted;
 
 pub(crate) const DEMAND: &str = concat!(
-    "SELECT c.pool_key, c.k8s_pool, c.pending, c.running, head.job_created_at, head.job_labels, \
+    "SELECT c.pool_key, c.k8s_pool AS demand_pool, c.pending, c.running, front.*, \
             (SELECT count(*) FROM pool_demand_deltas) AS changes \
      FROM (",
     counted!(""),
     ") c LEFT JOIN LATERAL ( \
-         SELECT j.job_created_at, j.job_labels FROM jobs j \
+         SELECT j.job_id, j.job_created_at, j.repo_full_name, j.entity_id, j.entity_name, \
+                j.entity_type::text, j.installation_id, j.repo_id, j.job_labels, j.k8s_pool, j.k8s_image \
+         FROM jobs j \
          WHERE j.pool_key = c.pool_key AND j.status = 'pending' \
          ORDER BY j.job_created_at, j.job_id LIMIT 1 \
-     ) head ON c.pending > 0 \
+     ) front ON c.pending > 0 \
      WHERE c.pending <> 0 OR c.running <> 0"
 );
 
-/// Of the keys asked for, those whose jobs all wait for one pool take part with as many rows as the
-/// pool has slots, and only those keys whose first job is among the oldest of the pool: N slots are
+/// Of the keys asked for, those whose jobs all wait for one pool take part with as many rows as they
+/// have a share of, and only those keys whose first job is among the oldest of the share: N slots are
 /// filled from at most N keys.
 pub(crate) const WAITING: &str = concat!(
     "WITH heads AS ( \
-         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS h (pool_key, skip, wanted) \
-     ), slots AS ( \
-         SELECT * FROM unnest($5::text[], $6::bigint[]) AS s (pool, free) \
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $8::bigint[]) \
+             AS h (pool_key, skip, wanted, account) \
+     ), shares AS ( \
+         SELECT * FROM unnest($5::text[], $6::bigint[], $7::bigint[]) AS s (pool, free, account) \
      ), spread AS ( \
          SELECT pool_key, count(*) = 1 AS one_pool FROM (",
     counted!("WHERE pool_key = ANY ($1)"),
     ") c WHERE pending > 0 GROUP BY pool_key \
      ), first AS ( \
-         SELECT h.pool_key, h.skip, h.wanted, s.free, coalesce(spread.one_pool, false) AS one_pool, \
-                row_number() OVER (PARTITION BY f.k8s_pool ORDER BY f.job_created_at, f.job_id) AS place \
+         SELECT h.*, s.free, coalesce(spread.one_pool, false) AS one_pool, \
+                row_number() OVER (PARTITION BY f.k8s_pool, s.account \
+                                   ORDER BY f.job_created_at, f.job_id) AS place \
          FROM heads h CROSS JOIN LATERAL ( \
              SELECT j.job_created_at, j.job_id, j.k8s_pool FROM jobs j \
              WHERE j.pool_key = h.pool_key AND j.status = 'pending' AND j.repo_full_name <> ALL ($4) \
              ORDER BY j.job_created_at, j.job_id OFFSET h.skip LIMIT least(h.wanted, 1) \
          ) f \
-         LEFT JOIN slots s ON s.pool = f.k8s_pool \
+         LEFT JOIN shares s ON s.pool = f.k8s_pool AND (s.account IS NULL OR s.account = h.account) \
          LEFT JOIN spread ON spread.pool_key = h.pool_key \
      ), kept AS ( \
-         SELECT pool_key, skip, CASE WHEN one_pool THEN least(wanted, free) ELSE wanted END AS wanted \
+         SELECT pool_key, skip, account, \
+                CASE WHEN one_pool THEN least(wanted, free) ELSE wanted END AS wanted \
          FROM first WHERE NOT one_pool OR free IS NULL OR place <= free \
      ), oldest AS ( \
-         SELECT k.pool_key, j.*, \
-                row_number() OVER (PARTITION BY j.k8s_pool ORDER BY j.job_created_at, j.job_id) AS place \
+         SELECT k.pool_key, j.*, s.free, \
+                row_number() OVER (PARTITION BY j.k8s_pool, s.account \
+                                   ORDER BY j.job_created_at, j.job_id) AS place \
          FROM kept k CROSS JOIN LATERAL ( \
              SELECT j.job_id, j.job_created_at, j.repo_full_name, j.entity_id, j.entity_name, \
                     j.entity_type::text, j.installation_id, j.repo_id, j.job_labels, j.k8s_pool, j.k8s_image \
              FROM jobs j \
              WHERE j.pool_key = k.pool_key AND j.status = 'pending' AND j.repo_full_name <> ALL ($4) \
              ORDER BY j.job_created_at, j.job_id OFFSET k.skip LIMIT k.wanted \
-         ) j \
+         ) j LEFT JOIN shares s ON s.pool = j.k8s_pool AND (s.account IS NULL OR s.account = k.account) \
      ) \
-     SELECT o.* FROM oldest o LEFT JOIN slots s ON s.pool = o.k8s_pool \
-     WHERE s.free IS NULL OR o.place <= s.free \
-     ORDER BY o.job_created_at, o.job_id"
+     SELECT * FROM oldest WHERE free IS NULL OR place <= free ORDER BY job_created_at, job_id"
 );
 
 /// Moves changes into the totals. Several may do so at once: each takes changes that nobody else holds.
@@ -112,23 +116,25 @@ const SWEEP: &str = "DELETE FROM pool_demand WHERE pending = 0 AND running = 0";
 #[derive(FromRow)]
 struct DemandRecord {
     pool_key: String,
-    k8s_pool: String,
+    demand_pool: String,
     pending: i64,
     running: i64,
-    job_created_at: Option<SqlTimestamp>,
-    job_labels: Option<Json<Vec<String>>>,
+    /// The first job; its other columns are those of a waiting job.
+    job_id: Option<i64>,
     changes: i64,
 }
 
 impl DemandRecord {
-    /// The key in the spelling of its oldest job, for GitHub is told the labels as somebody wrote them.
-    fn key(&mut self) -> Result<PoolKey, BadRow> {
+    /// The key, in the spelling of its first job, for GitHub is told the labels as somebody wrote them; and
+    /// that job.
+    fn read(&self, row: &PgRow) -> Result<(PoolKey, Option<PendingJob>), BadRow> {
         let bad = |problem: String| BadRow::new(format!("pool_demand {:?}", self.pool_key), problem);
-        let mut key = parse_pool_key(&self.pool_key).map_err(|error| bad(error.to_string()))?;
-        if let Some(labels) = self.job_labels.take() {
-            key.labels = LabelSet::new(labels.0).map_err(|error| bad(error.to_string()))?;
+        if self.job_id.is_some() {
+            let front = WaitingRecord::from_row(row).map_err(|error| bad(error.to_string()))?;
+            let (key, job) = front.read()?;
+            return Ok((key, Some(job)));
         }
-        Ok(key)
+        Ok((parse_pool_key(&self.pool_key).map_err(|error| bad(error.to_string()))?, None))
     }
 }
 
@@ -136,20 +142,22 @@ impl DemandRecord {
 pub(crate) async fn demand(db: &Db) -> PortResult<DemandByKey> {
     const OPERATION: &str = "count the demand";
     let rows = db.query(DEMAND).fetch_all(&db.pool).await.map_err(|error| port_error(OPERATION, error))?;
-    let records = rows.iter().map(DemandRecord::from_row).collect::<Result<Vec<_>, _>>();
+    let records =
+        rows.iter().map(|row| Ok((row, DemandRecord::from_row(row)?))).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| port_error(OPERATION, error))?;
-    if records.first().is_some_and(|record| record.changes >= FOLD_AT) {
+    if records.first().map(|(_, record)| record).is_some_and(|record| record.changes >= FOLD_AT) {
         fold(db).await?;
     }
-    let keyed = readable(records.into_iter().map(|mut record| Ok((record.key()?, record))));
+    let keyed = readable(records.into_iter().map(|(row, record)| Ok((record.read(row)?, record))));
     let mut demand = DemandByKey::new();
-    for (key, record) in keyed {
+    for ((key, front), record) in keyed {
         let (pending, running) = (count(record.pending), count(record.running));
         let entry: &mut Demand = demand.entry(key).or_default();
         entry.pending = entry.pending.saturating_add(pending);
         entry.running = entry.running.saturating_add(running);
-        entry.oldest = entry.oldest.or(record.job_created_at.map(SqlTimestamp::to_jiff));
-        if let (Ok(pool), 1..) = (PoolName::new(&record.k8s_pool), pending) {
+        entry.oldest = entry.oldest.or(front.as_ref().map(|front| front.created_at));
+        entry.front = entry.front.take().or(front.map(Box::new));
+        if let (Ok(pool), 1..) = (PoolName::new(&record.demand_pool), pending) {
             entry.pending_by_pool.insert(pool, pending);
         }
     }
@@ -210,7 +218,7 @@ pub(crate) async fn waiting(
     db: &Db,
     heads: &[HeadRequest],
     except: &[RepoName],
-    slots: &BTreeMap<PoolName, u32>,
+    shares: &[PoolShare],
 ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
     const OPERATION: &str = "read waiting jobs";
     if heads.is_empty() {
@@ -222,8 +230,10 @@ pub(crate) async fn waiting(
         .bind(heads.iter().map(|head| i64::from(head.skip)).collect::<Vec<_>>())
         .bind(heads.iter().map(|head| i64::from(head.limit)).collect::<Vec<_>>())
         .bind(except.iter().map(ToString::to_string).collect::<Vec<_>>())
-        .bind(slots.keys().map(ToString::to_string).collect::<Vec<_>>())
-        .bind(slots.values().copied().map(i64::from).collect::<Vec<_>>())
+        .bind(shares.iter().map(|share| share.pool.to_string()).collect::<Vec<_>>())
+        .bind(shares.iter().map(|share| i64::from(share.rows)).collect::<Vec<_>>())
+        .bind(shares.iter().map(|share| share.entity.map(EntityId::get)).collect::<Vec<_>>())
+        .bind(heads.iter().map(|head| head.key.scope.entity().get()).collect::<Vec<_>>())
         .fetch_all(&db.pool)
         .await
         .map_err(|error| port_error(OPERATION, error))?;

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     ids::{ImageRef, Login, PoolName, ReplicaName, WorkerName},
     labels::LabelSet,
-    ports::{HeadRequest, LeaderProof, LeaseStore, ReportStore, Reservation, Reserved, SchedulingStore},
+    ports::{
+        HeadRequest, LeaderProof, LeaseStore, PoolShare, ReportStore, Reservation, Reserved, SchedulingStore,
+    },
     scope::{ScopeRef, Target},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -61,7 +63,7 @@ async fn plan(config: &PgConfig, mode: &str, sql: &str, arguments: &str) -> Stri
 async fn no_statement_of_a_cycle_reads_the_backlog() {
     let (config, _store) = filled().await;
     let heads = "(ARRAY['org:7|l1', 'org:7|l2'], ARRAY[3, 0]::bigint[], ARRAY[5, 5]::bigint[], ARRAY[]::text[], \
-                 ARRAY['k1'], ARRAY[4]::bigint[])";
+                 ARRAY['k1'], ARRAY[4]::bigint[], ARRAY[NULL]::bigint[], ARRAY[7, 7]::bigint[])";
     for (sql, arguments) in [(demand::DEMAND, ""), (demand::WAITING, heads), (workers::LIVE, "")] {
         for mode in ["force_custom_plan", "force_generic_plan"] {
             let plan = plan(&config, mode, sql, arguments).await;
@@ -168,8 +170,8 @@ async fn a_cycle_is_as_many_statements_and_rows_at_any_backlog() {
         } else {
             heads
         };
-        let slots = [(PoolName::new("k1").unwrap(), 50)].into();
-        let waiting = store.waiting(&heads, &[], &slots).await.unwrap();
+        let share = PoolShare { pool: PoolName::new("k1").unwrap(), entity: None, rows: 50 };
+        let waiting = store.waiting(&heads, &[], &[share]).await.unwrap();
         let reserved = store.reserve(&lead(store).await, &[wish()]).await.unwrap();
         // Taking the lease is no part of a cycle.
         costs.push(store.statements() - before - 1);

@@ -8,11 +8,11 @@ use riscv_runner_core::{
     controls::{Note, Order, Ordered},
     delivery::{DeliveryRecord, JobWrite, Recorded},
     entity::Entity,
-    ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, PoolName, ReplicaName, RepoName, WorkerName},
+    ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
         AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately,
-        LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortResult, Remover, ReportStore,
+        LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare, PortResult, Remover, ReportStore,
         ReportWindow, Reservation, Reserved, RetentionStore, RowFilter, SchedulingStore, Standing,
         UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
@@ -100,9 +100,9 @@ impl SchedulingStore for PgStore {
         &self,
         heads: &[HeadRequest],
         except: &[RepoName],
-        slots: &BTreeMap<PoolName, u32>,
+        shares: &[PoolShare],
     ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
-        demand::waiting(&self.db, heads, except, slots).await
+        demand::waiting(&self.db, heads, except, shares).await
     }
 
     async fn live_workers(&self) -> PortResult<BTreeMap<WorkerName, Worker>> {

@@ -168,7 +168,7 @@ async fn a_database_of_the_reference_service_is_adopted_with_its_rows() {
 
     // It goes on from there.
     let heads = [HeadRequest { key: job(1).facts.key(), skip: 0, limit: 5 }];
-    let waiting = store.waiting(&heads, &[], &Default::default()).await.unwrap();
+    let waiting = store.waiting(&heads, &[], &[]).await.unwrap();
     assert_eq!(waiting[&job(1).facts.key()][0].id, job(1).facts.id);
     let done = common::delivery("g", &job(1).facts, common::completed());
     let results = riscv_runner_core::ports::DeliveryStore::record_deliveries(&store, &[done]).await.unwrap();

@@ -66,12 +66,14 @@ impl Engine {
                     .await?;
                 Ok(())
             }
-            Action::MarkCompleted { worker, from, at, key, node } => {
+            Action::MarkCompleted { worker, from, at, served, node } => {
                 if parts.store.change_worker(proof, &worker, from, &WorkerChange::Completed { at }).await?
                     == Cas::Done
                 {
                     parts.wakes.schedule.wake();
-                    parts.store.clear_backoff(proof, &key).await?;
+                    if let Some(key) = served {
+                        parts.store.clear_backoff(proof, &key).await?;
+                    }
                     if let Some(node) = node {
                         parts.store.set_quarantine(proof, &node, None).await?;
                     }

@@ -12,8 +12,8 @@ use crate::{
     policy::Policy,
     ports::{HeadRequest, PortErrorKind, PortResult},
     routing::{self, Query},
-    scope::{ScopeRef, Target},
-    snapshot::{DemandByKey, InstallationHealth, Snapshot},
+    scope::{PoolKey, ScopeRef, Target},
+    snapshot::{DemandByKey, InstallationHealth, PendingJob, Snapshot},
 };
 
 /// The result of a look, as knowledge.
@@ -40,12 +40,28 @@ pub(super) async fn counts(engine: &Engine) -> PortResult<(Snapshot, Installatio
     let (demand, supply) = futures::join!(engine.parts.store.demand(), supply(engine));
     let (mut snapshot, installations) = supply?;
     snapshot.demand = demand?;
+    for front in snapshot.demand.values_mut().filter_map(|demand| demand.front.as_deref_mut()) {
+        installations.renew(&mut front.scope);
+        add_health(engine, &installations, &mut snapshot.installations, front.scope.installation);
+    }
+    snapshot.warm = routing::warm(&engine.policy(), &snapshot);
     Ok((snapshot, installations))
+}
+
+fn add_health(
+    engine: &Engine,
+    known: &Installations,
+    healths: &mut BTreeMap<InstallationId, InstallationHealth>,
+    id: InstallationId,
+) {
+    healths.entry(id).or_insert_with(|| health(engine, known, id));
 }
 
 /// Workers, boards and what holds beside them; and the installations that rows may not know yet.
 pub(super) async fn supply(engine: &Engine) -> PortResult<(Snapshot, Installations)> {
     let parts = &engine.parts;
+    // Whoever is made while others look may be missing from what they see.
+    let in_flight = engine.memory.lock().in_flight.clone();
     let (workers, standing, nodes, pods) = futures::join!(
         parts.store.live_workers(),
         parts.store.standing(),
@@ -55,6 +71,7 @@ pub(super) async fn supply(engine: &Engine) -> PortResult<(Snapshot, Installatio
     let standing = standing?;
     let installations = standing.installations;
     let mut snapshot = blank(engine);
+    snapshot.in_flight.extend(in_flight);
     snapshot.workers = workers?;
     snapshot.workers.values_mut().for_each(|worker| installations.renew(&mut worker.scope));
     snapshot.nodes = known("nodes", nodes);
@@ -64,10 +81,9 @@ pub(super) async fn supply(engine: &Engine) -> PortResult<(Snapshot, Installatio
     snapshot.quarantines = standing.quarantines;
     snapshot.refused_images = standing.refused_images;
     snapshot.deliveries_swept = standing.deliveries_swept;
-    let working: BTreeSet<InstallationId> =
-        snapshot.workers.values().map(|worker| worker.scope.installation).collect();
-    let healths = working.into_iter().map(|id| (id, health(engine, &installations, id)));
-    snapshot.installations = healths.collect();
+    for worker in snapshot.workers.values() {
+        add_health(engine, &installations, &mut snapshot.installations, worker.scope.installation);
+    }
     Ok((snapshot, installations))
 }
 
@@ -103,11 +119,12 @@ fn blank(engine: &Engine) -> Snapshot {
 /// value says whether more jobs wait than were read.
 pub(super) async fn demand_and_supply(engine: &Engine, policy: &Policy) -> PortResult<(Snapshot, bool)> {
     let (mut snapshot, installations) = counts(engine).await?;
+    renew_fronts(policy, &mut snapshot);
     let reading = heads::heads(&snapshot, policy);
     let mut truncated = false;
     if !reading.heads.is_empty() {
         let except: Vec<RepoName> = snapshot.controls.paused_repos.keys().cloned().collect();
-        let waiting = engine.parts.store.waiting(&reading.heads, &except, &reading.slots).await?;
+        let waiting = engine.parts.store.waiting(&reading.heads, &except, &reading.shares).await?;
         let asked: u32 = reading.heads.iter().map(|head| head.limit).sum();
         let read: usize = waiting.values().map(Vec::len).sum();
         truncated = read < asked as usize;
@@ -122,7 +139,7 @@ pub(super) async fn everything(engine: &Engine) -> PortResult<Snapshot> {
     let (mut snapshot, installations) = counts(engine).await?;
     let heads = heads::every_head(&snapshot);
     if !heads.is_empty() {
-        let waiting = engine.parts.store.waiting(&heads, &[], &BTreeMap::new()).await?;
+        let waiting = engine.parts.store.waiting(&heads, &[], &[]).await?;
         fill(&mut snapshot.demand, &heads, waiting);
     }
     add_rows_of_left_overs(engine, &installations, &mut snapshot, &BTreeSet::new()).await?;
@@ -130,11 +147,7 @@ pub(super) async fn everything(engine: &Engine) -> PortResult<Snapshot> {
     Ok(snapshot)
 }
 
-fn fill(
-    demand: &mut DemandByKey,
-    heads: &[HeadRequest],
-    mut waiting: BTreeMap<crate::scope::PoolKey, Vec<crate::snapshot::PendingJob>>,
-) {
+fn fill(demand: &mut DemandByKey, heads: &[HeadRequest], mut waiting: BTreeMap<PoolKey, Vec<PendingJob>>) {
     for head in heads {
         if let Some(entry) = demand.get_mut(&head.key) {
             entry.skipped = head.skip;
@@ -148,33 +161,42 @@ fn fill(
 fn renew_images(policy: &Policy, demand: &mut DemandByKey) {
     for (key, demand) in demand {
         for job in &mut demand.waiting {
-            let ScopeRef { entity: id, login, target, .. } = &job.scope;
-            let kind = match target {
-                Target::Organization => EntityKind::Organization,
-                Target::Repository { .. } => EntityKind::User,
-            };
-            let entity = Entity { id: *id, kind, login: login.clone() };
-            let query = Query { labels: &key.labels, entity: &entity, repo: &job.repo };
-            let placement = routing::route(policy, &query);
-            if let Some(now) = placement.filter(|placement| placement.pool == job.placement.pool) {
-                job.placement = now;
+            renew_image(policy, key, job);
+        }
+    }
+}
+
+/// The first jobs' images matter before the others are read only where some image is refused.
+fn renew_fronts(policy: &Policy, snapshot: &mut Snapshot) {
+    if !snapshot.refused_images.is_empty() {
+        for (key, demand) in &mut snapshot.demand {
+            if let Some(front) = demand.front.as_deref_mut() {
+                renew_image(policy, key, front);
             }
         }
     }
 }
 
+fn renew_image(policy: &Policy, key: &PoolKey, job: &mut PendingJob) {
+    let ScopeRef { entity: id, login, target, .. } = &job.scope;
+    let kind = match target {
+        Target::Organization => EntityKind::Organization,
+        Target::Repository { .. } => EntityKind::User,
+    };
+    let entity = Entity { id: *id, kind, login: login.clone() };
+    let query = Query { labels: &key.labels, entity: &entity, repo: &job.repo };
+    let placement = routing::route(policy, &query);
+    if let Some(now) = placement.filter(|placement| placement.pool == job.placement.pool) {
+        job.placement = now;
+    }
+}
+
 fn complete(engine: &Engine, policy: &Policy, known: &Installations, snapshot: &mut Snapshot) {
     renew_images(policy, &mut snapshot.demand);
-    let mut waiting: BTreeSet<InstallationId> = BTreeSet::new();
     for job in snapshot.demand.values_mut().flat_map(|demand| &mut demand.waiting) {
         known.renew(&mut job.scope);
-        waiting.insert(job.scope.installation);
+        add_health(engine, known, &mut snapshot.installations, job.scope.installation);
     }
-    for installation in waiting {
-        let looked_up = || health(engine, known, installation);
-        snapshot.installations.entry(installation).or_insert_with(looked_up);
-    }
-    snapshot.warm = routing::warm(policy, snapshot);
 }
 
 /// Adds the rows of pods that still run, and of other names, that no live worker stands for. A row

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, observe};
 use crate::{
+    admission::{IntakePolicy, is_served},
     ids::{JobId, RunId},
     installation::InstallationKey,
     job::{Job, JobEvent, JobFacts},
@@ -21,7 +22,10 @@ impl Engine {
         let policy = self.policy();
         let now = self.now();
         let mut repos = self.parts.store.known_repos(polling::repos_since(now)).await?;
-        let installations = self.parts.store.standing().await?.installations;
+        let standing = self.parts.store.standing().await?;
+        let (controls, installations) = (standing.controls, standing.installations);
+        let by = IntakePolicy { policy: &policy, controls: &controls };
+        repos.retain(|repo| is_served(&by, &repo.entity, &repo.repo));
         for repo in &mut repos {
             repo.installation = installations.current(InstallationKey::of(&repo.entity), repo.installation);
         }

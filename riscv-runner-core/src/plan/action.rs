@@ -49,9 +49,10 @@ pub enum Action {
         from: WorkerStatus,
         /// When.
         at: Timestamp,
-        /// Its key, whose back-off ends.
-        key: PoolKey,
-        /// Its board, against which nothing is held any more.
+        /// Its key, if a job ran: it is served again, and its back-off ends. A runner that ended without one
+        /// may have been refused by GitHub.
+        served: Option<PoolKey>,
+        /// Its board, against which nothing is held any more, if a job ran.
         node: Option<NodeName>,
     },
     /// The registration, once seen, is confirmed gone: the worker is spent.

@@ -8,10 +8,10 @@ use super::{Action, Because, Draft, Finding, Hold, Provision, capacity::Capacity
 use crate::{
     backoff::Backoff,
     controls::ControlTarget,
-    ids::{EntityId, JobId, PoolName},
+    ids::{EntityId, ImageRef, InstallationId, JobId, PoolName},
     job::Placement,
     scope::{PoolKey, ScopeRef},
-    snapshot::{Demand, PendingJob},
+    snapshot::{Demand, PendingJob, Snapshot},
 };
 
 /// Plans a worker for every waiting job that none is on its way for, as far as caps and boards allow.
@@ -137,32 +137,47 @@ fn no_slot(capacity: &Capacity, pool: &PoolName) -> Hold {
 }
 
 fn forbidden(draft: &mut Draft<'_>, key: &PoolKey, wish: &Wish<'_>) -> Result<(), Hold> {
-    let snapshot = draft.snapshot;
-    if let Some(backoff) = snapshot.backoffs.get(key).filter(|backoff| backoff.holds(snapshot.now)) {
-        return Err(Hold::BackingOff { until: backoff.until, failures: backoff.failures });
+    let (installation, image) = (wish.scope.installation, &wish.placement.image);
+    let planned = draft.planned_for(installation);
+    let Some(hold) = barred(draft.snapshot, key, Some(installation), Some(image), planned) else {
+        return Ok(());
+    };
+    if let Hold::ImageRefused { image, .. } = &hold {
+        draft.find(Finding::ImageRefused { image: image.clone() });
     }
-    if let Some(since) = snapshot.refused_images.get(&wish.placement.image) {
-        draft.find(Finding::ImageRefused { image: wish.placement.image.clone() });
-        return Err(Hold::ImageRefused { image: wish.placement.image.clone(), since: *since });
+    Err(hold)
+}
+
+/// What bars workers of the key, of the image, or of the installation for which as many are `planned`, however
+/// many slots are free.
+pub(super) fn barred(
+    snapshot: &Snapshot,
+    key: &PoolKey,
+    installation: Option<InstallationId>,
+    image: Option<&ImageRef>,
+    planned: u32,
+) -> Option<Hold> {
+    let now = snapshot.now;
+    if let Some(backoff) = snapshot.backoffs.get(key).filter(|backoff| backoff.holds(now)) {
+        return Some(Hold::BackingOff { until: backoff.until, failures: backoff.failures });
     }
-    let Some(health) = snapshot.installations.get(&wish.scope.installation) else { return Ok(()) };
-    if let Some(until) = health.rate_limited_until.filter(|until| snapshot.now < *until) {
-        return Err(Hold::RateLimited { until });
+    if let Some((image, since)) = image.and_then(|image| snapshot.refused_images.get_key_value(image)) {
+        return Some(Hold::ImageRefused { image: image.clone(), since: *since });
     }
-    if let Some((left, next_at)) = health.mints_left
-        && draft.planned_for(wish.scope.installation) >= left
-    {
-        return Err(Hold::RateLimited { until: next_at });
+    let health = snapshot.installations.get(&installation?)?;
+    if let Some(until) = health.rate_limited_until.filter(|until| now < *until) {
+        return Some(Hold::RateLimited { until });
+    }
+    if let Some((_, next_at)) = health.mints_left.filter(|(left, _)| planned >= *left) {
+        return Some(Hold::RateLimited { until: next_at });
     }
     if let Some(since) = health.auth_failing_since
-        && health.auth_retry_at.is_some_and(|at| snapshot.now < at)
+        && health.auth_retry_at.is_some_and(|at| now < at)
     {
-        return Err(Hold::AuthFailing { since });
+        return Some(Hold::AuthFailing { since });
     }
-    if let Some((until, status)) = health.minting_refused.filter(|(until, _)| snapshot.now < *until) {
-        return Err(Hold::MintingRefused { status, until });
-    }
-    Ok(())
+    let (until, status) = health.minting_refused.filter(|(until, _)| now < *until)?;
+    Some(Hold::MintingRefused { status, until })
 }
 
 fn provision<'a>(

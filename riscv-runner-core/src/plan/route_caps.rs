@@ -32,6 +32,12 @@ impl<'a> RouteCaps<'a> {
         }
     }
 
+    /// How many more workers the limits allow; `None` where none applies.
+    pub(super) fn left(&self, labels: &LabelSet, pool: &PoolName) -> Option<u32> {
+        let applying = self.0.iter().filter(|capped| counts(capped.rule, labels, pool));
+        applying.map(|capped| capped.max.saturating_sub(capped.live)).min()
+    }
+
     /// The first limit that one more worker would exceed: how many there are, and how many there may be.
     pub(super) fn reached(&self, labels: &LabelSet, pool: &PoolName) -> Option<(u32, u32)> {
         let full =

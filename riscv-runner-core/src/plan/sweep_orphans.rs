@@ -26,7 +26,7 @@ pub fn sweep_orphans(draft: &mut Draft<'_>) {
                 worker: worker.name.clone(),
                 from: worker.status,
                 at: snapshot.now,
-                key: worker.key(),
+                served: Some(worker.key()),
                 node: worker.node.clone(),
             };
             draft.decide(action, Because::JobOver);

@@ -42,8 +42,8 @@ pub fn sync_pods(draft: &mut Draft<'_>) {
                     worker: worker.name.clone(),
                     from: worker.status,
                     at: *at,
-                    key: worker.key(),
-                    node: pod.node.clone(),
+                    served: worker.job.map(|_| worker.key()),
+                    node: pod.node.clone().filter(|_| worker.job.is_some()),
                 };
                 draft.debit_supply(worker);
                 draft.decide(action, because(pod));
@@ -106,7 +106,10 @@ pub(super) fn end_worker(
     let blameless = reason.is_routine() || never_made || over;
     let backoff = (!blameless)
         .then(|| Backoff::after_failure(snapshot.backoffs.get(&worker.key()), snapshot.now, seed, timeouts));
-    let quarantine = node.filter(|_| !blameless && reason.blames_board()).map(|node| {
+    // A board that brought a runner up is sound: what ends its container then is usually the job.
+    let came_up = worker.job.is_some() || worker.online_at.is_some();
+    let blamed = reason.blames_board() && !(reason == FailureReason::PodFailed && came_up);
+    let quarantine = node.filter(|_| !blameless && blamed).map(|node| {
         (node.clone(), Quarantine::after_failure(snapshot.quarantines.get(node), snapshot.now, timeouts))
     });
     EndWorker {

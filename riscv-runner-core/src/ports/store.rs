@@ -18,7 +18,8 @@ use crate::{
     entity::Entity,
     failure::{FailureInfo, FailureReason},
     ids::{
-        ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, RepoId, RepoName, RunnerId, WorkerName,
+        EntityId, ImageRef, InstallationId, JobId, NodeName, PodUid, PoolName, RepoId, RepoName, RunnerId,
+        WorkerName,
     },
     installation::Installations,
     job::{Job, JobEvent, JobFacts, Placement},
@@ -38,6 +39,17 @@ pub struct HeadRequest {
     pub skip: u32,
     /// How many could be served now.
     pub limit: u32,
+}
+
+/// How many waiting jobs of one pool are to be read at most. Either all shares name an account, or none does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolShare {
+    /// The pool.
+    pub pool: PoolName,
+    /// Whose jobs; `None` for everybody's together.
+    pub entity: Option<EntityId>,
+    /// How many, the oldest ones.
+    pub rows: u32,
 }
 
 /// A worker's row to be written before anything is made.
@@ -216,9 +228,9 @@ pub trait SchedulingStore: Send + Sync {
     async fn demand(&self) -> PortResult<BTreeMap<PoolKey, Demand>>;
 
     /// The waiting jobs asked for, oldest first within each key; jobs of `except` are left out (and
-    /// do not count as skipped). Of all that `heads` ask for, at most `slots` of each pool are
-    /// returned, the oldest (by `created_at`, then id) first: no more is read than can be served. A
-    /// pool that `slots` does not name is not limited.
+    /// do not count as skipped). Of all that `heads` ask for, at most the rows of each of the `shares`
+    /// are returned, the oldest (by `created_at`, then id) first: no more is read than can be served.
+    /// What no share names is not limited.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -226,7 +238,7 @@ pub trait SchedulingStore: Send + Sync {
         &self,
         heads: &[HeadRequest],
         except: &[RepoName],
-        slots: &BTreeMap<PoolName, u32>,
+        shares: &[PoolShare],
     ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>>;
 
     /// All live workers, with the job that names each.

@@ -134,7 +134,7 @@ impl World {
         *demand.pending_by_pool.entry(pool.clone()).or_default() += 1;
         demand.oldest = Some(demand.oldest.unwrap_or(at(age)).min(at(age)));
         let scope_ref = scope(scope_text);
-        demand.waiting.push(PendingJob {
+        let job = PendingJob {
             id: JobId::new(id).unwrap(),
             created_at: at(age),
             repo: match &scope_ref.target {
@@ -143,7 +143,11 @@ impl World {
             },
             scope: scope_ref,
             placement: Placement { pool, image: "image:1".parse().unwrap() },
-        });
+        };
+        if demand.front.as_ref().is_none_or(|front| (job.created_at, job.id) < (front.created_at, front.id)) {
+            demand.front = Some(Box::new(job.clone()));
+        }
+        demand.waiting.push(job);
         demand.waiting.sort_by_key(|job| (job.created_at, job.id));
         self
     }

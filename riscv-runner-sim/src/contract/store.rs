@@ -36,6 +36,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("heads_are_the_oldest", demand::heads_are_the_oldest),
     ("held_back_repositories_are_left_out", demand::held_back_repositories_are_left_out),
     ("no_more_is_read_than_a_pool_can_serve", demand::no_more_is_read_than_a_pool_can_serve),
+    ("a_share_may_be_that_of_one_account", demand::a_share_may_be_that_of_one_account),
     ("a_key_may_wait_for_two_pools", demand::a_key_may_wait_for_two_pools),
     ("repositories_of_a_person_are_different_keys", demand::repositories_of_a_person_are_different_keys),
     ("caps_hold_within_a_batch", reserving::caps_hold_within_a_batch),

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{DeliveryRecord, JobWrite, Recorded},
-    ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, PoolName, ReplicaName, RepoName, WorkerName},
+    ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
         Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately, LeaderProof, LeaseStore,
-        Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, Reservation, Reserved,
-        RowFilter, SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
+        Page, PagedJobs, PagedWorkers, PoolShare, PortResult, ReportStore, ReportWindow, Reservation,
+        Reserved, RowFilter, SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow, WorkerChange,
+        WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -46,9 +47,9 @@ impl<T: Store + ?Sized> SchedulingStore for Faulty<T> {
         &self,
         heads: &[HeadRequest],
         except: &[RepoName],
-        slots: &BTreeMap<PoolName, u32>,
+        shares: &[PoolShare],
     ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
-        self.call("read waiting jobs", self.inner.waiting(heads, except, slots)).await
+        self.call("read waiting jobs", self.inner.waiting(heads, except, shares)).await
     }
 
     async fn live_workers(&self) -> PortResult<BTreeMap<WorkerName, Worker>> {

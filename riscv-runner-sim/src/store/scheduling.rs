@@ -8,11 +8,11 @@ use riscv_runner_core::{
     backoff::age,
     delivery::{IfAbsent, JobWrite},
     failure::FailureReason,
-    ids::{ImageRef, JobId, NodeName, PoolName, RepoId, RepoName, WorkerName},
+    ids::{ImageRef, JobId, NodeName, RepoId, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, LeaderProof, PortResult, Reservation,
-        Reserved, SchedulingStore, Standing, WorkerChange, WorkerRow,
+        Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, LeaderProof, PoolShare, PortResult,
+        Reservation, Reserved, SchedulingStore, Standing, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -34,6 +34,7 @@ impl SchedulingStore for MemoryStore {
                     pending: count(demand.pending.len()),
                     running: demand.running,
                     oldest: demand.pending.first().map(|(created_at, _)| *created_at),
+                    front: demand.pending.first().and_then(|(_, id)| first_of(rows, *id)),
                     pending_by_pool: demand.pending_by_pool.clone(),
                     ..Demand::default()
                 };
@@ -47,14 +48,14 @@ impl SchedulingStore for MemoryStore {
         &self,
         heads: &[HeadRequest],
         except: &[RepoName],
-        slots: &BTreeMap<PoolName, u32>,
+        shares: &[PoolShare],
     ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
         Ok(self.read(|rows| {
             let asked = heads.iter().flat_map(|head| {
                 let jobs = waiting_of(rows, head, except);
                 jobs.into_iter().map(|job| (head.key.clone(), job))
             });
-            oldest_that_fit(asked.collect(), slots.clone())
+            oldest_that_fit(asked.collect(), shares.to_vec())
         }))
     }
 
@@ -245,15 +246,22 @@ fn waiting_of(rows: &Rows, head: &HeadRequest, except: &[RepoName]) -> Vec<Pendi
         .collect()
 }
 
-/// Of the jobs asked for, the oldest of each pool, as many as the pool has slots.
+fn first_of(rows: &Rows, id: JobId) -> Option<Box<PendingJob>> {
+    rows.jobs.get(&id).map(|row| Box::new(PendingJob::from(&row.job)))
+}
+
+/// Of the jobs asked for, the oldest of each share, as many as it has rows.
 fn oldest_that_fit(
     mut asked: Vec<(PoolKey, PendingJob)>,
-    mut slots: BTreeMap<PoolName, u32>,
+    mut shares: Vec<PoolShare>,
 ) -> BTreeMap<PoolKey, Vec<PendingJob>> {
     asked.sort_by_key(|(_, job)| (job.created_at, job.id));
     let mut fitting = BTreeMap::<_, Vec<_>>::new();
     for (key, job) in asked {
-        match slots.get_mut(&job.placement.pool) {
+        let share = shares.iter_mut().find(|share| {
+            share.pool == job.placement.pool && share.entity.is_none_or(|entity| entity == key.scope.entity())
+        });
+        match share.map(|share| &mut share.rows) {
             Some(0) => continue,
             Some(left) => *left -= 1,
             None => {}

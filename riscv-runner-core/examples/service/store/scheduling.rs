@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
     delivery::{IfAbsent, JobWrite},
-    ids::{ImageRef, JobId, NodeName, PoolName, RepoId, RepoName, WorkerName},
+    ids::{ImageRef, JobId, NodeName, RepoId, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
-        Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, LeaderProof, PortResult, Reservation,
-        Reserved, SchedulingStore, Standing, WorkerChange, WorkerRow,
+        Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, LeaderProof, PoolShare, PortResult,
+        Reservation, Reserved, SchedulingStore, Standing, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -36,6 +36,9 @@ impl SchedulingStore for OwnStore {
                 *demand.pending_by_pool.entry(job.placement.pool.clone()).or_default() += 1;
                 let oldest = demand.oldest.map_or(job.facts.created_at, |at| at.min(job.facts.created_at));
                 demand.oldest = Some(oldest);
+                if demand.front.as_ref().is_none_or(|front| job.facts.created_at < front.created_at) {
+                    demand.front = Some(Box::new(PendingJob::from(job)));
+                }
             }
             counts
         }))
@@ -45,7 +48,7 @@ impl SchedulingStore for OwnStore {
         &self,
         heads: &[HeadRequest],
         except: &[RepoName],
-        slots: &BTreeMap<PoolName, u32>,
+        shares: &[PoolShare],
     ) -> PortResult<BTreeMap<PoolKey, Vec<PendingJob>>> {
         Ok(self.read(|tables| {
             let mut asked: Vec<(&PoolKey, &Job)> = Vec::new();
@@ -56,11 +59,15 @@ impl SchedulingStore for OwnStore {
                 asked.extend(read.map(|job| (&head.key, job)));
             }
             asked.sort_by_key(|(_, job)| (job.facts.created_at, job.facts.id));
-            let (mut left, mut read) = (slots.clone(), BTreeMap::<_, Vec<_>>::new());
+            let (mut left, mut read) = (shares.to_vec(), BTreeMap::<_, Vec<_>>::new());
             for (key, job) in asked {
-                match left.get_mut(&job.placement.pool) {
+                let share = left.iter_mut().find(|share| {
+                    let whose = share.entity.is_none_or(|entity| entity == key.scope.entity());
+                    whose && share.pool == job.placement.pool
+                });
+                match share.map(|share| &mut share.rows) {
                     Some(0) => continue,
-                    Some(slots) => *slots -= 1,
+                    Some(rows) => *rows -= 1,
                     None => {}
                 }
                 read.entry(key.clone()).or_default().push(PendingJob::from(job));

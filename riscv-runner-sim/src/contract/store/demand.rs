@@ -6,13 +6,13 @@ use futures::{FutureExt, future::BoxFuture};
 use riscv_runner_core::{
     ids::RepoName,
     job::{JobEvent, JobFacts},
-    ports::{HeadRequest, Store},
+    ports::{HeadRequest, PoolShare, Store},
     snapshot::PendingJob,
 };
 
 use super::fixture::{
     NO_LIMIT, at, completed, delivery_to, in_progress, job_of_org, job_of_person, labels, placement, pool,
-    queue, record, tell,
+    queue, record, shares, tell,
 };
 
 fn head(facts: &JobFacts, skip: u32, limit: u32) -> HeadRequest {
@@ -39,6 +39,8 @@ pub(super) fn demand_counts_what_waits_and_runs(store: &dyn Store) -> BoxFuture<
         assert_eq!(demand.len(), 2);
         let first = &demand[&job_of_org(1).key()];
         assert_eq!((first.pending, first.running, first.oldest), (3, 1, Some(at(3))));
+        let front = first.front.as_deref().expect("a job waits");
+        assert_eq!((front.id, &front.scope), (job_of_org(3).id, &job_of_org(3).scope_ref()));
         assert_eq!(first.pending_by_pool, BTreeMap::from([(pool("k1"), 3)]));
         assert!(first.waiting.is_empty());
         let second = &demand[&other_key(1).key()];
@@ -111,10 +113,10 @@ pub(super) fn no_more_is_read_than_a_pool_can_serve(store: &dyn Store) -> BoxFut
         let mut heads: Vec<_> = (10..20).map(|id| head(&of(id), 0, 3)).collect();
         heads.push(head(&far, 0, 3));
         for (slots, expected) in [
-            (BTreeMap::from([(pool("k1"), 4)]), vec![10, 11, 12, 13, 89, 90]),
-            (BTreeMap::from([(pool("k1"), 12), (pool("far"), 1)]), (10..22).chain([89]).collect()),
-            (BTreeMap::from([(pool("k1"), 0), (pool("far"), 0)]), vec![]),
-            (BTreeMap::from([(pool("k1"), 100)]), (10..40).chain([89, 90]).collect()),
+            (shares([("k1", 4)]), vec![10, 11, 12, 13, 89, 90]),
+            (shares([("k1", 12), ("far", 1)]), (10..22).chain([89]).collect()),
+            (shares([("k1", 0), ("far", 0)]), vec![]),
+            (shares([("k1", 100)]), (10..40).chain([89, 90]).collect()),
         ] {
             let waiting = store.waiting(&heads, &[], &slots).await.expect("the queue is read");
             let mut read: Vec<_> = waiting.values().flat_map(|jobs| ids(Some(jobs))).collect();
@@ -122,11 +124,28 @@ pub(super) fn no_more_is_read_than_a_pool_can_serve(store: &dyn Store) -> BoxFut
             assert_eq!(read, expected, "slots {slots:?}");
         }
         let skipping = [head(&of(10), 2, 3), head(&of(11), 0, 3)];
-        let two = BTreeMap::from([(pool("k1"), 2)]);
+        let two = shares([("k1", 2)]);
         let waiting = store.waiting(&skipping, &[], &two).await.expect("the queue is read");
         let mut read: Vec<_> = waiting.values().flat_map(|jobs| ids(Some(jobs))).collect();
         read.sort_unstable();
         assert_eq!(read, [11, 21]);
+    }
+    .boxed()
+}
+
+pub(super) fn a_share_may_be_that_of_one_account(store: &dyn Store) -> BoxFuture<'_, ()> {
+    async move {
+        // Two keys of one account, a key of another, whose jobs are younger.
+        let other = |id| JobFacts { created_at: at(100 + id), ..job_of_person(id, 11) };
+        queue(store, &[job_of_org(1), other_key(2), job_of_org(3), other_key(4), other(5), other(6)]).await;
+        let heads = [head(&job_of_org(1), 0, 3), head(&other_key(1), 0, 3), head(&other(1), 0, 3)];
+        let share =
+            |facts: &JobFacts, rows| PoolShare { pool: pool("k1"), entity: Some(facts.entity.id), rows };
+        let dealt = [share(&job_of_org(1), 3), share(&other(1), 1)];
+        let waiting = store.waiting(&heads, &[], &dealt).await.expect("the queue is read");
+        assert_eq!(ids(waiting.get(&job_of_org(1).key())), [1, 3]);
+        assert_eq!(ids(waiting.get(&other_key(1).key())), [2]);
+        assert_eq!(ids(waiting.get(&other(1).key())), [5]);
     }
     .boxed()
 }
@@ -143,7 +162,7 @@ pub(super) fn a_key_may_wait_for_two_pools(store: &dyn Store) -> BoxFuture<'_, (
         assert_eq!((both.pending, both.oldest), (6, Some(at(1))));
         assert_eq!(both.pending_by_pool, BTreeMap::from([(pool("k1"), 3), (pool("k3"), 3)]));
         let heads = [head(&job_of_org(1), 0, 6), head(&other_key(1), 0, 6)];
-        let slots = BTreeMap::from([(pool("k1"), 1), (pool("k3"), 2)]);
+        let slots = shares([("k1", 1), ("k3", 2)]);
         let waiting = store.waiting(&heads, &[], &slots).await.expect("the queue is read");
         assert_eq!(ids(waiting.get(&job_of_org(1).key())), [1, 2, 4]);
         assert_eq!(ids(waiting.get(&other_key(1).key())), Vec::<i64>::new());

@@ -1,6 +1,6 @@
 //! Jobs, deliveries and workers for the checks. Times are whole seconds, as GitHub's are.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -12,7 +12,7 @@ use riscv_runner_core::{
     },
     job::{End, Job, JobEvent, JobFacts, Placement, Start},
     labels::LabelSet,
-    ports::{LeaderProof, Reservation, Reserved, Store},
+    ports::{LeaderProof, PoolShare, Reservation, Reserved, Store},
 };
 use serde_json::value::RawValue;
 
@@ -174,4 +174,9 @@ pub(super) async fn reserve(store: &dyn Store, proof: &LeaderProof, names: &[&st
 }
 
 /// No pool has a limit.
-pub(super) const NO_LIMIT: BTreeMap<PoolName, u32> = BTreeMap::new();
+pub(super) const NO_LIMIT: [PoolShare; 0] = [];
+
+/// Limits of pools, for everybody together.
+pub(super) fn shares<const N: usize>(rows: [(&str, u32); N]) -> Vec<PoolShare> {
+    rows.map(|(name, rows)| PoolShare { pool: pool(name), entity: None, rows }).into()
+}
