@@ -57,9 +57,9 @@ fn rows_follow_their_pods() {
 fn only_a_worker_that_ran_a_job_proves_its_key_and_its_board() {
     let proved = |world: World| {
         let plan = world.pod("w", Some("a0"), PodPhase::Succeeded { at: at(5) }, 30).reconcile();
-        plan.steps.into_iter().find_map(|step| match step.action {
-            Action::MarkCompleted { served, node, .. } => Some((served.is_some(), node.is_some())),
-            _ => None,
+        plan.steps.into_iter().find_map(|step| {
+            let Action::MarkCompleted { served, node, .. } = step.action else { return None };
+            Some((served.is_some(), node.is_some()))
         })
     };
     let world = World::new("a:1").worker("w", "1", "a", 30);
@@ -72,9 +72,9 @@ fn a_board_that_brought_the_runner_up_is_not_blamed_for_what_its_job_did() {
     let blamed = |world: World| {
         let failed = PodPhase::Failed { at: at(5), exit_code: Some(137), reason: None };
         let plan = world.pod("w", Some("a0"), failed, 30).reconcile();
-        plan.steps.into_iter().find_map(|step| match step.action {
-            Action::End(end) => Some((end.backoff.is_some(), end.quarantine.is_some())),
-            _ => None,
+        plan.steps.into_iter().find_map(|step| {
+            let Action::End(end) = step.action else { return None };
+            Some((end.backoff.is_some(), end.quarantine.is_some()))
         })
     };
     let world = World::new("a:1").worker("w", "1", "a", 30).edit_worker("w", |worker| {
