@@ -358,7 +358,7 @@ impl SnapshotSource for Invented {
         let mut snapshot = Snapshot::empty(self.now);
         snapshot.demand = self.store.demand().await?;
         let heads = every_head(&snapshot);
-        let mut waiting: BTreeMap<PoolKey, _> = self.store.waiting(&heads, &[], &BTreeMap::new()).await?;
+        let mut waiting: BTreeMap<PoolKey, _> = self.store.waiting(&heads, &[], &[]).await?;
         for (key, demand) in &mut snapshot.demand {
             demand.waiting = waiting.remove(key).unwrap_or_default();
         }

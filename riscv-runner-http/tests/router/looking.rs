@@ -144,7 +144,7 @@ impl SnapshotSource for Looking {
         }
         let mut snapshot = Snapshot::empty(self.clock.now());
         snapshot.demand = self.store.demand().await?;
-        let mut waiting = self.store.waiting(&every_head(&snapshot), &[], &BTreeMap::new()).await?;
+        let mut waiting = self.store.waiting(&every_head(&snapshot), &[], &[]).await?;
         for (key, demand) in &mut snapshot.demand {
             demand.waiting = waiting.remove(key).unwrap_or_default();
         }
