@@ -2,7 +2,13 @@
 //!
 //! Numbers that GitHub assigns are 64-bit integers end to end; they never pass through a float.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,8 +123,16 @@ number_id!(
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        text_id! {
+            without comparison:
+            $(#[$doc])*
+            #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+            $name, $what, $max, $check
+        }
+    };
+    (without comparison: $(#[$attribute:meta])* $name:ident, $what:literal, $max:literal, $check:expr) => {
+        $(#[$attribute])*
+        #[derive(Clone, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Arc<str>);
 
@@ -240,7 +254,9 @@ text_id!(
     Login, "login", 256, printable
 );
 text_id!(
-    /// A repository as `owner/name`; it may change.
+    without comparison:
+    /// A repository as `owner/name`; it may change. GitHub compares such names without regard to case
+    /// (<https://docs.github.com/en/rest/repos/repos>): so do we, and keep the spelling that we were given.
     RepoName, "repository name", 512, owner_slash_name
 );
 text_id!(
@@ -272,6 +288,40 @@ impl RepoName {
     pub fn name(&self) -> &str {
         self.0.split_once('/').map_or("", |(_, name)| name)
     }
+
+    /// The one spelling of all that name this repository.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+
+    fn folded(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+impl PartialEq for RepoName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+impl Eq for RepoName {}
+impl Ord for RepoName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(other.folded())
+    }
+}
+impl PartialOrd for RepoName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Hash for RepoName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.folded().for_each(|byte| state.write_u8(byte));
+        // No name contains it, so that what follows does not run into the name.
+        state.write_u8(0xff);
+    }
 }
 
 impl RunnerName {
@@ -291,6 +341,20 @@ impl From<&WorkerName> for RunnerName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_is_the_same_in_any_case() {
+        use std::hash::BuildHasher;
+
+        let name = |text: &str| RepoName::new(text).unwrap();
+        let (one, other) = (name("Acme/Tools"), name("acme/tools"));
+        assert_eq!(one, other);
+        assert_eq!(one.cmp(&other), Ordering::Equal);
+        let state = std::hash::RandomState::new();
+        assert_eq!(state.hash_one(&one), state.hash_one(&other));
+        assert!(name("acme/Tools") < name("ACME/toolt") && name("a/b") != name("a/c"));
+        assert_eq!((one.as_str(), one.canonical()), ("Acme/Tools", "acme/tools".to_owned()));
+    }
 
     #[test]
     fn numbers_survive_beyond_the_range_of_a_float() {

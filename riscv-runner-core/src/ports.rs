@@ -42,6 +42,6 @@ pub use reports::{
 pub use retention::{Remover, RetentionStore};
 pub use stats::{Lately, UnroutedRow, Waits, WeekRow};
 pub use store::{
-    Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, PoolShare, Reservation, Reserved,
-    SchedulingStore, Standing, Store, WorkerChange,
+    Cas, DoubtfulJob, DoubtfulJobs, DoubtfulPlace, DoubtfulQuery, HeadRequest, INSTALLATION_NEWS, KnownRepo,
+    PoolShare, Reservation, Reserved, SchedulingStore, Standing, Store, WorkerChange,
 };

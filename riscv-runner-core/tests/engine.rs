@@ -186,8 +186,8 @@ impl SchedulingStore for Script {
     async fn jobs_with_ids(&self, _: &[JobId]) -> PortResult<Vec<Job>> {
         Ok(Vec::new())
     }
-    async fn doubtful_jobs(&self, _: Timestamp, _: u32) -> PortResult<Vec<DoubtfulJob>> {
-        Ok(Vec::new())
+    async fn doubtful_jobs(&self, _: &DoubtfulQuery) -> PortResult<DoubtfulJobs> {
+        Ok(DoubtfulJobs::default())
     }
     async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {
         Ok(None)

@@ -1,6 +1,6 @@
 //! How the server is reached: URL and schema. Never shows the password.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use crate::reserved_words;
 use riscv_runner_core::ports::{PortError, PortErrorKind, PortResult};
@@ -92,13 +92,19 @@ pub struct PgConfig {
     /// Whether a commit that gives the scheduler work notifies the schema's channel. Off where
     /// intake and scheduler share a process: a `NOTIFY` takes a lock of the whole database server.
     pub notify: bool,
+    /// How long the answer to one statement is waited for. The server itself gives a statement up after
+    /// 30 s; whoever hears nothing for longer has lost the connection without being told.
+    pub answer_limit: Duration,
 }
 
+/// A little longer than the server's own limit.
+const ANSWER_LIMIT: Duration = Duration::from_secs(35);
+
 impl PgConfig {
-    /// The defaults: 10 connections, no notification.
+    /// The defaults: 10 connections, no notification, 35 s for an answer.
     #[must_use]
     pub const fn new(url: SecretString, schema: SchemaName) -> Self {
-        Self { url, schema, max_connections: 10, notify: false }
+        Self { url, schema, max_connections: 10, notify: false, answer_limit: ANSWER_LIMIT }
     }
 
     /// The options of one connection.

@@ -38,7 +38,7 @@ pub(crate) async fn order(db: &Db, order: &Order, note: &Note) -> PortResult<Ord
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
+    db.commit(OPERATION, transaction).await?;
     Ok(Ordered::Done)
 }
 
@@ -50,6 +50,18 @@ const fn action(verb: Verb) -> &'static str {
         Verb::Limit | Verb::ClearLimit => "limit",
         Verb::Ban | Verb::Unban => "ban",
         Verb::Revoke => "revoke",
+    }
+}
+
+/// How the table of what is in force names a target: a repository in one spelling, however it was ordered.
+fn name(target: &ControlTarget) -> String {
+    match target {
+        ControlTarget::Repository(repo) => repo.canonical(),
+        ControlTarget::Everything
+        | ControlTarget::Entity(_)
+        | ControlTarget::Pool(_)
+        | ControlTarget::Board(_)
+        | ControlTarget::Worker(_) => target.name(),
     }
 }
 
@@ -66,7 +78,7 @@ async fn put(db: &Db, connection: &mut PgConnection, order: &Order, note: &Note)
          SET max_workers = excluded.max_workers, reason = excluded.reason, actor = excluded.actor, \
              since = excluded.since",
     );
-    let statement = statement.bind(action(order.verb())).bind(target.kind()).bind(target.name());
+    let statement = statement.bind(action(order.verb())).bind(target.kind()).bind(name(&target));
     let statement = statement.bind(max_workers(order)).bind(note.reason.clone()).bind(note.actor.clone());
     Ok(statement.bind(note.since.to_sqlx()).execute(connection).await?.rows_affected())
 }
@@ -75,7 +87,7 @@ async fn take_back(db: &Db, connection: &mut PgConnection, order: &Order) -> Res
     let target = order.target();
     let statement =
         db.query("DELETE FROM controls WHERE action = $1 AND target_kind = $2 AND target_name = $3");
-    let statement = statement.bind(action(order.verb())).bind(target.kind()).bind(target.name());
+    let statement = statement.bind(action(order.verb())).bind(target.kind()).bind(name(&target));
     Ok(statement.execute(connection).await?.rows_affected())
 }
 

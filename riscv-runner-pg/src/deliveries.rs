@@ -120,7 +120,7 @@ async fn write_fresh<'a>(
         if installations::learn(db, &mut transaction, &news).await? && !wakes {
             notify(db, &mut transaction).await?;
         }
-        transaction.commit().await.map_err(failed)?;
+        db.commit(OPERATION, transaction).await?;
         db.installations.committed(&news);
         row
     };
@@ -139,7 +139,6 @@ async fn write_known(
     mut folds: BTreeMap<JobId64, JobFold<'_>>,
     results: &mut [Option<PortResult<Recorded>>],
 ) -> PortResult<()> {
-    let failed = |error| port_error(OPERATION, error);
     let mut transaction = db.begin(OPERATION).await?;
     let states = lock_states(db, &mut transaction, folds.keys().copied().collect()).await?;
     let mut missing = Vec::new();
@@ -168,7 +167,7 @@ async fn write_known(
     if wakes {
         notify(db, &mut transaction).await?;
     }
-    transaction.commit().await.map_err(failed)?;
+    db.commit(OPERATION, transaction).await?;
     db.installations.committed(&news);
     answer(batch, &entries, logged, results);
     Ok(())

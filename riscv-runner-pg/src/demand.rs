@@ -74,7 +74,7 @@ pub(crate) const WAITING: &str = concat!(
                                    ORDER BY f.job_created_at, f.job_id) AS place \
          FROM heads h CROSS JOIN LATERAL ( \
              SELECT j.job_created_at, j.job_id, j.k8s_pool FROM jobs j \
-             WHERE j.pool_key = h.pool_key AND j.status = 'pending' AND j.repo_full_name <> ALL ($4) \
+             WHERE j.pool_key = h.pool_key AND j.status = 'pending' AND lower(j.repo_full_name COLLATE \"C\") <> ALL ($4) \
              ORDER BY j.job_created_at, j.job_id OFFSET h.skip LIMIT least(h.wanted, 1) \
          ) f \
          LEFT JOIN shares s ON s.pool = f.k8s_pool AND (s.account IS NULL OR s.account = h.account) \
@@ -91,7 +91,7 @@ pub(crate) const WAITING: &str = concat!(
              SELECT j.job_id, j.job_created_at, j.repo_full_name, j.entity_id, j.entity_name, \
                     j.entity_type::text, j.installation_id, j.repo_id, j.job_labels, j.k8s_pool, j.k8s_image \
              FROM jobs j \
-             WHERE j.pool_key = k.pool_key AND j.status = 'pending' AND j.repo_full_name <> ALL ($4) \
+             WHERE j.pool_key = k.pool_key AND j.status = 'pending' AND lower(j.repo_full_name COLLATE \"C\") <> ALL ($4) \
              ORDER BY j.job_created_at, j.job_id OFFSET k.skip LIMIT k.wanted \
          ) j LEFT JOIN shares s ON s.pool = j.k8s_pool AND (s.account IS NULL OR s.account = k.account) \
      ) \
@@ -229,7 +229,7 @@ pub(crate) async fn waiting(
         .bind(heads.iter().map(|head| head.key.to_string()).collect::<Vec<_>>())
         .bind(heads.iter().map(|head| i64::from(head.skip)).collect::<Vec<_>>())
         .bind(heads.iter().map(|head| i64::from(head.limit)).collect::<Vec<_>>())
-        .bind(except.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .bind(except.iter().map(RepoName::canonical).collect::<Vec<_>>())
         .bind(shares.iter().map(|share| share.pool.to_string()).collect::<Vec<_>>())
         .bind(shares.iter().map(|share| i64::from(share.rows)).collect::<Vec<_>>())
         .bind(shares.iter().map(|share| share.entity.map(EntityId::get)).collect::<Vec<_>>())

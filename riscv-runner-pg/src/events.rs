@@ -11,12 +11,13 @@ use riscv_runner_core::{
     ports::{EventQuery, EventStore, EventsOf, LoggedDelivery, LoggedEvent, Page, PortResult},
 };
 use serde_json::value::RawValue;
-use sqlx::{FromRow, Postgres, Row, postgres::PgArguments, query::Query};
+use sqlx::{FromRow, Row};
 
 use crate::{
     db::Db,
     error::port_error,
     rows::{BadRow, readable},
+    statement::Statement,
     store::PgStore,
 };
 
@@ -184,8 +185,6 @@ impl DeliveryRow {
         Ok(LoggedDelivery { event, payload })
     }
 }
-
-type Statement = Query<'static, Postgres, PgArguments>;
 
 fn window(db: &Db, sql: &'static str, query: &EventQuery) -> Statement {
     db.query(sql)

@@ -1,15 +1,16 @@
 //! Rows of jobs beyond deliveries: evidence from asking GitHub, and the jobs worth asking about.
 
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use riscv_runner_core::{
     delivery::JobWrite,
     entity::{Entity, EntityKind},
     ids::{EntityId, InstallationId, JobId, Login, RepoId, RepoName},
-    job::{Job, JobEvent, JobFacts, JobState, Placement, Step},
-    ports::{DoubtfulJob, JobRow, KnownRepo, LeaderProof, PortResult},
+    job::{Job, JobEvent, JobFacts, JobPhase, JobState, Placement, Step},
+    ports::{DoubtfulJob, DoubtfulJobs, DoubtfulQuery, JobRow, KnownRepo, LeaderProof, PortResult},
+    worker::WorkerStatus,
 };
-use sqlx::{FromRow, Row};
+use sqlx::{FromRow, Row, postgres::PgRow};
 
 use crate::{
     db::Db,
@@ -28,7 +29,7 @@ pub(crate) async fn join(db: &Db, proof: &LeaderProof, job: JobId, event: &JobEv
     let Some(state) = states.get(&job.get()) else { return Ok(JobWrite::NoRow) };
     let Step::Move(next) = state.on(event) else { return Ok(JobWrite::Unchanged) };
     update_states(db, &mut transaction, &[(job.get(), &next)]).await?;
-    transaction.commit().await.map_err(|error| port_error(OPERATION, error))?;
+    db.commit(OPERATION, transaction).await?;
     Ok(JobWrite::Moved { from: state.phase, to: next.phase })
 }
 
@@ -48,7 +49,7 @@ pub(crate) async fn join_listed(
     if let Some(state) = JobState::from_event(event)
         && insert_job(db, &mut transaction, NewJob { facts, placement, state: &state }).await?
     {
-        transaction.commit().await.map_err(failed)?;
+        db.commit(OPERATION, transaction).await?;
         return Ok(JobWrite::Inserted(state.phase));
     }
     let states = lock_states(db, &mut transaction, vec![id]).await?;
@@ -66,7 +67,7 @@ pub(crate) async fn join_listed(
         }
         Step::Stay | Step::Late => JobWrite::Unchanged,
     };
-    transaction.commit().await.map_err(failed)?;
+    db.commit(OPERATION, transaction).await?;
     Ok(write)
 }
 
@@ -134,30 +135,60 @@ pub(crate) async fn with_ids(db: &Db, ids: &[JobId]) -> PortResult<Vec<Job>> {
     Ok(readable(records.into_iter().map(|record| Ok(record.read()?.job))))
 }
 
-/// Jobs that are demand and whose rows have not changed since `before`.
-pub(crate) async fn doubtful(db: &Db, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
-    const OPERATION: &str = "read doubtful jobs";
-    let rows = db
-        .query(concat!(
+/// Jobs of one phase whose rows have not changed for long. The phase is written out, for the partial index.
+macro_rules! doubtful_of {
+    ($phase:literal) => {
+        concat!(
             "SELECT ",
             job_columns!(),
-            ", EXISTS (SELECT FROM workers w WHERE w.pod_name = j.runner_name \
-                       AND w.status IN ('completed', 'failed')) AS worker_ended \
-             FROM jobs j WHERE j.status IN ('pending', 'running') AND j.updated_at < $1 \
-             ORDER BY j.updated_at, j.job_id LIMIT $2"
-        ))
-        .bind(before.to_sqlx())
-        .bind(i64::from(limit))
+            ", (SELECT w.status::text FROM workers w WHERE w.pod_name = j.runner_name) AS worker_status \
+             FROM jobs j WHERE j.status = '",
+            $phase,
+            "' AND j.updated_at < $1 AND (j.updated_at, j.job_id) > (coalesce($2::timestamptz, '-infinity'), $3) \
+             ORDER BY j.updated_at, j.job_id LIMIT $4"
+        )
+    };
+}
+pub(crate) const DOUBTFUL_RUNNING: &str = doubtful_of!("running");
+pub(crate) const DOUBTFUL_PENDING: &str = doubtful_of!("pending");
+
+/// Some of the jobs that are demand and whose rows have not changed for long.
+pub(crate) async fn doubtful(db: &Db, query: &DoubtfulQuery) -> PortResult<DoubtfulJobs> {
+    const OPERATION: &str = "read doubtful jobs";
+    let failed = |error| port_error(OPERATION, error);
+    let statement = match query.phase {
+        JobPhase::Running => DOUBTFUL_RUNNING,
+        JobPhase::Pending => DOUBTFUL_PENDING,
+        JobPhase::Failed | JobPhase::Completed => return Ok(DoubtfulJobs::default()),
+    };
+    let (after, after_job) = query.after.map_or((None, 0), |(at, job)| (Some(at.to_sqlx()), job.get()));
+    let rows = db
+        .query(statement)
+        .bind(query.before.to_sqlx())
+        .bind(after)
+        .bind(after_job)
+        .bind(i64::from(query.limit))
         .fetch_all(&db.pool)
         .await
-        .map_err(|error| port_error(OPERATION, error))?;
+        .map_err(failed)?;
+    let place = |row: &PgRow| {
+        let at = row.try_get::<SqlTimestamp, _>("updated_at")?.to_jiff();
+        Ok(JobId::new(row.try_get("job_id")?).ok().map(|job| (at, job)))
+    };
+    let is_full = rows.len() == usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let next = match rows.last().filter(|_| is_full) {
+        Some(last) => place(last).map_err(failed)?,
+        None => None,
+    };
     let records = rows
         .iter()
-        .map(|row| Ok((JobRecord::from_row(row)?, row.try_get::<bool, _>("worker_ended")?)))
+        .map(|row| Ok((JobRecord::from_row(row)?, row.try_get::<Option<String>, _>("worker_status")?)))
         .collect::<Result<Vec<_>, sqlx::Error>>()
-        .map_err(|error| port_error(OPERATION, error))?;
-    Ok(readable(records.into_iter().map(|(record, worker_ended)| {
+        .map_err(failed)?;
+    let jobs = readable(records.into_iter().map(|(record, worker)| {
         let JobRow { job, updated_at, .. } = record.read()?;
-        Ok(DoubtfulJob { job, updated_at, worker_ended })
-    })))
+        let worker = worker.as_deref().and_then(WorkerStatus::parse);
+        Ok(DoubtfulJob { job, updated_at, worker })
+    }));
+    Ok(DoubtfulJobs { jobs, next })
 }

@@ -22,6 +22,7 @@ mod reserved_words;
 mod retention;
 mod rows;
 mod standing;
+mod statement;
 mod stats;
 mod store;
 mod sweeps;

@@ -15,7 +15,7 @@ use riscv_runner_core::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
-    PgConfig, PgStore, demand, events, migrate, stats, testing::ThrowAwayPostgres, unrouted, workers,
+    PgConfig, PgStore, demand, events, jobs, migrate, stats, testing::ThrowAwayPostgres, unrouted, workers,
 };
 
 /// 100,000 waiting and 100,000 ended jobs over 100 keys, 2,000 ended workers and 50 live ones.
@@ -64,7 +64,14 @@ async fn no_statement_of_a_cycle_reads_the_backlog() {
     let (config, _store) = filled().await;
     let heads = "(ARRAY['org:7|l1', 'org:7|l2'], ARRAY[3, 0]::bigint[], ARRAY[5, 5]::bigint[], ARRAY[]::text[], \
                  ARRAY['k1'], ARRAY[4]::bigint[], ARRAY[NULL]::bigint[], ARRAY[7, 7]::bigint[])";
-    for (sql, arguments) in [(demand::DEMAND, ""), (demand::WAITING, heads), (workers::LIVE, "")] {
+    let old = "(now(), '-infinity'::timestamptz, 0, 5000)";
+    for (sql, arguments) in [
+        (demand::DEMAND, ""),
+        (demand::WAITING, heads),
+        (workers::LIVE, ""),
+        (jobs::DOUBTFUL_RUNNING, old),
+        (jobs::DOUBTFUL_PENDING, old),
+    ] {
         for mode in ["force_custom_plan", "force_generic_plan"] {
             let plan = plan(&config, mode, sql, arguments).await;
             for reading_all in
@@ -75,6 +82,33 @@ async fn no_statement_of_a_cycle_reads_the_backlog() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn doubtful_jobs_are_read_by_phase_and_each_has_its_turn() {
+    use riscv_runner_core::{job::JobPhase, ports::DoubtfulQuery};
+
+    let (config, store) = filled().await;
+    let runs = "UPDATE jobs SET status = 'running' WHERE job_id = 100000; ANALYZE jobs;";
+    sqlx::raw_sql(runs).execute(store.pool()).await.unwrap();
+    for sql in [jobs::DOUBTFUL_RUNNING, jobs::DOUBTFUL_PENDING] {
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let plan = plan(&config, mode, sql, "(now(), '2026-01-01'::timestamptz, 7, 5000)").await;
+            assert!(plan.contains("jobs_doubtful") && !plan.contains("Sort"), "{mode}:\n{plan}");
+        }
+    }
+    let mut query =
+        DoubtfulQuery { phase: JobPhase::Running, before: Timestamp::MAX, after: None, limit: 5000 };
+    let running = store.doubtful_jobs(&query).await.unwrap();
+    assert_eq!(running.jobs.iter().map(|row| row.job.facts.id.get()).collect::<Vec<_>>(), [100_000]);
+    query.phase = JobPhase::Pending;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let read = store.doubtful_jobs(&query).await.unwrap();
+        seen.extend(read.jobs.iter().map(|row| row.job.facts.id.get()));
+        query.after = read.next;
+    }
+    assert_eq!((seen.len(), query.after), (99_999, None), "all of them, in 20 reads");
 }
 
 /// A year of 100,000 jobs and as many workers, and of 200,000 rows of the log, half of them of jobs that

@@ -114,7 +114,7 @@ pub(crate) async fn remove(
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
+    db.commit(OPERATION, transaction).await?;
     Ok(removed.rows_affected())
 }
 

@@ -14,7 +14,7 @@ use riscv_runner_core::{
     scope::PoolKey,
 };
 use serde::Deserialize;
-use sqlx::{FromRow, Postgres, postgres::PgArguments, query::Query, types::Json};
+use sqlx::{FromRow, types::Json};
 
 use crate::{
     db::Db,
@@ -24,6 +24,7 @@ use crate::{
     lease::fence,
     pool_key::parse_pool_key,
     rows::{BadRow, readable},
+    statement::Statement,
 };
 
 /// One row, a list per table: they are read in one snapshot.
@@ -186,11 +187,7 @@ fn keyed<R, K: Ord, V>(records: Vec<R>, read: fn(R) -> Result<(K, V), BadRow>) -
 }
 
 /// Runs a statement whose one column says whether it passed the fence; `$1` is the epoch.
-pub(crate) async fn fenced(
-    db: &Db,
-    operation: &'static str,
-    statement: Query<'static, Postgres, PgArguments>,
-) -> PortResult<()> {
+pub(crate) async fn fenced(db: &Db, operation: &'static str, statement: Statement) -> PortResult<()> {
     use sqlx::Row;
     let row = statement.fetch_one(&db.pool).await.map_err(|error| port_error(operation, error))?;
     let leads: bool = row.try_get(0).map_err(|error| port_error(operation, error))?;

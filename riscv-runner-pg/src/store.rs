@@ -11,10 +11,10 @@ use riscv_runner_core::{
     ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
-        AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately,
-        LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare, PortResult, Remover, ReportStore,
-        ReportWindow, Reservation, Reserved, RetentionStore, RowFilter, SchedulingStore, Standing,
-        UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
+        AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJobs, DoubtfulQuery, HeadRequest, JobRow,
+        KnownRepo, Lately, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare, PortResult,
+        Remover, ReportStore, ReportWindow, Reservation, Reserved, RetentionStore, RowFilter,
+        SchedulingStore, Standing, UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     retention::{Expiring, Keepsake, Kept},
@@ -161,8 +161,8 @@ impl SchedulingStore for PgStore {
         jobs::with_ids(&self.db, ids).await
     }
 
-    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
-        jobs::doubtful(&self.db, before, limit).await
+    async fn doubtful_jobs(&self, query: &DoubtfulQuery) -> PortResult<DoubtfulJobs> {
+        jobs::doubtful(&self.db, query).await
     }
 
     async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {

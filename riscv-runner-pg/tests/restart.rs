@@ -13,13 +13,15 @@ use std::{
 };
 
 use common::{assert_counts_are_exact, delivery, facts};
+use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::Recorded,
-    ids::DeliveryGuid,
+    ids::{DeliveryGuid, ReplicaName},
     job::JobEvent,
-    ports::{DeliveryStore, PortErrorKind, PortResult, ReportStore},
+    ports::{DeliveryStore, LeaseStore, PortErrorKind, PortResult, ReportStore, SchedulingStore},
 };
 use riscv_runner_pg::{PgConfig, PgStore, migrate, pending_migrations, testing::ThrowAwayPostgres};
+use tokio::{net::TcpListener, sync::watch};
 
 const BOUND: Duration = Duration::from_secs(180);
 
@@ -113,6 +115,83 @@ async fn a_server_that_refuses_says_what_to_mend() {
     unmigrated.ping().await.unwrap();
     let error = unmigrated.job(facts(1).id).await.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Denied, "{}", error.chain());
+}
+
+/// Stands between a store and its server. Once it is silent, nothing is passed on and nobody is told, as
+/// when a firewall forgets a connection; new connections are served.
+async fn between(server: String, silent: watch::Receiver<u32>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let (server, mut silent) = (server.clone(), silent.clone());
+            let since = *silent.borrow_and_update();
+            tokio::spawn(async move {
+                let mut there = tokio::net::TcpStream::connect(server).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut here, &mut there) => {}
+                    _ = silent.wait_for(|times| *times > since) => std::future::pending().await,
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_falls_silent_is_given_up() {
+    let server = ThrowAwayPostgres::shared();
+    let (silence, silent) = watch::channel(0);
+    let (before, rest) = server.url().split_once('@').unwrap();
+    let (address, database) = rest.split_once('/').unwrap();
+    let port = between(address.to_owned(), silent).await;
+    let direct = server.fresh_config();
+    migrate(&direct).await.unwrap();
+    let config = PgConfig {
+        url: format!("{before}@127.0.0.1:{port}/{database}").into(),
+        max_connections: 1,
+        answer_limit: Duration::from_secs(1),
+        ..direct
+    };
+    let store = PgStore::connect(&config).await.unwrap();
+    let name = ReplicaName::new("one").unwrap();
+    let started = Instant::now();
+    let mut silences = 0;
+    for n in 0..3 {
+        // The one connection that may be held is free again: the dead one was not taken back.
+        let proof = loop {
+            assert!(started.elapsed() < BOUND, "the pool is stuck");
+            let lease = store.acquire_lease(&name, Duration::from_secs(600), Timestamp::UNIX_EPOCH).await;
+            if let Ok(Some(proof)) = lease {
+                break proof;
+            }
+        };
+        // A connection that was idle for long is tried first, and then it is not this one that is asked.
+        let error = loop {
+            assert!(started.elapsed() < BOUND, "silence is not noticed");
+            while store.pool().num_idle() == 0 {
+                tokio::task::yield_now().await;
+            }
+            silences += 1;
+            silence.send_replace(silences);
+            let answer = if n % 2 == 0 {
+                store.ping().await
+            } else {
+                store.join_job(&proof, facts(1).id, &JobEvent::Revived { attempt: 1 }).await.map(drop)
+            };
+            if let Err(error) = answer {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), PortErrorKind::Transient);
+        let text = error.chain();
+        let what = if n % 2 == 0 { "ask the store" } else { "join evidence into a job" };
+        let place = format!("127.0.0.1:{port}");
+        assert!(
+            [what, &place, "has not answered within 1s"].iter().all(|part| text.contains(part)),
+            "{text}"
+        );
+    }
 }
 
 const CHILD: &str = "RRCTL_TEST_THROW_AWAY_CHILD";

@@ -1,6 +1,6 @@
 //! Jobs whose state is doubtful: asked about, and brought up to what GitHub says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{
     future::{BoxFuture, FutureExt},
@@ -8,20 +8,18 @@ use futures::{
 };
 use jiff::Timestamp;
 
-use super::{Engine, observe};
+use super::{Engine, memory::Remembered, observe};
 use crate::{
-    ids::JobId,
+    ids::{InstallationId, JobId},
     installation::{InstallationKey, Installations},
-    job::{JobEvent, JobPhase, Loss},
+    job::{JobEvent, Loss},
     policy::Policy,
-    polling::{self, Asked, Question},
+    polling::{self, Asked, Question, Rounds},
     ports::{
         DoubtfulJob, EngineEvent, JobReport, JobSighting, LeaderProof, PortErrorKind, PortResult, RunRef,
     },
 };
 
-/// How many rows one cycle looks through.
-const ROWS: u32 = 5_000;
 /// How many are asked at the same time.
 const CONCURRENT_QUESTIONS: usize = 4;
 
@@ -32,7 +30,7 @@ impl Engine {
             let policy = self.policy();
             let now = self.now();
             let before = now.checked_sub(policy.timeouts.jobs_poll).unwrap_or(now);
-            let mut jobs = self.parts.store.doubtful_jobs(before, ROWS).await?;
+            let mut jobs = self.next_doubtful(before).await?;
             let installations = self.parts.store.standing().await?.installations;
             for facts in jobs.iter_mut().map(|doubtful| &mut doubtful.job.facts) {
                 facts.installation =
@@ -41,10 +39,9 @@ impl Engine {
             self.give_up_gone(&proof, &jobs, &installations).await;
             let questions = {
                 let mut memory = self.memory.lock();
-                let held: std::collections::BTreeSet<JobId> =
-                    jobs.iter().map(|doubtful| doubtful.job.facts.id).collect();
-                memory.asked.retain(|job, _| held.contains(job));
-                memory.runs_heard = jobs.iter().filter_map(|doubtful| doubtful.job.facts.run).collect();
+                let Remembered { asked, rounds, runs_heard, .. } = &mut *memory;
+                asked.retain(|job, _| rounds.has(*job));
+                *runs_heard = rounds.runs();
                 polling::questions(&jobs, &memory.asked, &memory.runs_active, now, &policy.timeouts)
             };
             let held: BTreeMap<JobId, &DoubtfulJob> =
@@ -60,16 +57,28 @@ impl Engine {
         .boxed()
     }
 
-    /// Waiting jobs of an uninstalled App cannot be served; running ones are left to finish.
+    /// The jobs whose turn it is.
+    async fn next_doubtful(&self, before: Timestamp) -> PortResult<Vec<DoubtfulJob>> {
+        let mut jobs = Vec::new();
+        for phase in Rounds::PHASES {
+            let query = self.memory.lock().rounds.query(phase, before);
+            let read = self.parts.store.doubtful_jobs(&query).await?;
+            self.memory.lock().rounds.turn(phase, &read);
+            jobs.extend(read.jobs);
+        }
+        Ok(jobs)
+    }
+
+    /// Jobs of an uninstalled App of which nobody can be asked.
     async fn give_up_gone(&self, proof: &LeaderProof, jobs: &[DoubtfulJob], known: &Installations) {
-        for doubtful in jobs.iter().filter(|doubtful| doubtful.job.state.phase == JobPhase::Pending) {
-            let installation = doubtful.job.facts.installation;
-            if observe::health(self, known, installation).gone_since.is_some() {
-                let attempt = doubtful.job.state.attempt;
-                let event = JobEvent::Lost { attempt, loss: Loss::InstallationNotFound };
-                if let Err(error) = self.join(proof, doubtful, event).await {
-                    tracing::warn!(error = error.chain(), "a job of a gone installation was not given up");
-                }
+        let told: BTreeSet<_> = jobs.iter().map(|doubtful| doubtful.job.facts.installation).collect();
+        let is_gone = |id: &InstallationId| observe::health(self, known, *id).gone_since.is_some();
+        let gone: BTreeSet<_> = told.into_iter().filter(is_gone).collect();
+        for doubtful in jobs.iter().filter(|doubtful| gone.contains(&doubtful.job.facts.installation)) {
+            if let Some(event) = polling::without_installation(doubtful)
+                && let Err(error) = self.join(proof, doubtful, event).await
+            {
+                tracing::warn!(error = error.chain(), "a job of a gone installation was not given up");
             }
         }
     }
@@ -162,12 +171,15 @@ impl Engine {
         policy: &Policy,
     ) -> PortResult<()> {
         let attempt = doubtful.job.state.attempt;
-        let loss = match sighting {
+        let event = match sighting {
             JobSighting::Found(report) => return self.learn(proof, doubtful, report, policy).await,
-            JobSighting::JobNotFound => Loss::JobNotFound,
-            JobSighting::InstallationNotFound => Loss::InstallationNotFound,
+            JobSighting::JobNotFound => Some(JobEvent::Lost { attempt, loss: Loss::JobNotFound }),
+            JobSighting::InstallationNotFound => polling::without_installation(doubtful),
         };
-        self.join(proof, doubtful, JobEvent::Lost { attempt, loss }).await
+        match event {
+            Some(event) => self.join(proof, doubtful, event).await,
+            None => Ok(()),
+        }
     }
 
     async fn learn(

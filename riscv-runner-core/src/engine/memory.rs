@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::told::Told;
 use crate::{
     ids::{DeliveryGuid, InstallationId, JobId, PoolName, RepoId, RunId, WorkerName},
-    polling::{ActiveRuns, Asked, Looked, RunsLooked},
+    polling::{ActiveRuns, Asked, Looked, Rounds, RunsLooked},
     scope::{Scope, ScopeRef},
     snapshot::SightingsByWorker,
     why::HeldSince,
@@ -27,6 +27,8 @@ pub(super) struct Remembered {
     pub(super) owed: BTreeMap<Scope, ScopeRef>,
     /// What looks at each scope's registrations showed.
     pub(super) looked: BTreeMap<Scope, Looked>,
+    /// How far doubtful jobs have been looked through.
+    pub(super) rounds: Rounds,
     /// When each job was last asked about.
     pub(super) asked: BTreeMap<JobId, Asked>,
     /// When each repository's runs were last listed, and by which installation.

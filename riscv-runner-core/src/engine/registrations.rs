@@ -82,6 +82,8 @@ impl Engine {
                 memory.looked.insert(*scope, now);
             }
         }
+        let Remembered { owed, looked, .. } = &mut *memory;
+        polling::forget_quiet(looked, owed, &snapshot.workers);
         drop(memory);
         snapshot.sightings = self.memory.sightings();
     }

@@ -33,6 +33,7 @@ impl Engine {
             let mut memory = self.memory.lock();
             polling::forget_runs(&mut memory.runs_looked, now);
             polling::forget_active(&mut memory.runs_active, now, &policy.timeouts);
+            polling::forget_listed(&mut memory.runs_listed, &repos);
             memory.runs_listed.clone()
         };
         let mut left = RunsLeft::default();

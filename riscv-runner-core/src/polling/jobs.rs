@@ -1,6 +1,6 @@
 //! Which jobs to ask GitHub about: those whose state is doubtful, batched by run, under a budget.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
@@ -70,7 +70,8 @@ pub fn questions(
             overdue(doubtful, asked, is_active, now, timeouts).map(|by| (by, doubtful))
         })
         .collect();
-    due.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.job.facts.id.cmp(&y.job.facts.id)));
+    // A backlog of waiting jobs must not keep anybody from noticing that one of them has ended.
+    due.sort_by_key(|(by, doubtful)| (Reverse(doubtful.worker_ended()), Reverse(*by), doubtful.job.facts.id));
     let mut by_run: BTreeMap<RunId, usize> = BTreeMap::new();
     let mut questions: Vec<Question> = Vec::new();
     let mut of_installation: BTreeMap<InstallationId, usize> = BTreeMap::new();
@@ -113,7 +114,7 @@ fn overdue(
     timeouts: &Timeouts,
 ) -> Option<Duration> {
     let first = match doubtful.job.state.phase {
-        JobPhase::Running if doubtful.worker_ended => timeouts.requeue / WORKER_ENDED_PART,
+        JobPhase::Running if doubtful.worker_ended() => timeouts.requeue / WORKER_ENDED_PART,
         JobPhase::Running => timeouts.requeue * RUNNING_TIMES,
         JobPhase::Pending if run_is_active => timeouts.requeue * ACTIVE_TIMES,
         JobPhase::Pending => timeouts.stuck_queued,
@@ -159,6 +160,20 @@ pub fn events_of(
     }
 }
 
+/// What becomes of a job whose installation is gone, so that GitHub cannot be asked about it any more: one
+/// that a worker of ours still runs is left to finish, any other is lost. Its own `completed` may still
+/// come and outranks that.
+#[must_use]
+pub fn without_installation(doubtful: &DoubtfulJob) -> Option<JobEvent> {
+    let state = &doubtful.job.state;
+    let is_lost = match state.phase {
+        JobPhase::Pending => true,
+        JobPhase::Running => !doubtful.worker_lives(),
+        JobPhase::Failed | JobPhase::Completed => false,
+    };
+    is_lost.then_some(JobEvent::Lost { attempt: state.attempt, loss: Loss::InstallationNotFound })
+}
+
 /// Whether the run's conclusion must be known to judge a job that GitHub calls queued.
 #[must_use]
 pub fn still_asked(
@@ -172,4 +187,85 @@ pub fn still_asked(
         && doubtful.job.state.phase == JobPhase::Pending
         && age(now, doubtful.updated_at) >= timeouts.stuck_queued
         && !run_is_active(doubtful, active, now, timeouts)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::{
+        entity::{Entity, EntityKind},
+        ids::{EntityId, ImageRef, Login, PoolName, RepoId, RepoName},
+        job::{Job, JobFacts, JobState, Placement},
+        labels::LabelSet,
+        worker::WorkerStatus,
+    };
+
+    /// A job whose row changed at its id, of a run of its own.
+    pub(in crate::polling) fn doubtful(id: i64, phase: JobPhase) -> DoubtfulJob {
+        let at = Timestamp::from_second(id).unwrap();
+        let entity = Entity {
+            id: EntityId::new(7).unwrap(),
+            kind: EntityKind::Organization,
+            login: Login::new("acme").unwrap(),
+        };
+        let facts = JobFacts {
+            id: JobId::new(id).unwrap(),
+            run: Some(RunId::new(1000 + id).unwrap()),
+            entity,
+            installation: InstallationId::new(70).unwrap(),
+            repo_id: RepoId::new(700).unwrap(),
+            repo: RepoName::new("acme/tools").unwrap(),
+            private: false,
+            labels: LabelSet::new(["l"]).unwrap(),
+            name: None,
+            html_url: None,
+            created_at: at,
+        };
+        let placement =
+            Placement { pool: PoolName::new("k1").unwrap(), image: ImageRef::new("image:1").unwrap() };
+        let state = JobState { phase, ..JobState::from_event(&JobEvent::Queued).unwrap() };
+        DoubtfulJob { job: Job { facts, placement, state }, updated_at: at, worker: None }
+    }
+
+    #[test]
+    fn a_job_of_a_gone_installation_is_lost_unless_a_living_worker_runs_it() {
+        use WorkerStatus::{Completed, Failed, Pending, Running};
+        for (phase, worker, is_lost) in [
+            (JobPhase::Pending, None, true),
+            (JobPhase::Running, Some(Pending), false),
+            (JobPhase::Running, Some(Running), false),
+            (JobPhase::Running, Some(Completed), true),
+            (JobPhase::Running, Some(Failed), true),
+            (JobPhase::Running, None, true),
+            (JobPhase::Failed, None, false),
+            (JobPhase::Completed, Some(Completed), false),
+        ] {
+            let job = DoubtfulJob { worker, ..doubtful(1, phase) };
+            let lost = JobEvent::Lost { attempt: 1, loss: Loss::InstallationNotFound };
+            assert_eq!(without_installation(&job), is_lost.then_some(lost), "{phase:?} on {worker:?}");
+        }
+    }
+
+    #[test]
+    fn a_backlog_that_waits_does_not_hide_a_job_whose_worker_has_ended() {
+        let timeouts = Timeouts::default();
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let mut jobs: Vec<_> = (1..=100).map(|id| doubtful(id, JobPhase::Pending)).collect();
+        let ended = DoubtfulJob {
+            worker: Some(WorkerStatus::Completed),
+            updated_at: now - jiff::SignedDuration::from_mins(1),
+            ..doubtful(500, JobPhase::Running)
+        };
+        jobs.push(ended);
+        let asked = questions(&jobs, &BTreeMap::new(), &ActiveRuns::new(), now, &timeouts);
+        let ids: Vec<_> = asked
+            .iter()
+            .flat_map(|question| match question {
+                Question::Run(_, jobs) => jobs.clone(),
+                Question::Job(job) => vec![job.job],
+            })
+            .map(JobId::get)
+            .collect();
+        assert_eq!(ids, [500, 1, 2, 3]);
+    }
 }

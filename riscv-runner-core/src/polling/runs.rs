@@ -98,6 +98,12 @@ pub fn repos_since(now: Timestamp) -> Timestamp {
     now.checked_sub(LATELY).unwrap_or(Timestamp::MIN)
 }
 
+/// Forgets when runs were listed of repositories that are of no interest any more.
+pub fn forget_listed(listed: &mut BTreeMap<RepoId, (Timestamp, InstallationId)>, repos: &[KnownRepo]) {
+    let known: BTreeSet<RepoId> = repos.iter().map(|repo| repo.repo_id).collect();
+    listed.retain(|repo, _| known.contains(repo));
+}
+
 /// The repositories to look at now: those never looked at through their present installation, or not
 /// since it returned, first; then those looked at longest ago, if that is longer ago than the period.
 #[must_use]
@@ -167,6 +173,17 @@ mod tests {
         assert_eq!(due(&looked, &runs.into(), one, much_later), (runs.to_vec(), true));
         forget_runs(&mut looked, much_later);
         assert_eq!(looked, RunsLooked::new());
+    }
+
+    #[test]
+    fn a_repository_without_a_job_lately_is_forgotten() {
+        let by = InstallationId::new(1).unwrap();
+        let mut listed: BTreeMap<_, _> =
+            (1..=100).map(|n| (RepoId::new(n).unwrap(), (Timestamp::UNIX_EPOCH, by))).collect();
+        let repo = KnownRepo::from(&crate::polling::jobs::tests::doubtful(1, JobPhase::Pending).job.facts);
+        let known = KnownRepo { repo_id: RepoId::new(42).unwrap(), ..repo };
+        forget_listed(&mut listed, &[known]);
+        assert!(listed.keys().map(|repo| repo.get()).eq([42]), "{listed:?}");
     }
 
     #[test]

@@ -85,6 +85,17 @@ pub fn still_owed(
     owed.extend(recent.iter().map(|scope| (scope.scope(), scope.clone())));
 }
 
+/// Forgets what looks showed of scopes of which nobody asks any more: they have no worker, are not owed a
+/// look, and had nothing left over in the last one.
+pub fn forget_quiet(
+    looked: &mut BTreeMap<Scope, Looked>,
+    owed: &BTreeMap<Scope, ScopeRef>,
+    workers: &BTreeMap<WorkerName, Worker>,
+) {
+    let live: BTreeSet<Scope> = workers.values().map(|worker| worker.scope.scope()).collect();
+    looked.retain(|scope, last| last.left_overs || live.contains(scope) || owed.contains_key(scope));
+}
+
 /// The scopes to list now: those with a doubtful worker, those with registrations left over, those
 /// never looked at, and the rest now and then.
 #[must_use]
@@ -136,5 +147,35 @@ pub fn doubt_implausible(snapshot: &mut Snapshot) {
         if empty && expected {
             *listing = Observed::Unknown(Why::Implausible);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::{EntityId, InstallationId, Login},
+        scope::Target,
+    };
+
+    #[test]
+    fn a_scope_is_forgotten_when_its_last_look_showed_it_clean_and_nobody_owes_it_another() {
+        let at = Timestamp::UNIX_EPOCH;
+        let scope = |n| ScopeRef {
+            entity: EntityId::new(n).unwrap(),
+            login: Login::new("acme").unwrap(),
+            installation: InstallationId::new(n).unwrap(),
+            target: Target::Organization,
+        };
+        let look = |left_overs| Looked { at, sightings: SightingsByWorker::default(), left_overs };
+        let mut looked: BTreeMap<Scope, Looked> =
+            (1..=100).map(|n| (scope(n).scope(), look(n == 7))).collect();
+        let mut owed = BTreeMap::from([(scope(3).scope(), scope(3)), (scope(7).scope(), scope(7))]);
+        let nobody = BTreeMap::new();
+        forget_quiet(&mut looked, &owed, &nobody);
+        assert!(looked.keys().copied().eq([scope(3).scope(), scope(7).scope()]), "{looked:?}");
+        still_owed(&mut owed, &[], &looked, at, &Timeouts::default());
+        forget_quiet(&mut looked, &owed, &nobody);
+        assert!(looked.keys().copied().eq([scope(7).scope()]), "{looked:?}");
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         WorkerName,
     },
     installation::Installations,
-    job::{Job, JobEvent, JobFacts, Placement},
+    job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     labels::LabelSet,
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -199,8 +199,47 @@ pub struct DoubtfulJob {
     pub job: Job,
     /// When its row last changed.
     pub updated_at: Timestamp,
-    /// Whether the worker that ran it has ended.
-    pub worker_ended: bool,
+    /// How the worker stands that ran it; `None` when no worker of ours is known to have run it.
+    pub worker: Option<WorkerStatus>,
+}
+
+impl DoubtfulJob {
+    /// Whether a worker of ours ran it and has ended.
+    #[must_use]
+    pub fn worker_ended(&self) -> bool {
+        self.worker.is_some_and(WorkerStatus::is_terminal)
+    }
+
+    /// Whether a worker of ours may still run it.
+    #[must_use]
+    pub fn worker_lives(&self) -> bool {
+        self.worker.is_some_and(|status| !status.is_terminal())
+    }
+}
+
+/// The place of a row in the order in which doubtful jobs are read: its last change, then its id.
+pub type DoubtfulPlace = (Timestamp, JobId);
+
+/// Which doubtful jobs to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoubtfulQuery {
+    /// Their phase; one that is no demand has none.
+    pub phase: JobPhase,
+    /// Only rows that have not changed since then.
+    pub before: Timestamp,
+    /// Only rows after this one; `None` begins with the oldest change.
+    pub after: Option<DoubtfulPlace>,
+    /// How many rows at most.
+    pub limit: u32,
+}
+
+/// Some doubtful jobs, and where the next ones begin.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DoubtfulJobs {
+    /// The jobs, the oldest change first.
+    pub jobs: Vec<DoubtfulJob>,
+    /// The last row read, when as many were read as asked for: there may be more behind it.
+    pub next: Option<DoubtfulPlace>,
 }
 
 /// A repository that had jobs lately, as its newest row tells.
@@ -323,11 +362,11 @@ pub trait SchedulingStore: Send + Sync {
     /// When the store cannot be read.
     async fn jobs_with_ids(&self, ids: &[JobId]) -> PortResult<Vec<Job>>;
 
-    /// Jobs that are demand and whose rows have not changed since `before`, the oldest change first.
+    /// Jobs that are demand and whose rows have not changed for long, the oldest change first.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>>;
+    async fn doubtful_jobs(&self, query: &DoubtfulQuery) -> PortResult<DoubtfulJobs>;
 
     /// Up to when GitHub's log of deliveries has been compared with ours, by any leader.
     ///

@@ -5,15 +5,13 @@ use riscv_runner_core::{
     delivery::{DeliveryRecord, JobWrite},
     ports::PortResult,
 };
-use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
+use sqlx::{PgConnection, Row};
 
 use super::{
     OPERATION,
     fold::{JobId64, NewJob},
 };
-use crate::{db::Db, error::port_error, rows::StateColumns};
-
-type Statement = Query<'static, Postgres, PgArguments>;
+use crate::{db::Db, error::port_error, rows::StateColumns, statement::Statement};
 
 /// Rows are inserted in the order of their keys, so that writers that meet wait instead of blocking
 /// each other for ever.

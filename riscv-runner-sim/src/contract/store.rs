@@ -55,6 +55,10 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a_lost_job_is_no_demand_until_it_revives", evidence::a_lost_job_is_no_demand_until_it_revives),
     ("a_listed_job_is_inserted_or_joined", evidence::a_listed_job_is_inserted_or_joined),
     ("doubtful_jobs_are_those_unchanged_for_long", evidence::doubtful_jobs_are_those_unchanged_for_long),
+    (
+        "doubtful_jobs_are_read_on_from_where_it_ended",
+        evidence::doubtful_jobs_are_read_on_from_where_it_ended,
+    ),
     ("jobs_are_found_by_id_and_repository", evidence::jobs_are_found),
     ("any_order_of_news_of_installations_ends_in_the_same", installing::any_order_of_news_ends_in_the_same),
     ("one_holder_leads_at_a_time", leadership::one_holder_leads_at_a_time),
@@ -65,6 +69,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a_filter_shows_what_is_asked_for", reporting::a_filter_shows_what_is_asked_for),
     ("usage_counts_by_account_pool_and_labels", reporting::usage_counts_by_account_pool_and_labels),
     ("every_order_is_in_force_until_taken_back", ordering::every_order_is_in_force_until_it_is_taken_back),
+    ("a_repository_is_meant_in_any_spelling", ordering::a_repository_is_meant_in_any_spelling),
     (
         "an_order_that_changes_nothing_leaves_no_trace",
         ordering::an_order_that_changes_nothing_leaves_no_trace,

@@ -9,10 +9,10 @@ use riscv_runner_core::{
     ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
-        Cas, DeliveryStore, DoubtfulJob, HeadRequest, JobRow, KnownRepo, Lately, LeaderProof, LeaseStore,
-        Page, PagedJobs, PagedWorkers, PoolShare, PortResult, ReportStore, ReportWindow, Reservation,
-        Reserved, RowFilter, SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow, WorkerChange,
-        WorkerRow,
+        Cas, DeliveryStore, DoubtfulJobs, DoubtfulQuery, HeadRequest, JobRow, KnownRepo, Lately, LeaderProof,
+        LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare, PortResult, ReportStore, ReportWindow,
+        Reservation, Reserved, RowFilter, SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow,
+        WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -108,8 +108,8 @@ impl<T: Store + ?Sized> SchedulingStore for Faulty<T> {
         self.call("read jobs", self.inner.jobs_with_ids(ids)).await
     }
 
-    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
-        self.call("read doubtful jobs", self.inner.doubtful_jobs(before, limit)).await
+    async fn doubtful_jobs(&self, query: &DoubtfulQuery) -> PortResult<DoubtfulJobs> {
+        self.call("read doubtful jobs", self.inner.doubtful_jobs(query)).await
     }
 
     async fn deliveries_swept(&self) -> PortResult<Option<Timestamp>> {

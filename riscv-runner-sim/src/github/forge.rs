@@ -96,7 +96,10 @@ impl SimForge {
         match refusal {
             None => *known = Remembered::default(),
             Some(Refusal::Limited(until)) => known.shown.rate_limited_until = Some(*until),
-            Some(Refusal::Gone | Refusal::Suspended) => {
+            Some(refusal @ (Refusal::Gone | Refusal::Suspended)) => {
+                if let Refusal::Gone = refusal {
+                    known.shown.gone_since.get_or_insert(now);
+                }
                 known.auth_failures = known.auth_failures.saturating_add(1);
                 known.refused_at = Some(now);
                 known.shown.auth_failing_since.get_or_insert(now);
@@ -124,7 +127,7 @@ fn check(truth: &Truth, installation: InstallationId) -> Result<(), Refusal> {
 
 fn error(operation: &'static str, refusal: Refusal) -> PortError {
     let (kind, detail) = match refusal {
-        Refusal::Gone => (PortErrorKind::NotFound, "the installation is gone"),
+        Refusal::Gone => (PortErrorKind::Denied, "the installation is gone"),
         Refusal::Suspended => (PortErrorKind::Denied, "the installation is suspended"),
         Refusal::Limited(until) => {
             (PortErrorKind::RateLimited { until }, "the installation's budget is used up")
@@ -293,3 +296,51 @@ impl Forge for SimForge {
 
 /// What a simulated JIT configuration begins with; the registration's id follows.
 pub(crate) const JIT_PREFIX: &str = "jit-of-runner-";
+
+#[cfg(test)]
+mod tests {
+    use riscv_runner_core::job::{JobPhase, Loss};
+
+    use super::*;
+    use crate::{
+        faults::FaultProfile,
+        world::{AccountSpec, Arrival, World, WorldConfig},
+    };
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn jobs_of_an_app_uninstalled_without_a_word_end_with_their_workers_and_not_before() {
+        let mut config = WorldConfig::demo(3, 6, 3);
+        config.accounts = vec![AccountSpec { kind: EntityKind::Organization, repositories: 1 }];
+        config.arrival = Arrival::Burst;
+        config.work = (HOUR * 2 / 3, HOUR);
+        config.profile = FaultProfile::default();
+        let mut world = World::new(config);
+        let phases = |world: &World, phase| {
+            world.store().all_jobs().iter().filter(|row| row.job.state.phase == phase).count()
+        };
+        assert!(world.run_until(HOUR / 6, |world| phases(world, JobPhase::Running) == 3));
+        let waited = phases(&world, JobPhase::Pending);
+        // Nobody is told, and GitHub has nothing more to say.
+        world.forge().truth.with(|truth| truth.github.accounts.clear());
+
+        let (began, mut early) = (world.clock().elapsed(), Vec::new());
+        let over = world.run_until(3 * HOUR, |world| {
+            let workers = world.store().all_workers();
+            let live = workers.iter().filter(|row| !row.worker.status.is_terminal());
+            let lost =
+                live.filter(|row| row.worker.job.as_ref().is_some_and(|job| job.phase == JobPhase::Failed));
+            early.extend(lost.map(|row| row.worker.name.clone()));
+            phases(world, JobPhase::Failed) == 3 + waited
+        });
+        assert_eq!(early, [], "a job is lost while its worker lives");
+        assert!(over, "{:?}", world.store().all_jobs());
+        assert!(world.clock().elapsed() > began + HOUR / 2, "workers are left to finish");
+        for row in world.store().all_jobs() {
+            assert_eq!(row.job.state.loss, Some(Loss::InstallationNotFound));
+        }
+        let workers = world.store().all_workers();
+        assert!(workers.iter().all(|row| row.worker.status.is_terminal()), "{workers:?}");
+    }
+}

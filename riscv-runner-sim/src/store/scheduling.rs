@@ -1,6 +1,9 @@
 //! Reading what a cycle needs, and the fenced, compared-and-set writes of a leader.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,8 +14,9 @@ use riscv_runner_core::{
     ids::{ImageRef, JobId, NodeName, RepoId, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, Placement},
     ports::{
-        Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, LeaderProof, PoolShare, PortResult,
-        Reservation, Reserved, SchedulingStore, Standing, WorkerChange, WorkerRow,
+        Cas, DoubtfulJob, DoubtfulJobs, DoubtfulQuery, HeadRequest, INSTALLATION_NEWS, KnownRepo,
+        LeaderProof, PoolShare, PortResult, Reservation, Reserved, SchedulingStore, Standing, WorkerChange,
+        WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -179,10 +183,17 @@ impl SchedulingStore for MemoryStore {
             .read(|rows| ids.iter().filter_map(|id| rows.jobs.get(id)).map(|row| row.job.clone()).collect()))
     }
 
-    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
+    async fn doubtful_jobs(&self, query: &DoubtfulQuery) -> PortResult<DoubtfulJobs> {
         Ok(self.read(|rows| {
-            let old = rows.unchanged_since.iter().take_while(|(updated_at, _)| *updated_at < before);
-            old.take(limit as usize).filter_map(|(_, id)| doubtful(rows, *id)).collect()
+            let first = query.after.map_or(Bound::Unbounded, Bound::Excluded);
+            let old = rows.unchanged_since.range((first, Bound::Unbounded));
+            let old = old.take_while(|(updated_at, _)| *updated_at < query.before);
+            let of_phase =
+                |id: &JobId| rows.jobs.get(id).is_some_and(|row| row.job.state.phase == query.phase);
+            let places: Vec<_> =
+                old.filter(|(_, id)| of_phase(id)).take(query.limit as usize).copied().collect();
+            let next = places.last().copied().filter(|_| places.len() == query.limit as usize);
+            DoubtfulJobs { jobs: places.iter().filter_map(|(_, id)| doubtful(rows, *id)).collect(), next }
         }))
     }
 
@@ -279,7 +290,7 @@ fn doubtful(rows: &Rows, id: JobId) -> Option<DoubtfulJob> {
     Some(DoubtfulJob {
         job: row.job.clone(),
         updated_at: row.updated_at,
-        worker_ended: worker.is_some_and(|row| row.worker.status.is_terminal()),
+        worker: worker.map(|row| row.worker.status),
     })
 }
 

@@ -10,8 +10,9 @@ use riscv_runner_core::{
     ids::{ImageRef, JobId, NodeName, RepoId, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
-        Cas, DoubtfulJob, HeadRequest, INSTALLATION_NEWS, KnownRepo, LeaderProof, PoolShare, PortResult,
-        Reservation, Reserved, SchedulingStore, Standing, WorkerChange, WorkerRow,
+        Cas, DoubtfulJob, DoubtfulJobs, DoubtfulQuery, HeadRequest, INSTALLATION_NEWS, KnownRepo,
+        LeaderProof, PoolShare, PortResult, Reservation, Reserved, SchedulingStore, Standing, WorkerChange,
+        WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -177,23 +178,31 @@ impl SchedulingStore for OwnStore {
         Ok(self.read(|tables| ids.iter().filter_map(|id| job(tables, id)).collect()))
     }
 
-    async fn doubtful_jobs(&self, before: Timestamp, limit: u32) -> PortResult<Vec<DoubtfulJob>> {
+    async fn doubtful_jobs(&self, query: &DoubtfulQuery) -> PortResult<DoubtfulJobs> {
         Ok(self.read(|tables| {
             let mut rows: Vec<_> = tables.jobs.values().collect();
-            rows.retain(|row| row.job.state.phase.is_demand() && row.updated_at < before);
-            rows.sort_by_key(|row| row.updated_at);
-            rows.truncate(limit as usize);
-            let ran_on_ended = |job: &Job| {
-                let runner = job.state.start.as_ref().and_then(|start| start.runner.as_ref());
-                let mut ended = tables.workers.values().filter(|row| row.worker.status.is_terminal());
-                runner.is_some_and(|runner| ended.any(|row| runner.is(&row.worker.name)))
+            let place = |row: &super::JobRow| (row.updated_at, row.job.facts.id);
+            rows.retain(|row| {
+                let phase = row.job.state.phase;
+                phase.is_demand()
+                    && phase == query.phase
+                    && row.updated_at < query.before
+                    && query.after.is_none_or(|after| place(row) > after)
+            });
+            rows.sort_by_key(|row| place(row));
+            rows.truncate(query.limit as usize);
+            let next = rows.last().filter(|_| rows.len() == query.limit as usize).map(|row| place(row));
+            let worker = |job: &Job| {
+                let runner = job.state.start.as_ref()?.runner.as_ref()?;
+                let ran_it = tables.workers.values().find(|row| runner.is(&row.worker.name));
+                ran_it.map(|row| row.worker.status)
             };
             let doubtful = |row: &super::JobRow| DoubtfulJob {
                 job: row.job.clone(),
                 updated_at: row.updated_at,
-                worker_ended: ran_on_ended(&row.job),
+                worker: worker(&row.job),
             };
-            rows.into_iter().map(doubtful).collect()
+            DoubtfulJobs { jobs: rows.into_iter().map(doubtful).collect(), next }
         }))
     }
 

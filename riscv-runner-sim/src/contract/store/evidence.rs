@@ -1,6 +1,6 @@
 //! Evidence from asking GitHub, and the jobs that are worth asking about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use riscv_runner_core::{
     delivery::JobWrite,
     ids::{InstallationId, RunnerName},
     job::{JobEvent, JobFacts, JobPhase, Loss},
-    ports::{Cas, Store, WorkerChange},
+    ports::{Cas, DoubtfulJobs, DoubtfulQuery, Store, WorkerChange},
     worker::WorkerStatus,
 };
 
@@ -122,21 +122,52 @@ pub(super) fn doubtful_jobs_are_those_unchanged_for_long(store: &dyn Store) -> B
         reserve(store, &proof, &["a"], &job_of_org(1)).await;
         tell(store, "3", &job_of_org(3), completed(9, None)).await;
         tell(store, "1", &job_of_org(1), in_progress(5, "a")).await;
-        let doubtful = |limit| async move {
-            let jobs = store.doubtful_jobs(Timestamp::MAX, limit).await.expect("jobs are read");
-            assert!(jobs.is_sorted_by_key(|doubt| doubt.updated_at), "the oldest change first");
-            jobs.into_iter().map(|doubt| (doubt.job.facts.id.get(), doubt.worker_ended)).collect::<Vec<_>>()
+        tell(store, "5", &job_of_org(5), in_progress(5, "elsewhere")).await;
+        let doubtful = |phase| async move {
+            let query = DoubtfulQuery { phase, before: Timestamp::MAX, after: None, limit: 10 };
+            let read = store.doubtful_jobs(&query).await.expect("jobs are read");
+            assert_eq!(read.next, None, "there are no more");
+            assert!(read.jobs.is_sorted_by_key(|doubt| doubt.updated_at), "the oldest change first");
+            let jobs = read.jobs.into_iter().map(|doubt| (doubt.job.facts.id.get(), doubt.worker));
+            jobs.collect::<BTreeMap<_, _>>()
         };
-        let all = doubtful(10).await;
-        let sorted = |jobs: &[(i64, bool)]| jobs.iter().copied().collect::<BTreeSet<_>>();
-        assert_eq!(sorted(&all), BTreeSet::from([(1, false), (2, false), (4, false)]));
-        assert_eq!(doubtful(2).await, all[..2]);
+        assert_eq!(doubtful(PENDING).await, BTreeMap::from([(2, None), (4, None)]));
+        let ran_by = |status| BTreeMap::from([(1, Some(status)), (5, None)]);
+        assert_eq!(doubtful(RUNNING).await, ran_by(WorkerStatus::Pending));
+        for ended in [FAILED, JobPhase::Completed] {
+            assert_eq!(doubtful(ended).await, BTreeMap::new());
+        }
         let over = WorkerChange::Completed { at: at(20) };
         let cas = store.change_worker(&proof, &worker("a"), WorkerStatus::Pending, &over).await;
         assert_eq!(cas.expect("the row is written"), Cas::Done);
-        assert_eq!(sorted(&doubtful(10).await), BTreeSet::from([(1, true), (2, false), (4, false)]));
-        let none = store.doubtful_jobs(Timestamp::UNIX_EPOCH, 10).await.expect("jobs are read");
-        assert!(none.is_empty());
+        assert_eq!(doubtful(RUNNING).await, ran_by(WorkerStatus::Completed));
+        let before = Timestamp::UNIX_EPOCH;
+        let query = DoubtfulQuery { phase: PENDING, before, after: None, limit: 10 };
+        assert_eq!(store.doubtful_jobs(&query).await.expect("jobs are read"), DoubtfulJobs::default());
+    }
+    .boxed()
+}
+
+pub(super) fn doubtful_jobs_are_read_on_from_where_it_ended(store: &dyn Store) -> BoxFuture<'_, ()> {
+    async move {
+        // One batch: the rows may all have changed at one time.
+        queue(store, &(1..=5).map(job_of_org).collect::<Vec<_>>()).await;
+        tell(store, "9", &job_of_org(9), in_progress(5, "a")).await;
+        let (mut after, mut seen, mut pages) = (None, Vec::new(), Vec::new());
+        loop {
+            let query = DoubtfulQuery { phase: PENDING, before: Timestamp::MAX, after, limit: 2 };
+            let read = store.doubtful_jobs(&query).await.expect("jobs are read");
+            let places = read.jobs.iter().map(|doubt| (doubt.updated_at, doubt.job.facts.id));
+            pages.push(places.len());
+            seen.extend(places);
+            after = read.next;
+            if after.is_none() {
+                break;
+            }
+            assert_eq!(after, seen.last().copied(), "the last row read");
+        }
+        assert_eq!(pages, [2, 2, 1]);
+        assert!(seen.is_sorted() && seen.iter().map(|(_, id)| id.get()).eq(1..=5), "{seen:?}");
     }
     .boxed()
 }

@@ -4,13 +4,14 @@ use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use riscv_runner_core::{
     controls::{ControlTarget, Controls, Note, Order, Ordered, Verb},
+    ids::RepoName,
     job::JobEvent,
     policy::Cap,
-    ports::{AuditEntry, Store, WorkerChange},
+    ports::{AuditEntry, HeadRequest, Store, WorkerChange},
     worker::WorkerStatus,
 };
 
-use super::fixture::{at, job_of_org, job_of_person, lead, queue, reserve, tell, worker};
+use super::fixture::{NO_LIMIT, at, job_of_org, job_of_person, lead, queue, reserve, tell, worker};
 
 fn order(verb: Verb, kind: &str, name: &str, cap: Option<Cap>) -> Order {
     let target = ControlTarget::parse(kind, name).expect("a target");
@@ -77,6 +78,29 @@ pub(super) fn every_order_is_in_force_until_it_is_taken_back(store: &dyn Store) 
         assert_eq!(rows[8].note, again);
         let newest = store.control_audit(2).await.expect("the audit is read");
         assert_eq!(newest, rows[..2]);
+    }
+    .boxed()
+}
+
+pub(super) fn a_repository_is_meant_in_any_spelling(store: &dyn Store) -> BoxFuture<'_, ()> {
+    async move {
+        queue(store, &[job_of_org(1)]).await;
+        for (n, name) in (1..).zip(["Acme/Tools", "acme/tools", "ACME/tools"]) {
+            let pause = order(Verb::Pause, "repository", name, None);
+            assert_eq!(give(store, &pause, &note("ann", at(n))).await, Ordered::Done);
+        }
+        let paused = controls(store).await.paused_repos;
+        assert_eq!(paused.values().collect::<Vec<_>>(), [&note("ann", at(3))], "one, by the last word");
+        assert!(paused.contains_key(&job_of_org(1).repo), "{paused:?}");
+        let heads = [HeadRequest { key: job_of_org(1).key(), skip: 0, limit: 5 }];
+        let except = [RepoName::new("ACME/Tools").expect("a repository name")];
+        let waiting = store.waiting(&heads, &except, &NO_LIMIT).await.expect("the queue is read");
+        assert!(waiting.values().all(Vec::is_empty), "{waiting:?}");
+        let resume = order(Verb::Resume, "repository", "acme/TOOLS", None);
+        assert_eq!(give(store, &resume, &note("bob", at(4))).await, Ordered::Done);
+        assert_eq!(controls(store).await, Controls::default());
+        assert_eq!(give(store, &resume, &note("bob", at(5))).await, Ordered::NothingToDo);
+        assert_eq!(audit(store).await.len(), 4);
     }
     .boxed()
 }
