@@ -130,7 +130,7 @@ async fn between(server: String, silent: watch::Receiver<u32>) -> u16 {
                 let mut there = tokio::net::TcpStream::connect(server).await.unwrap();
                 tokio::select! {
                     _ = tokio::io::copy_bidirectional(&mut here, &mut there) => {}
-                    _ = silent.wait_for(|times| *times > since) => std::future::pending().await,
+                    () = async { drop(silent.wait_for(|times| *times > since).await) } => std::future::pending().await,
                 }
             });
         }
