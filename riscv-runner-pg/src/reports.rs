@@ -13,18 +13,14 @@ use riscv_runner_core::{
     },
     worker::WorkerStatus,
 };
-use sqlx::{
-    FromRow, Postgres, Row,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-    types::Json,
-};
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use crate::{
     db::Db,
     demand::{count, counted},
     error::port_error,
     rows::{BadRow, JobRecord, WorkerRecord, job_columns, readable, worker_columns, workers_with_jobs},
+    statement::Statement,
 };
 
 /// Whether the server answers.
@@ -66,7 +62,7 @@ impl Shown {
         Self { window, status, pool: pool.map(ToString::to_string), entity: entity.map(ToString::to_string) }
     }
 
-    fn bind(&self, query: Query<'static, Postgres, PgArguments>) -> Query<'static, Postgres, PgArguments> {
+    fn bind(&self, query: Statement) -> Statement {
         query
             .bind(self.window.start.to_sqlx())
             .bind(self.window.end.to_sqlx())
