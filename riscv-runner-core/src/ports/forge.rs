@@ -249,7 +249,8 @@ pub trait Forge: Send + Sync {
     /// When nothing certain can be said.
     async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>>;
 
-    /// GitHub's log of deliveries to one of our Apps, newest first, back to `since`.
+    /// GitHub's log of deliveries to one of our Apps, newest first, back to `since`; empty for an App that is
+    /// not configured.
     ///
     /// # Errors
     /// When the log cannot be read to its end.

@@ -33,6 +33,17 @@ async fn the_log_is_read_newest_first_back_to_the_time_and_no_further() {
 }
 
 #[tokio::test]
+async fn nothing_was_sent_to_an_app_that_there_is_not() {
+    let t =
+        Setting::with(|_| {}, |config| config.apps.retain(|app| app.kind == EntityKind::Organization)).await;
+    let since = t.clock.now();
+    assert_eq!(t.forge.hook_deliveries(EntityKind::User, since).await.unwrap(), []);
+    assert_eq!(t.double.count("GET /app/hook/deliveries"), 0);
+    assert_eq!(t.forge.hook_deliveries(EntityKind::Organization, since).await.unwrap(), []);
+    t.assert_lawful();
+}
+
+#[tokio::test]
 async fn a_lost_delivery_is_asked_for_again() {
     let t = Setting::new().await;
     let job = t.double.queue(&NewJob::new("Acme/widget", &["a"]));
