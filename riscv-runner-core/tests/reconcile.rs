@@ -347,6 +347,22 @@ fn a_worker_of_a_gone_installation_is_ended_without_asking_github() {
 }
 
 #[test]
+fn a_worker_of_a_gone_installation_finishes_a_job_that_was_given_up_with_it() {
+    let gone = ill(FailureReason::InstallationNotFound);
+    for (phase, expected) in [
+        (JobPhase::Running, None),
+        (JobPhase::Failed, None),
+        (JobPhase::Completed, Some(FailureReason::InstallationNotFound)),
+    ] {
+        assert_eq!(
+            remedy(&gone.clone().runs("w", 1, phase)).map(|(reason, _)| reason),
+            expected,
+            "{phase:?}"
+        );
+    }
+}
+
+#[test]
 fn one_look_is_not_enough_to_call_a_runner_idle_or_missing() {
     for (reason, sightings) in [
         (FailureReason::RunnerIdle, idle(600, 1)),

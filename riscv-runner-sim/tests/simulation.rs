@@ -29,6 +29,12 @@ const REGRESSIONS: &[(u64, &str, &str)] = &[
     (34, "refused_image", "the same"),
     (165, "reinstalls", "a running job was killed after an uninstallation whose `in_progress` had been lost"),
     (204, "reinstalls", "the same"),
+    (
+        2116,
+        "reinstalls",
+        "a job that was given up with its App was killed, for its late `in_progress` was no protection",
+    ),
+    (3657, "reinstalls", "the same"),
 ];
 
 fn seeds() -> u64 {
@@ -88,7 +94,16 @@ fn the_same_seed_writes_the_same_trace() {
 
 #[test]
 fn every_kind_of_fault_happens() {
-    let names = ["chaos", "crashes", "reinstalls", "suspensions", "refused_image", "operators", "webhooks"];
+    let names = [
+        "chaos",
+        "crashes",
+        "github_lies",
+        "reinstalls",
+        "suspensions",
+        "refused_image",
+        "operators",
+        "webhooks",
+    ];
     let profiles = names.map(|name| FaultProfile::named(name).unwrap());
     let cases: Vec<_> =
         (0..12).flat_map(|seed| profiles.iter().map(move |profile| (seed, profile.clone()))).collect();

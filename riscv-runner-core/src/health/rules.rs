@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Remedy, Rule, View};
-use crate::{failure::FailureReason, observed::Observed, pod::PodPhase};
+use crate::{failure::FailureReason, job::JobPhase, observed::Observed, pod::PodPhase};
 
 /// GitHub's `busy` and `status` are wrong at times, so a runner is judged idle by two looks at least.
 const LOOKS: u32 = 2;
@@ -97,7 +97,9 @@ fn node_unreachable(view: &View<'_>) -> Option<Timestamp> {
 }
 
 fn installation_gone(view: &View<'_>) -> Option<Timestamp> {
-    view.installation_gone_since
+    // A job that was given up with its App may have begun before: its `in_progress` came late.
+    let lost_sight = view.worker.job.is_some_and(|job| job.phase == JobPhase::Failed);
+    view.installation_gone_since.filter(|_| !lost_sight)
 }
 
 fn pod_stuck_pending(view: &View<'_>) -> Option<Timestamp> {
