@@ -124,6 +124,8 @@ fn a_rule_at_its_limit_takes_no_place_from_others() {
         });
     });
     assert_eq!(keys(&world), ["org:1|a"]);
+    let fair = world.edit(|world| world.policy.limits.sharing = Sharing::Fair);
+    assert_eq!(keys(&fair), ["org:1|a"]);
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl<'a> Table<'a> {
             for (pool, pending) in &of.demand.pending_by_pool {
                 let first = || Wanted { front: of.demand.oldest, wanted: 0, dealt: 0 };
                 let wanted = account.wants.entry(pool).or_insert_with(first);
-                wanted.wanted = wanted.wanted.saturating_add((*pending).min(of.unmet));
+                let useful = (*pending).min(of.unmet).min(of.within_rules(draft, pool));
+                wanted.wanted = wanted.wanted.saturating_add(useful);
             }
         }
         Self { slots, accounts }

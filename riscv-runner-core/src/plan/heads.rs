@@ -75,6 +75,11 @@ impl Unmet<'_> {
         self.demand.pending_by_pool.keys()
     }
 
+    /// How many more of its workers the limits of rules allow in the pool.
+    pub(super) fn within_rules(&self, draft: &Draft<'_>, pool: &PoolName) -> u32 {
+        draft.route_caps.left(&self.key.labels, pool).unwrap_or(u32::MAX)
+    }
+
     fn is_mixed(&self) -> bool {
         self.demand.pending_by_pool.len() > 1
     }
@@ -175,10 +180,9 @@ fn ask(draft: &Draft<'_>, unmet: Vec<Unmet<'_>>, mut ranks: Shares) -> Vec<HeadR
     let mut heads = Vec::new();
     for of in unmet {
         let group = fair.then(|| of.entity());
-        let within_rules = |pool: &PoolName| draft.route_caps.left(&of.key.labels, pool).unwrap_or(u32::MAX);
         let useful: u32 = of
             .pools()
-            .filter_map(|pool| Some((*ranks.get(&(group, pool.clone()))?).min(within_rules(pool))))
+            .filter_map(|pool| Some((*ranks.get(&(group, pool.clone()))?).min(of.within_rules(draft, pool))))
             .fold(0, u32::saturating_add);
         let left = room.of(&of);
         let limit =

@@ -7,7 +7,7 @@ use super::WebhookError;
 
 /// The escape of U+FFFD, which stands for what is no character. As long as what it replaces.
 const REPLACEMENT: &str = "\\ufffd";
-/// The length of `\uXXXX`.
+/// The length of an escape by number.
 const ESCAPE: usize = REPLACEMENT.len();
 /// More digits, or an exponent that means more, than `numeric` of PostgreSQL keeps behind the point
 /// (16383); GitHub sends none of more than twenty.
@@ -74,7 +74,7 @@ fn escape(bytes: &[u8]) -> (usize, bool) {
     }
 }
 
-/// The value of `\uXXXX` at the beginning.
+/// The value of the escape by number at the beginning, if there is one.
 fn unit(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
     digits.iter().try_fold(0, |value: u16, digit| {
