@@ -39,6 +39,12 @@ pub fn is_served(by: &IntakePolicy<'_>, entity: &Entity, repo: &RepoName) -> boo
         && !by.policy.staging_repositories.contains(repo)
 }
 
+/// Whether a job of a run is for us, by who started the run; one that is known here is followed to its end.
+#[must_use]
+pub fn is_followed(by: &IntakePolicy<'_>, sender: Option<&Login>, is_known: bool) -> bool {
+    is_known || !sender.is_some_and(|sender| is_banned_sender(by.policy, sender))
+}
+
 fn is_banned(by: &IntakePolicy<'_>, entity: EntityId) -> bool {
     by.policy.entities.get(&entity).is_some_and(|special| special.banned)
         || by.controls.banned_entities.contains_key(&entity)

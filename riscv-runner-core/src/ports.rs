@@ -27,8 +27,8 @@ pub use delivery_log::DeliveryStore;
 pub use error::{PortError, PortErrorKind, PortResult, chain};
 pub use events::{EventQuery, EventStore, EventsOf, LoggedDelivery, LoggedEvent};
 pub use forge::{
-    Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, MintError, MintRequest,
-    Minted, RepoRef, ReportedState, RunRef,
+    ActiveRun, Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, MintError,
+    MintRequest, Minted, RepoRef, ReportedState, RunRef,
 };
 pub use inspector::{Account, Inspector, Installed, OurApp, RepositoryFacts, RepositoryState, RunnerGroup};
 pub use lease::{LeaderProof, LeaseStore};

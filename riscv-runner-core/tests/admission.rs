@@ -4,7 +4,7 @@ mod common;
 
 use common::{World, note};
 use riscv_runner_core::{
-    admission::{IntakePolicy, is_served},
+    admission::{IntakePolicy, is_followed, is_served},
     entity::{Entity, EntityKind},
     ids::{EntityId, Login, RepoName},
     policy::EntityPolicy,
@@ -34,4 +34,16 @@ fn a_listing_of_runs_brings_no_jobs_of_who_is_banned_or_belongs_to_staging() {
     assert!(!served(&|world| {
         world.policy.staging_repositories.insert(RepoName::new("E1/Main").unwrap());
     }));
+}
+
+#[test]
+fn a_run_of_a_banned_person_brings_no_new_jobs_and_known_ones_are_followed() {
+    let mut world = World::new("a:1");
+    world.policy.banned_senders.insert(Login::new("mallory").unwrap());
+    let by = IntakePolicy { policy: &world.policy, controls: &world.snapshot.controls };
+    let (banned, other) = (Login::new("Mallory").unwrap(), Login::new("ada").unwrap());
+    assert!(!is_followed(&by, Some(&banned), false));
+    assert!(is_followed(&by, Some(&banned), true));
+    assert!(is_followed(&by, Some(&other), false));
+    assert!(is_followed(&by, None, false), "nobody is banned for what GitHub does not say");
 }

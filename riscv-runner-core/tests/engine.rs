@@ -27,12 +27,13 @@ use riscv_runner_core::{
     ports::*,
     quarantine::Quarantine,
     retention::{Expiring, Keepsake, Kept},
+    routing::{LabelMatch, Route},
     runner::Runner,
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, InstallationHealth, PendingJob},
     worker::{Worker, WorkerStatus},
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 mock! {
     Github {}
@@ -44,7 +45,7 @@ mock! {
         async fn job(&self, job: &JobRef) -> PortResult<JobSighting>;
         async fn run_jobs(&self, run: &RunRef) -> PortResult<Vec<JobReport>>;
         async fn run_conclusion(&self, run: &RunRef) -> PortResult<Option<String>>;
-        async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>>;
+        async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<ActiveRun>>;
         async fn hook_deliveries(&self, app: riscv_runner_core::entity::EntityKind, since: Timestamp) -> PortResult<Vec<HookDelivery>>;
         async fn redeliver(&self, proof: &LeaderProof, app: riscv_runner_core::entity::EntityKind, delivery: i64) -> PortResult<()>;
         fn returned(&self, installation: InstallationId, returned_at: Timestamp);
@@ -78,9 +79,23 @@ struct Script {
     writes: Mutex<Vec<String>>,
     leads: bool,
     installations: Installations,
+    repos: Vec<KnownRepo>,
+    joined: Notify,
 }
 
 impl Script {
+    fn of(world: World) -> Self {
+        Self {
+            world,
+            reserve: Mutex::default(),
+            writes: Mutex::default(),
+            leads: true,
+            installations: Installations::default(),
+            repos: Vec::new(),
+            joined: Notify::new(),
+        }
+    }
+
     fn write(&self, text: String) {
         self.writes.lock().unwrap().push(text);
     }
@@ -174,14 +189,16 @@ impl SchedulingStore for Script {
     async fn join_listed_job(
         &self,
         _: &LeaderProof,
-        _: &JobFacts,
+        facts: &JobFacts,
         _: &Placement,
         _: &JobEvent,
     ) -> PortResult<JobWrite> {
+        self.write(format!("job {} of run {}", facts.id, facts.run.unwrap()));
+        self.joined.notify_one();
         Ok(JobWrite::Unchanged)
     }
     async fn known_repos(&self, _: Timestamp) -> PortResult<Vec<KnownRepo>> {
-        Ok(Vec::new())
+        Ok(self.repos.clone())
     }
     async fn jobs_with_ids(&self, _: &[JobId]) -> PortResult<Vec<Job>> {
         Ok(Vec::new())
@@ -228,9 +245,6 @@ impl LeaseStore for Script {
 
 #[async_trait]
 impl ReportStore for Script {
-    async fn ping(&self) -> PortResult<()> {
-        Ok(())
-    }
     async fn jobs(&self, _: ReportWindow, _: &RowFilter<JobPhase>, _: Page) -> PortResult<PagedJobs> {
         Ok((Vec::new(), 0))
     }
@@ -321,7 +335,18 @@ fn once_knowing(
     boards: MockBoards,
     reserve: Vec<Reserved>,
 ) -> Vec<String> {
-    let world = World::new("a:1").job(1, "1", "a", 10);
+    let script = Script {
+        reserve: Mutex::new(reserve),
+        installations,
+        ..Script::of(World::new("a:1").job(1, "1", "a", 10))
+    };
+    let (store, engine) = engine(script, github, boards);
+    futures::executor::block_on(engine.schedule_once()).unwrap();
+    store.writes.lock().unwrap().clone()
+}
+
+fn engine(script: Script, github: MockGithub, boards: MockBoards) -> (Arc<Script>, Arc<Engine>) {
+    let world = &script.world;
     let (nodes, pods) =
         (world.snapshot.nodes.present().unwrap().clone(), world.snapshot.pods.present().unwrap().clone());
     let mut boards = boards;
@@ -330,13 +355,7 @@ fn once_knowing(
     let mut github = github;
     github.expect_health().returning(|_| InstallationHealth::default());
     let policy = watch::Sender::new(Arc::new(world.policy.clone()));
-    let store = Arc::new(Script {
-        world,
-        reserve: Mutex::new(reserve),
-        writes: Mutex::default(),
-        leads: true,
-        installations,
-    });
+    let store = Arc::new(script);
     let engine = Engine::new(EngineParts {
         store: store.clone(),
         forge: Arc::new(github),
@@ -347,8 +366,7 @@ fn once_knowing(
         replica: ReplicaName::new("r").unwrap(),
         wakes: Wakes::default(),
     });
-    futures::executor::block_on(engine.schedule_once()).unwrap();
-    store.writes.lock().unwrap().clone()
+    (store, engine)
 }
 
 #[test]
@@ -459,4 +477,60 @@ fn what_others_were_first_to_is_not_made() {
         github.expect_mint().never();
         assert_eq!(once(github, MockBoards::new(), vec![answer]).len(), 2);
     }
+}
+
+/// A job of a run, as GitHub tells of it when it is asked.
+fn queued(run: RunId) -> JobReport {
+    let details =
+        JobDetails { labels: vec!["a".to_owned()], name: None, html_url: None, created_at: common::at(1) };
+    JobReport { job: JobId::new(run.get() * 10).unwrap(), run, state: ReportedState::Queued, details }
+}
+
+#[test]
+fn a_listed_run_that_a_banned_person_started_brings_no_demand() {
+    let started = |run, by: Option<&str>| ActiveRun {
+        run: RunId::new(run).unwrap(),
+        sender: by.map(|by| Login::new(by).unwrap()),
+    };
+    let active = vec![started(1, Some("Mallory")), started(2, Some("ada")), started(3, None)];
+    let mut github = MockGithub::new();
+    github.expect_hook_deliveries().returning(|_, _| Ok(Vec::new()));
+    github.expect_active_runs().times(1).return_once(move |_| Ok(active));
+    github.expect_run_jobs().times(2).returning(|run| Ok(vec![queued(run.run)]));
+    let mut boards = MockBoards::new();
+    boards.expect_secrets().returning(|| Ok(Vec::new()));
+    let world = World::new("a:1").edit(|world| {
+        world.policy.banned_senders.insert(Login::new("mallory").unwrap());
+        world.policy.routes.push(Route {
+            labels: common::labels("a"),
+            label_match: LabelMatch::Exact,
+            entities: Vec::new(),
+            repositories: Vec::new(),
+            app: None,
+            pool: "a".parse().unwrap(),
+            image: None,
+            max_workers: None,
+            warm: 0,
+        });
+    });
+    let scope = common::scope("1");
+    let repo = KnownRepo {
+        entity: Entity { id: scope.entity, kind: EntityKind::Organization, login: scope.login },
+        installation: scope.installation,
+        repo_id: RepoId::new(1).unwrap(),
+        repo: RepoName::new("e1/main").unwrap(),
+        private: false,
+    };
+    let (store, engine) = engine(Script { repos: vec![repo], ..Script::of(world) }, github, boards);
+    let joined = {
+        let store = Arc::clone(&store);
+        async move {
+            while store.writes.lock().unwrap().len() < 2 {
+                store.joined.notified().await;
+            }
+        }
+    };
+    futures::executor::block_on(engine.run(joined));
+    let writes = store.writes.lock().unwrap();
+    assert_eq!(writes[..2], ["job 20 of run 2", "job 30 of run 3"]);
 }

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use riscv_runner_core::{
     entity::{Entity, EntityKind},
-    ids::{InstallationId, Login, RunId, RunnerId},
+    ids::{InstallationId, Login, RunnerId},
     ports::{
-        Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
-        Minted, Platform, PortError, PortErrorKind, PortResult, RepoRef, RunRef,
+        ActiveRun, Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError,
+        MintRequest, Minted, Platform, PortError, PortErrorKind, PortResult, RepoRef, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -149,7 +149,7 @@ impl Forge for GithubForge {
         jobs::run_conclusion(&self.api, run).await.map_err(|error| error.into_port("look up a run"))
     }
 
-    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>> {
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<ActiveRun>> {
         jobs::active_runs(&self.api, repo).await.map_err(|error| error.into_port("list runs"))
     }
 

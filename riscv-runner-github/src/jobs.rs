@@ -1,12 +1,12 @@
 //! Jobs and runs, as GitHub describes them when it is asked.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use riscv_runner_core::{
-    ids::{JobId, RepoName, RunId, RunnerName},
+    ids::{JobId, Login, RepoName, RunId, RunnerName},
     job::{End, Start},
-    ports::{JobDetails, JobRef, JobReport, JobSighting, RepoRef, ReportedState, RunRef},
+    ports::{ActiveRun, JobDetails, JobRef, JobReport, JobSighting, RepoRef, ReportedState, RunRef},
 };
 use serde::Deserialize;
 
@@ -44,6 +44,13 @@ struct Runs {
 #[derive(Deserialize)]
 struct Listed {
     id: RunId,
+    actor: Option<Actor>,
+    triggering_actor: Option<Actor>,
+}
+
+#[derive(Deserialize)]
+struct Actor {
+    login: String,
 }
 
 #[derive(Deserialize)]
@@ -95,20 +102,27 @@ pub(crate) async fn run_conclusion(api: &Api, run: &RunRef) -> Result<Option<Str
 }
 
 /// The runs of a repository that are queued or in progress.
-pub(crate) async fn active_runs(api: &Api, repo: &RepoRef) -> Result<Vec<RunId>, ApiError> {
+pub(crate) async fn active_runs(api: &Api, repo: &RepoRef) -> Result<Vec<ActiveRun>, ApiError> {
     let segments = path(&repo.repo, &["runs"]);
     let name = Name::Installation(repo.app, repo.installation);
     // A run that starts between the two listings is in the second, and one in both is kept once.
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     for query in [[("status", "queued")], [("status", "in_progress")]] {
         let ask = Ask { query: &query, ..Ask::get(name, Priority::Reconcile, Endpoint::Runs, &segments) };
         api.list(&ask, |page: Runs| {
-            found.extend(page.workflow_runs.into_iter().map(|run| run.id));
+            found.extend(page.workflow_runs.into_iter().map(|run| (run.id, run.sender())));
             Reading::On
         })
         .await?;
     }
-    Ok(found.into_iter().collect())
+    Ok(found.into_iter().map(|(run, sender)| ActiveRun { run, sender }).collect())
+}
+
+impl Listed {
+    /// Who started the latest attempt, whom webhooks name as the sender: `actor` started the first one.
+    fn sender(self) -> Option<Login> {
+        Login::new(&self.triggering_actor.or(self.actor)?.login).ok()
+    }
 }
 
 impl Job {

@@ -82,7 +82,8 @@ pub(crate) struct Parts {
 pub struct AppStateBuilder(Parts);
 
 impl AppState {
-    /// Begins with what nothing works without. `reports` and `lease` are usually one store.
+    /// Begins with what nothing works without. `reports` and `lease` are usually one database;
+    /// with connections of its own for `reports`, readers of pages keep nobody else waiting.
     /// `policy` and `controls` are read anew for every request, so a reload shows at once.
     #[must_use]
     pub fn builder(

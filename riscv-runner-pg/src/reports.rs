@@ -23,12 +23,6 @@ use crate::{
     statement::Statement,
 };
 
-/// Whether the server answers.
-pub(crate) async fn ping(db: &Db) -> PortResult<()> {
-    db.query("SELECT 1").execute(&db.pool).await.map_err(|error| port_error("ask the store", error))?;
-    Ok(())
-}
-
 /// The rows of a window that a filter shows, of a table with an alias.
 macro_rules! shown {
     ($alias:literal) => {

@@ -254,10 +254,6 @@ impl LeaseStore for PgStore {
 
 #[async_trait]
 impl ReportStore for PgStore {
-    async fn ping(&self) -> PortResult<()> {
-        reports::ping(&self.db).await
-    }
-
     async fn jobs(
         &self,
         window: ReportWindow,

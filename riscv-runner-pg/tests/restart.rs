@@ -112,7 +112,6 @@ async fn a_server_that_refuses_says_what_to_mend() {
     assert!(error.to_string().contains("create the database"), "{error}");
 
     let unmigrated = PgStore::connect(&server.fresh_config()).await.unwrap();
-    unmigrated.ping().await.unwrap();
     let error = unmigrated.job(facts(1).id).await.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Denied, "{}", error.chain());
 }
@@ -175,7 +174,7 @@ async fn a_connection_that_falls_silent_is_given_up() {
             silences += 1;
             silence.send_replace(silences);
             let answer = if n % 2 == 0 {
-                store.ping().await
+                store.leader().await.map(drop)
             } else {
                 store.join_job(&proof, facts(1).id, &JobEvent::Revived { attempt: 1 }).await.map(drop)
             };
@@ -185,7 +184,7 @@ async fn a_connection_that_falls_silent_is_given_up() {
         };
         assert_eq!(error.kind(), PortErrorKind::Transient);
         let text = error.chain();
-        let what = if n % 2 == 0 { "ask the store" } else { "join evidence into a job" };
+        let what = if n % 2 == 0 { "read the lease" } else { "join evidence into a job" };
         let place = format!("127.0.0.1:{port}");
         assert!(
             [what, &place, "has not answered within 1s"].iter().all(|part| text.contains(part)),

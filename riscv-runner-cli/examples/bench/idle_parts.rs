@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     entity::EntityKind,
     failure::Diagnostics,
-    ids::{InstallationId, NodeName, PodUid, RunId, RunnerId, WorkerName},
+    ids::{InstallationId, NodeName, PodUid, RunnerId, WorkerName},
     pod::Node,
     ports::{
-        BoardSlots, Cluster, CreatedPod, Deletion, Forge, Grace, HookDelivery, JitConfig, JobRef, JobReport,
-        JobSighting, LeaderProof, MintError, MintRequest, Minted, NodeMap, PodMap, PodRequest, PortError,
-        PortErrorKind, PortResult, RepoRef, RunRef, SecretObject,
+        ActiveRun, BoardSlots, Cluster, CreatedPod, Deletion, Forge, Grace, HookDelivery, JitConfig, JobRef,
+        JobReport, JobSighting, LeaderProof, MintError, MintRequest, Minted, NodeMap, PodMap, PodRequest,
+        PortError, PortErrorKind, PortResult, RepoRef, RunRef, SecretObject,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -59,7 +59,7 @@ impl Forge for SlowForge {
         out_of_scope("read a run")
     }
 
-    async fn active_runs(&self, _: &RepoRef) -> PortResult<Vec<RunId>> {
+    async fn active_runs(&self, _: &RepoRef) -> PortResult<Vec<ActiveRun>> {
         Ok(Vec::new())
     }
 

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     entity::EntityKind,
-    ids::{InstallationId, RunId, RunnerId},
+    ids::{InstallationId, RunnerId},
     ports::{
-        Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
-        Minted, PortError, PortErrorKind, PortResult, RepoRef, RunRef,
+        ActiveRun, Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError,
+        MintRequest, Minted, PortError, PortErrorKind, PortResult, RepoRef, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -58,7 +58,7 @@ impl Forge for OwnGithub {
         unknown("look a run up")
     }
 
-    async fn active_runs(&self, _: &RepoRef) -> PortResult<Vec<RunId>> {
+    async fn active_runs(&self, _: &RepoRef) -> PortResult<Vec<ActiveRun>> {
         unknown("list runs")
     }
 

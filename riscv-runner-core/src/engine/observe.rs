@@ -36,7 +36,7 @@ pub(super) fn known<T>(what: &'static str, result: PortResult<T>) -> Observed<T>
 }
 
 /// Demand by key, and [`supply`]: three statements and two looks at watches.
-pub(super) async fn counts(engine: &Engine) -> PortResult<(Snapshot, Installations)> {
+pub(super) async fn counts(engine: &Engine, policy: &Policy) -> PortResult<(Snapshot, Installations)> {
     let (demand, supply) = futures::join!(engine.parts.store.demand(), supply(engine));
     let (mut snapshot, installations) = supply?;
     snapshot.demand = demand?;
@@ -44,7 +44,7 @@ pub(super) async fn counts(engine: &Engine) -> PortResult<(Snapshot, Installatio
         installations.renew(&mut front.scope);
         add_health(engine, &installations, &mut snapshot.installations, front.scope.installation);
     }
-    snapshot.warm = routing::warm(&engine.policy(), &snapshot);
+    snapshot.warm = routing::warm(policy, &snapshot);
     Ok((snapshot, installations))
 }
 
@@ -118,7 +118,7 @@ fn blank(engine: &Engine) -> Snapshot {
 /// What the scheduler's cycle knows: the counts, and the waiting jobs that could be served. The second
 /// value says whether more jobs wait than were read.
 pub(super) async fn demand_and_supply(engine: &Engine, policy: &Policy) -> PortResult<(Snapshot, bool)> {
-    let (mut snapshot, installations) = counts(engine).await?;
+    let (mut snapshot, installations) = counts(engine, policy).await?;
     renew_fronts(policy, &mut snapshot);
     let reading = heads::heads(&snapshot, policy);
     let mut truncated = false;
@@ -136,14 +136,15 @@ pub(super) async fn demand_and_supply(engine: &Engine, policy: &Policy) -> PortR
 
 /// Everything that can be known: every waiting job, every row that something points to.
 pub(super) async fn everything(engine: &Engine) -> PortResult<Snapshot> {
-    let (mut snapshot, installations) = counts(engine).await?;
+    let policy = engine.policy();
+    let (mut snapshot, installations) = counts(engine, &policy).await?;
     let heads = heads::every_head(&snapshot);
     if !heads.is_empty() {
         let waiting = engine.parts.store.waiting(&heads, &[], &[]).await?;
         fill(&mut snapshot.demand, &heads, waiting);
     }
     add_rows_of_left_overs(engine, &installations, &mut snapshot, &BTreeSet::new()).await?;
-    complete(engine, &engine.policy(), &installations, &mut snapshot);
+    complete(engine, &policy, &installations, &mut snapshot);
     Ok(snapshot)
 }
 

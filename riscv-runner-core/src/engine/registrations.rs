@@ -28,7 +28,7 @@ impl Engine {
     pub(super) fn runners_cycle(&self, _: LeaderProof) -> BoxFuture<'_, PortResult<()>> {
         async move {
             let policy = self.policy();
-            let (mut snapshot, installations) = observe::counts(self).await?;
+            let (mut snapshot, installations) = observe::counts(self, &policy).await?;
             let since = polling::scopes_since(snapshot.now, snapshot.watching_since, &policy.timeouts);
             let mut recent = self.parts.store.scopes_of_workers(since).await?;
             recent.iter_mut().for_each(|scope| installations.renew(scope));

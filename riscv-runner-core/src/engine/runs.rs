@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use super::{Engine, observe};
 use crate::{
-    admission::{IntakePolicy, is_served},
-    ids::{JobId, RunId},
+    admission::{IntakePolicy, is_followed, is_served},
+    ids::{JobId, Login, RunId},
     installation::InstallationKey,
     job::{Job, JobEvent, JobFacts},
     labels::LabelSet,
     policy::Policy,
     polling::{self, RunsLeft},
-    ports::{EngineEvent, JobReport, KnownRepo, LeaderProof, PortResult, RepoRef, RunRef},
+    ports::{ActiveRun, EngineEvent, JobReport, KnownRepo, LeaderProof, PortResult, RepoRef, RunRef},
     routing::{self, Query},
 };
 
@@ -44,7 +44,7 @@ impl Engine {
             if left.is_spent() {
                 break;
             }
-            match self.list_runs_of(proof, repo, &policy, &mut left).await {
+            match self.list_runs_of(proof, repo, &by, &mut left).await {
                 Ok(false) => {}
                 Ok(true) => {
                     self.memory.lock().runs_listed.insert(repo.repo_id, (now, repo.installation));
@@ -62,7 +62,7 @@ impl Engine {
         &self,
         proof: &LeaderProof,
         repo: &KnownRepo,
-        policy: &Policy,
+        by: &IntakePolicy<'_>,
         left: &mut RunsLeft,
     ) -> PortResult<bool> {
         let address =
@@ -70,9 +70,15 @@ impl Engine {
         let active = self.parts.forge.active_runs(&address).await?;
         let (due, all) = {
             let (now, mut memory) = (self.now(), self.memory.lock());
-            memory.runs_active.extend(active.iter().map(|run| (*run, now)));
-            left.take(&active, &memory.runs_looked, &memory.runs_heard, repo.installation, now)
+            memory.runs_active.extend(active.iter().map(|found| (found.run, now)));
+            let heard = &memory.runs_heard;
+            let followed =
+                |found: &&ActiveRun| is_followed(by, found.sender.as_ref(), heard.contains(&found.run));
+            let runs: Vec<RunId> = active.iter().filter(followed).map(|found| found.run).collect();
+            left.take(&runs, &memory.runs_looked, heard, repo.installation, now)
         };
+        let senders: BTreeMap<RunId, Option<Login>> =
+            active.into_iter().map(|found| (found.run, found.sender)).collect();
         for run in due {
             let address = RunRef {
                 installation: repo.installation,
@@ -84,8 +90,12 @@ impl Engine {
             let ids: Vec<JobId> = reports.iter().map(|report| report.job).collect();
             let rows = self.parts.store.jobs_with_ids(&ids).await?;
             let rows: BTreeMap<JobId, Job> = rows.into_iter().map(|job| (job.facts.id, job)).collect();
+            let sender = senders.get(&run).and_then(Option::as_ref);
             for report in &reports {
-                self.learn_listed(proof, repo, run, report, rows.get(&report.job), policy).await?;
+                let row = rows.get(&report.job);
+                if is_followed(by, sender, row.is_some()) {
+                    self.learn_listed(proof, repo, run, report, row, by.policy).await?;
+                }
             }
             self.memory.lock().runs_looked.insert(run, (self.now(), repo.installation));
         }

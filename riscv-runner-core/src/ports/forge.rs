@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{JitConfig, LeaderProof, PortError, PortResult};
 use crate::{
     entity::EntityKind,
-    ids::{DeliveryGuid, InstallationId, JobId, RepoName, RunId, RunnerId, WorkerName},
+    ids::{DeliveryGuid, InstallationId, JobId, Login, RepoName, RunId, RunnerId, WorkerName},
     job::{End, Start},
     labels::LabelSet,
     runner::Runner,
@@ -162,6 +162,15 @@ pub struct RepoRef {
     pub repo: RepoName,
 }
 
+/// A run that is queued or in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveRun {
+    /// Which one.
+    pub run: RunId,
+    /// Who started its latest attempt; `None` when GitHub does not say.
+    pub sender: Option<Login>,
+}
+
 /// What looking a job up showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobSighting {
@@ -247,7 +256,7 @@ pub trait Forge: Send + Sync {
     ///
     /// # Errors
     /// When nothing certain can be said.
-    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>>;
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<ActiveRun>>;
 
     /// GitHub's log of deliveries to one of our Apps, newest first, back to `since`; empty for an App that is
     /// not configured.

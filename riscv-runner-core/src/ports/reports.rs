@@ -139,12 +139,6 @@ pub struct UsageRow {
 /// Reading for pages and command line.
 #[async_trait]
 pub trait ReportStore: Send + Sync {
-    /// Whether the store answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    async fn ping(&self) -> PortResult<()>;
-
     /// Jobs created in the window that the filter shows, newest first, and how many they are in all.
     ///
     /// # Errors

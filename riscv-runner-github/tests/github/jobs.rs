@@ -127,11 +127,14 @@ async fn active_runs_are_those_queued_or_in_progress() {
     t.mint(&t.org, "rise-riscv-runner-a").await.unwrap();
     assert!(t.double.assign(runs[2].0, "rise-riscv-runner-a"));
     t.double.finish(runs[4].0, "cancelled");
+    t.double.started_by(runs[1].1, "mallory", "ada");
     let repo = RepoName::new("Acme/widget").unwrap();
     let repo = RepoRef { installation: t.org.installation, app: EntityKind::Organization, repo };
     let found = t.forge.active_runs(&repo).await.unwrap();
     let expected: Vec<_> =
         runs.iter().enumerate().filter(|(n, _)| *n != 4).map(|(_, (_, run))| *run).collect();
-    assert_eq!(found.iter().map(|run| run.get()).collect::<Vec<_>>(), expected);
+    assert_eq!(found.iter().map(|found| found.run.get()).collect::<Vec<_>>(), expected);
+    let senders: Vec<_> = found.iter().map(|found| found.sender.as_ref().unwrap().as_str()).collect();
+    assert_eq!(senders[..3], ["Acme", "ada", "Acme"], "who started the latest attempt");
     t.assert_lawful();
 }

@@ -75,10 +75,6 @@ impl LeaseStore for Broken {
 
 #[async_trait]
 impl ReportStore for Broken {
-    async fn ping(&self) -> PortResult<()> {
-        self.fail().await
-    }
-
     async fn jobs(&self, _: ReportWindow, _: &RowFilter<JobPhase>, _: Page) -> PortResult<PagedJobs> {
         self.fail().await
     }

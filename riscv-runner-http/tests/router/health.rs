@@ -76,6 +76,17 @@ async fn a_store_that_is_down_or_hangs_is_the_reason() {
 }
 
 #[tokio::test]
+async fn readers_who_crowd_the_pages_make_no_process_unfit_for_deliveries() {
+    let serving = Serving::on(
+        Role::Webhook,
+        IntakeLimits::default(),
+        |builder| builder,
+        |store| Stores { deliveries: store.clone(), reports: Arc::new(Broken::Silent), lease: store },
+    );
+    assert_eq!(serving.get("/ready").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_silent_peer_is_a_warning_with_its_last_sign() {
     let serving = Serving::new();
     lead(&serving).await;

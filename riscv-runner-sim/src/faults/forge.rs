@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use riscv_runner_core::{
     entity::EntityKind,
-    ids::{InstallationId, RunId, RunnerId},
+    ids::{InstallationId, RunnerId},
     ports::{
-        Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError, MintRequest,
-        Minted, PortResult, RepoRef, RunRef,
+        ActiveRun, Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError,
+        MintRequest, Minted, PortResult, RepoRef, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -48,7 +48,7 @@ impl<T: Forge + ?Sized> Forge for Faulty<T> {
         self.call("look up a run", self.inner.run_conclusion(run)).await
     }
 
-    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>> {
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<ActiveRun>> {
         self.call("list runs", self.inner.active_runs(repo)).await
     }
 

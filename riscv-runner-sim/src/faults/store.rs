@@ -165,10 +165,6 @@ impl<T: Store + ?Sized> LeaseStore for Faulty<T> {
 
 #[async_trait]
 impl<T: Store + ?Sized> ReportStore for Faulty<T> {
-    async fn ping(&self) -> PortResult<()> {
-        self.call("ping", self.inner.ping()).await
-    }
-
     async fn jobs(
         &self,
         window: ReportWindow,

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::{add, doubling},
     entity::EntityKind,
-    ids::{InstallationId, JobId, RunId, RunnerId, RunnerName},
+    ids::{InstallationId, JobId, RunnerId, RunnerName},
     ports::{
-        Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, LeaderProof, MintError,
-        MintRequest, Minted, PortError, PortErrorKind, PortResult, RepoRef, ReportedState, RunRef,
+        ActiveRun, Deletion, Forge, HookDelivery, JobDetails, JobRef, JobReport, JobSighting, LeaderProof,
+        MintError, MintRequest, Minted, PortError, PortErrorKind, PortResult, RepoRef, ReportedState, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -232,10 +232,14 @@ impl Forge for SimForge {
         found.ok_or_else(|| missing("look up a run", run.run))
     }
 
-    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<RunId>> {
+    async fn active_runs(&self, repo: &RepoRef) -> PortResult<Vec<ActiveRun>> {
         // Queued runs and those in progress are listed apart.
         let list = |truth: &mut Truth| {
-            let found = truth.active_runs(&repo.repo);
+            let found: Vec<_> = truth
+                .active_runs(&repo.repo)
+                .into_iter()
+                .map(|(run, sender)| ActiveRun { run, sender: Some(sender) })
+                .collect();
             truth.github.limits.further(repo.installation, pages(found.len()));
             found
         };

@@ -1,11 +1,11 @@
 //! Runs and jobs: queued, handed to a runner, done; and what GitHub does about those that are not.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::DeliveryContent,
-    ids::{EntityId, JobId, RepoId, RepoName, RunId, RunnerId},
+    ids::{EntityId, JobId, Login, RepoId, RepoName, RunId, RunnerId},
     job::{End, JobEvent, JobFacts, Start},
     labels::LabelSet,
     scope::Scope,
@@ -275,14 +275,15 @@ impl Truth {
         self.announce_job(id, "completed", JobEvent::Completed { end, start });
     }
 
-    /// The runs of a repository that are not over.
-    pub(crate) fn active_runs(&self, repo: &RepoName) -> Vec<RunId> {
+    /// The runs of a repository that are not over, and who started them: everybody is the account's owner.
+    pub(crate) fn active_runs(&self, repo: &RepoName) -> BTreeMap<RunId, Login> {
         let Some(repo) = self.github.repositories.values().find(|found| found.name == *repo) else {
-            return Vec::new();
+            return BTreeMap::new();
         };
+        let sender = |job: &GithubJob| Some(self.github.accounts.get(&job.entity)?.entity.login.clone());
         let jobs = self.github.jobs.values().filter(|job| job.repo == repo.id);
         let open = jobs.filter(|job| !matches!(job.state, GithubState::Completed { .. }));
-        open.map(|job| job.run).collect::<BTreeSet<_>>().into_iter().collect()
+        open.filter_map(|job| Some((job.run, sender(job)?))).collect()
     }
 
     /// How many jobs are not over.

@@ -18,10 +18,6 @@ use super::MemoryStore;
 
 #[async_trait]
 impl ReportStore for MemoryStore {
-    async fn ping(&self) -> PortResult<()> {
-        Ok(())
-    }
-
     async fn jobs(
         &self,
         window: ReportWindow,

@@ -30,10 +30,6 @@ impl Tables {
 
 #[async_trait]
 impl ReportStore for OwnStore {
-    async fn ping(&self) -> PortResult<()> {
-        Ok(())
-    }
-
     async fn jobs(
         &self,
         window: ReportWindow,

@@ -90,7 +90,12 @@ fn has_run(world: &World, repo: &str, id: i64) -> bool {
 }
 
 fn run_json(id: i64, run: &Run) -> Value {
+    let owner = run.repo.split('/').next().unwrap_or_default();
+    let (actor, triggering_actor) =
+        run.actors.as_ref().map_or((owner, owner), |(first, latest)| (first.as_str(), latest.as_str()));
     json!({
+        "actor": { "login": actor },
+        "triggering_actor": { "login": triggering_actor },
         "id": id,
         "name": "CI",
         "event": "push",
@@ -111,6 +116,7 @@ impl GithubDouble {
             repo: new.repo.into(),
             status: "queued".into(),
             conclusion: None,
+            actors: None,
         });
         let id = world.next_id();
         let job = DoubleJob {
@@ -215,6 +221,13 @@ impl GithubDouble {
         if let Some(run) = self.world().runs.get_mut(&run) {
             run.status = "completed".into();
             run.conclusion = Some(conclusion.into());
+        }
+    }
+
+    /// Says who started a run at first, and who its latest attempt.
+    pub fn started_by(&self, run: i64, actor: &str, triggering_actor: &str) {
+        if let Some(run) = self.world().runs.get_mut(&run) {
+            run.actors = Some((actor.into(), triggering_actor.into()));
         }
     }
 

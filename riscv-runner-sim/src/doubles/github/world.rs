@@ -138,6 +138,8 @@ pub(super) struct Run {
     pub(super) repo: String,
     pub(super) status: String,
     pub(super) conclusion: Option<String>,
+    /// Who started it at first, and who its latest attempt; the owner unless said otherwise.
+    pub(super) actors: Option<(String, String)>,
 }
 
 /// Everything. Names are keys in lower case, for GitHub compares them so.
