@@ -46,13 +46,15 @@ pub enum FailureReason {
     InstallationNotFound,
     /// An operator revoked the worker.
     Revoked,
+    /// An operator drained its board or its pool before it had a job.
+    Drained,
     /// The replica that reserved the worker was stopped before it made anything of it.
     ReplicaStopped,
 }
 
 impl FailureReason {
     /// Every reason, for metrics and documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PodAllocationFailure,
         Self::PodFailed,
         Self::PodStuckPending,
@@ -70,6 +72,7 @@ impl FailureReason {
         Self::RunnerVersionRefused,
         Self::InstallationNotFound,
         Self::Revoked,
+        Self::Drained,
         Self::ReplicaStopped,
     ];
 
@@ -94,6 +97,7 @@ impl FailureReason {
             Self::RunnerVersionRefused => "runner_version_refused",
             Self::InstallationNotFound => "installation_not_found",
             Self::Revoked => "revoked",
+            Self::Drained => "drained",
             Self::ReplicaStopped => "replica_stopped",
         }
     }
@@ -117,6 +121,7 @@ impl FailureReason {
                 | Self::RunnerGone
                 | Self::InstallationNotFound
                 | Self::Revoked
+                | Self::Drained
                 | Self::ReplicaStopped
         )
     }

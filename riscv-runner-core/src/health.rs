@@ -43,6 +43,8 @@ pub struct View<'a> {
     pub surplus: u32,
     /// Idle runners that a rule keeps for its key.
     pub warm: u32,
+    /// Since when an operator drains its board or its pool, or a board that its pod may still be bound to.
+    pub drained_since: Option<Timestamp>,
     /// Since when its installation is known to be gone; `None` too while a delivery of the time before
     /// may be missing.
     pub installation_gone_since: Option<Timestamp>,

@@ -160,7 +160,7 @@ fn failures_of_workers_have_the_severity_of_their_reason() {
     for reason in FailureReason::ALL {
         let told = watchman.event(&EngineEvent::WorkerFailed { reason }, at(0));
         let expected = match reason.as_str() {
-            "runner_idle" | "runner_surplus" | "revoked" | "replica_stopped" => None,
+            "runner_idle" | "runner_surplus" | "revoked" | "drained" | "replica_stopped" => None,
             "installation_not_found" | "self_hosted_disabled" => Some(Severity::Info),
             "runner_version_refused" | "auth_failed" => Some(Severity::Critical),
             _ => Some(Severity::Warning),

@@ -6,13 +6,14 @@ use common::{World, at, note, worker_name};
 use riscv_runner_core::{
     controls::Revocation,
     failure::FailureReason,
-    health::WORKER_RULES,
-    job::JobPhase,
+    health::{Rule, WORKER_RULES},
+    ids::PoolName,
+    job::{JobPhase, Placement},
     observed::{Observed, Why},
     plan::{Action, Draft, PASSES},
     pod::PodPhase,
     runner::Sightings,
-    snapshot::InstallationHealth,
+    snapshot::{InstallationHealth, Warm},
     worker::WorkerStatus,
 };
 
@@ -240,6 +241,11 @@ fn ill(reason: FailureReason) -> World {
             .running_worker("w", "1", "a", "a0", 700)
             .listing("1", "w")
             .sightings("w", idle(600, 2)),
+        FailureReason::Drained => World::new("a:1")
+            .job(1, "1", "a", 90)
+            .running_worker("w", "1", "a", "a0", 90)
+            .listing("1", "w")
+            .drained("a0"),
         FailureReason::RunnerSurplus => World::new("a:1")
             .running_worker("w", "1", "a", "a0", 90)
             .listing("1", "w")
@@ -277,7 +283,8 @@ fn every_rule_fires_on_its_illness() {
 
 #[test]
 fn no_rule_fires_before_its_threshold() {
-    for rule in WORKER_RULES.iter().filter(|rule| rule.reason != FailureReason::InstallationNotFound) {
+    let waits = |rule: &&Rule| rule.setting.is_some();
+    for rule in WORKER_RULES.iter().filter(waits) {
         let longer = ill(rule.reason).timeouts(|timeouts| {
             for timeout in [
                 &mut timeouts.node_lost,
@@ -464,4 +471,40 @@ fn a_drained_board_keeps_its_running_worker() {
             w.snapshot.controls.drained_nodes.insert("a0".parse().unwrap(), note());
         })
         .reconciles("");
+}
+
+#[test]
+fn a_drain_ends_runners_without_a_job_and_no_others() {
+    let world = World::new("a:2")
+        .running_worker("v", "1", "a", "a0", 90)
+        .running_worker("w", "1", "a", "a1", 90)
+        .listing("1", "v w")
+        .edit(|world| {
+            let placement = Placement { pool: "a".parse().unwrap(), image: "image:1".parse().unwrap() };
+            let wished = Warm { count: 2, scope: common::scope("1"), placement };
+            world.snapshot.warm.insert(common::key("1", "a"), wished);
+        });
+    world.reconciles("");
+    world.clone().drained("a0").reconciles("end v drained kill");
+    world.clone().drained("a0").listing("1", "v! w").reconciles("");
+    world.clone().drained("a0").runs("v", 7, JobPhase::Running).reconciles("");
+    let pool = world.edit(|world| {
+        world.snapshot.controls.drained_pools.insert(PoolName::new("a").unwrap(), common::note());
+    });
+    pool.reconciles("end v drained kill\nend w drained kill");
+}
+
+#[test]
+fn a_pod_that_may_still_be_bound_to_a_drained_board_is_made_anew() {
+    let unbound = |age| {
+        World::new("a:2 b:1")
+            .job(1, "1", "a", 100)
+            .worker("w", "1", "a", age)
+            .pod("w", None, PodPhase::Pending { reason: None }, age)
+            .listing("1", "w-")
+    };
+    // The note is of 60 s ago; a pod made after it avoids the board.
+    unbound(90).drained("a0").reconciles("end w drained force_delete");
+    unbound(30).drained("a0").reconciles("");
+    unbound(90).drained("b0").reconciles("");
 }

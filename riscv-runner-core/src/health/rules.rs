@@ -67,6 +67,15 @@ pub const WORKER_RULES: &[Rule] = &[
         since: runner_gone,
     },
     Rule {
+        reason: FailureReason::Drained,
+        says: "its board or its pool is drained, and its runner has no job",
+        setting: None,
+        threshold: |_| Duration::ZERO,
+        remedy: Remedy::Kill,
+        spares_known_jobs: true,
+        since: drained,
+    },
+    Rule {
         reason: FailureReason::RunnerSurplus,
         says: "its runner is idle, and supply exceeds demand",
         setting: Some("runner_surplus"),
@@ -131,6 +140,13 @@ fn runner_lost(view: &View<'_>) -> Option<Timestamp> {
 fn runner_gone(view: &View<'_>) -> Option<Timestamp> {
     running_since(view)?;
     if view.runner.is_absent() { view.worker.gone_at } else { None }
+}
+
+/// Without a job a runner would take one as long as it is there. One look is enough: GitHub refuses to delete
+/// the registration of a busy one.
+fn drained(view: &View<'_>) -> Option<Timestamp> {
+    let has_job = view.runner.present()?.busy || view.worker.job.is_some();
+    view.drained_since.filter(|_| !has_job)
 }
 
 fn runner_surplus(view: &View<'_>) -> Option<Timestamp> {

@@ -134,6 +134,7 @@ const fn severity_of(reason: FailureReason) -> Option<Severity> {
         FailureReason::RunnerIdle
         | FailureReason::RunnerSurplus
         | FailureReason::Revoked
+        | FailureReason::Drained
         | FailureReason::ReplicaStopped => None,
         // Accounts decide so, and their jobs say it.
         FailureReason::InstallationNotFound | FailureReason::SelfHostedDisabled => Some(Severity::Info),

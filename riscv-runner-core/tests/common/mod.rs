@@ -278,6 +278,12 @@ impl World {
         self
     }
 
+    /// An operator drains the board.
+    pub fn drained(mut self, node: &str) -> Self {
+        self.snapshot.controls.drained_nodes.insert(NodeName::new(node).unwrap(), note());
+        self
+    }
+
     pub fn edit(mut self, edit: impl FnOnce(&mut Self)) -> Self {
         edit(&mut self);
         self
