@@ -92,19 +92,29 @@ pub struct PgConfig {
     /// Whether a commit that gives the scheduler work notifies the schema's channel. Off where
     /// intake and scheduler share a process: a `NOTIFY` takes a lock of the whole database server.
     pub notify: bool,
-    /// How long the answer to one statement is waited for. The server itself gives a statement up after
-    /// 30 s; whoever hears nothing for longer has lost the connection without being told.
+    /// After how long the server gives a statement up.
+    pub statement_limit: Duration,
+    /// How long the answer to one statement is waited for: longer than the server's limit, for whoever hears
+    /// nothing until then has lost the connection without being told.
     pub answer_limit: Duration,
 }
 
+const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 /// A little longer than the server's own limit.
 const ANSWER_LIMIT: Duration = Duration::from_secs(35);
 
 impl PgConfig {
-    /// The defaults: 10 connections, no notification, 35 s for an answer.
+    /// The defaults: 10 connections, no notification, 30 s for a statement and 35 s for its answer.
     #[must_use]
     pub const fn new(url: SecretString, schema: SchemaName) -> Self {
-        Self { url, schema, max_connections: 10, notify: false, answer_limit: ANSWER_LIMIT }
+        Self {
+            url,
+            schema,
+            max_connections: 10,
+            notify: false,
+            statement_limit: STATEMENT_LIMIT,
+            answer_limit: ANSWER_LIMIT,
+        }
     }
 
     /// The options of one connection.

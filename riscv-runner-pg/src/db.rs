@@ -39,7 +39,8 @@ pub(crate) struct Db {
 impl Db {
     /// Connects once, so that a fault shows at once and with its cause, and opens the pool.
     pub(crate) async fn connect(config: &PgConfig) -> PortResult<Self> {
-        let options = config.connect_options()?.options([("statement_timeout", "30s")]);
+        let limit = format!("{}ms", config.statement_limit.as_millis());
+        let options = config.connect_options()?.options([("statement_timeout", limit)]);
         let place = place(&options);
         let first = PgConnection::connect_with(&options).await.map_err(|error| unreachable(&place, error))?;
         let _ = first.close().await;

@@ -4,10 +4,21 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{assert_counts_are_exact, at};
+use jiff::Timestamp;
 use riscv_runner_core::{
-    job::{JobPhase, Loss},
-    ports::{HeadRequest, Page, PortErrorKind, ReportStore, ReportWindow, RowFilter, SchedulingStore},
+    delivery::JobWrite,
+    entity::{Entity, EntityKind},
+    ids::{EntityId, InstallationId, RepoId, WorkerName},
+    job::{JobEvent, JobFacts, JobPhase, Loss},
+    labels::LabelSet,
+    ports::{
+        Cas, DeliveryStore, HeadRequest, LeaseStore, Page, PortErrorKind, ReportStore, ReportWindow,
+        Reservation, Reserved, RowFilter, SchedulingStore,
+    },
+    worker::KnownJob,
 };
 use riscv_runner_pg::{PgConfig, PgStore, migrate, pending_migrations, testing::ThrowAwayPostgres};
 use secrecy::ExposeSecret;
@@ -52,8 +63,8 @@ async fn schemas_of_one_database_do_not_meet() {
     migrate(&prod).await.unwrap();
     migrate(&staging).await.unwrap();
     let (prod, staging) = (PgStore::connect(&prod).await.unwrap(), PgStore::connect(&staging).await.unwrap());
-    let record = common::delivery("g", &common::facts(1), riscv_runner_core::job::JobEvent::Queued);
-    riscv_runner_core::ports::DeliveryStore::record_deliveries(&prod, &[record]).await.unwrap();
+    let record = common::delivery("g", &common::facts(1), JobEvent::Queued);
+    DeliveryStore::record_deliveries(&prod, &[record]).await.unwrap();
     assert_eq!(prod.demand().await.unwrap().len(), 1);
     assert!(staging.demand().await.unwrap().is_empty());
 }
@@ -130,13 +141,18 @@ const REFERENCE: &str = r#"
         ('webhook', 'ping', 'ok', NULL), ('webhook', 'ping', 'ok', '{"repository": "odd"}');
 "#;
 
-#[tokio::test]
-async fn a_database_of_the_reference_service_is_adopted_with_its_rows() {
-    let config = ThrowAwayPostgres::shared().fresh_config();
+/// The reference service's tables, with its rows.
+async fn adopt_reference(config: &PgConfig) {
     let mut connection = PgConnection::connect(config.url.expose_secret()).await.unwrap();
     let schema = &config.schema;
     let sql = format!("CREATE SCHEMA {schema}; SET search_path = {schema}; {REFERENCE}");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_the_reference_service_is_adopted_with_its_rows() {
+    let config = ThrowAwayPostgres::shared().fresh_config();
+    adopt_reference(&config).await;
     let report = migrate(&config).await.unwrap();
     assert!(!report.created_schema);
 
@@ -166,12 +182,102 @@ async fn a_database_of_the_reference_service_is_adopted_with_its_rows() {
     let ended = store.workers_named(&["w-3".parse().unwrap()]).await.unwrap();
     assert_eq!(ended.values().next().unwrap().failure.as_ref().unwrap().0.as_str(), "runner_idle");
 
-    // It goes on from there.
+    // It goes on from there: with what is there, and with new rows.
     let heads = [HeadRequest { key: job(1).facts.key(), skip: 0, limit: 5 }];
     let waiting = store.waiting(&heads, &[], &[]).await.unwrap();
     assert_eq!(waiting[&job(1).facts.key()][0].id, job(1).facts.id);
     let done = common::delivery("g", &job(1).facts, common::completed());
-    let results = riscv_runner_core::ports::DeliveryStore::record_deliveries(&store, &[done]).await.unwrap();
+    let results = DeliveryStore::record_deliveries(&store, &[done]).await.unwrap();
     assert!(results[0].is_ok());
+    let queued = common::delivery("g6", &common::facts(6), JobEvent::Queued);
+    let results = DeliveryStore::record_deliveries(&store, &[queued]).await.unwrap();
+    assert_eq!(results[0].as_ref().unwrap().job, Some(JobWrite::Inserted(JobPhase::Pending)));
+    let proof = store.acquire_lease(&"r".parse().unwrap(), TTL, at(2000)).await.unwrap().unwrap();
+    let reserved = store.reserve(&proof, &[reservation("w-4", &common::facts(6))]).await.unwrap();
+    assert_eq!(reserved, [Reserved::Yes]);
+    let mut found = store.live_workers().await.unwrap().remove(&"w-4".parse().unwrap()).unwrap();
+    found.name = "w-5".parse().unwrap();
+    assert_eq!(store.adopt_worker(&proof, &found).await.unwrap(), Cas::Done);
     assert_counts_are_exact(&store).await;
+}
+
+const TTL: Duration = Duration::from_secs(8);
+
+fn reservation(name: &str, facts: &JobFacts) -> Reservation {
+    Reservation {
+        name: name.parse().unwrap(),
+        scope: facts.scope_ref(),
+        labels: facts.labels.clone(),
+        pool: "k1".parse().unwrap(),
+        image: "img".parse().unwrap(),
+        entity_cap: None,
+        pool_cap: None,
+        warm: 0,
+        at: at(2000),
+    }
+}
+
+/// What the reference service writes of a job of a person's repository, of one of an organization, of workers,
+/// and of a job that starts.
+const OF_THE_REFERENCE: [&str; 4] = [
+    "INSERT INTO jobs (job_id, provider, entity_id, entity_name, entity_type, repo_full_name, installation_id, \
+        job_labels, k8s_pool, k8s_image, html_url, job_name, job_created_at) \
+     VALUES (21, 'github', 9, 'jo', 'User', 'Jo/Known', 90, '[\"x\"]', 'k1', 'img', 'u', 'build', to_timestamp(1780000021)), \
+            (22, 'github', 9, 'jo', 'User', 'jo/new', 90, '[\"x\"]', 'k1', 'img', 'u', 'build', to_timestamp(1780000022))",
+    "INSERT INTO jobs (job_id, status, provider, entity_id, entity_name, entity_type, repo_full_name, \
+        installation_id, job_labels, k8s_pool, k8s_image, html_url) \
+     VALUES (23, 'pending', 'github', 7, 'acme', 'Organization', 'acme/tools', 70, '[\"Rva23\", \"a,b\"]', 'k1', 'img', 'u') \
+     ON CONFLICT (job_id) DO NOTHING",
+    "INSERT INTO workers (pod_name, provider, entity_id, entity_name, entity_type, installation_id, repo_full_name, \
+        job_labels, k8s_pool, k8s_image, status) \
+     VALUES ('w-21', 'github', 9, 'jo', 'User', 90, 'jo/known', '[\"x\"]', 'k1', 'img', 'pending'), \
+            ('w-23', 'github', 7, 'acme', 'Organization', 70, NULL, '[\"a,b\", \"rva23\"]', 'k1', 'img', 'pending')",
+    "UPDATE jobs SET status = 'running', k8s_pod = 'w-23', updated_at = now() WHERE job_id = 23",
+];
+
+#[tokio::test]
+async fn the_reference_service_writes_on_beside_us_and_after_us() {
+    for adopted in [true, false] {
+        let config = ThrowAwayPostgres::shared().fresh_config();
+        if adopted {
+            adopt_reference(&config).await;
+        }
+        migrate(&config).await.unwrap();
+        let store = PgStore::connect(&config).await.unwrap();
+        let known = JobFacts { repo_id: RepoId::new(1234).unwrap(), ..job_of_jo() };
+        let queued = common::delivery("g", &known, JobEvent::Queued);
+        DeliveryStore::record_deliveries(&store, &[queued]).await.unwrap();
+        for statement in OF_THE_REFERENCE {
+            sqlx::raw_sql(statement).execute(store.pool()).await.unwrap();
+        }
+        let window = ReportWindow { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
+        let page = Page { page: 0, per_page: 50 };
+        let (jobs, _) = store.jobs(window, &RowFilter::default(), page).await.unwrap();
+        let job = |id: i64| &jobs.iter().find(|row| row.job.facts.id.get() == id).unwrap().job;
+        assert_eq!(job(21).facts.key(), known.key(), "the repository is known");
+        assert_ne!(job(22).facts.key(), known.key());
+        assert!(job(22).facts.private, "what is not known to be public is private");
+        assert_eq!(job(21).facts.created_at, at(21));
+        let live = store.live_workers().await.unwrap();
+        let worker = |name: &str| &live[&name.parse::<WorkerName>().unwrap()];
+        assert_eq!(worker("w-21").key(), job(21).facts.key());
+        assert_eq!(worker("w-23").key(), job(23).facts.key());
+        let runs = KnownJob { id: job(23).facts.id, phase: JobPhase::Running };
+        assert_eq!(worker("w-23").job, Some(runs), "its pod is the runner that we look for");
+        let keys: Vec<(i64, String)> =
+            sqlx::query_as("SELECT job_id, pool_key FROM jobs").fetch_all(store.pool()).await.unwrap();
+        for row in &jobs {
+            let expected = (row.job.facts.id.get(), row.job.facts.key().to_string());
+            assert!(keys.contains(&expected), "{expected:?} in {keys:?}");
+        }
+        assert_counts_are_exact(&store).await;
+    }
+}
+
+fn job_of_jo() -> JobFacts {
+    let entity =
+        Entity { id: EntityId::new(9).unwrap(), kind: EntityKind::User, login: "jo".parse().unwrap() };
+    let (installation, repo) = (InstallationId::new(90).unwrap(), "jo/known".parse().unwrap());
+    let labels = LabelSet::new(["x"]).unwrap();
+    JobFacts { entity, installation, repo, labels, ..common::facts(20) }
 }
