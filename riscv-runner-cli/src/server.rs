@@ -1,6 +1,7 @@
-//! The listener: bounds how many connections there are, how large and how slow a request's head may be,
-//! and speaks TLS where certificates are configured.
+//! The listener: bounds how many connections there are, how large and how slow a request's head may be and how
+//! slowly an answer may be taken, and speaks TLS where certificates are configured.
 
+mod places;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
@@ -17,18 +18,20 @@ use riscv_runner_http::rate::{PageRate, limit_pages};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
-use self::tls::Certificates;
+use self::{places::Places, tls::Certificates};
 use crate::{config::Server, failure::Failure, platform::TokioPlatform};
 
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may find nobody who takes any of it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest head of a request; GitHub's are below 4 KiB, and browsers' cookies are not ours.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most fields in a head.
@@ -39,7 +42,9 @@ const REST: Duration = Duration::from_millis(100);
 /// What the listener allows, and how it speaks.
 pub(crate) struct Entrance {
     connections: usize,
+    behind_proxy: bool,
     head_timeout: Duration,
+    answer_timeout: Duration,
     pages: Option<PageRate>,
     certificates: Option<Arc<Certificates>>,
 }
@@ -51,8 +56,14 @@ impl Entrance {
             .map(|rate| PageRate::new(Arc::new(TokioPlatform), rate, server.behind_proxy));
         let certificates =
             server.tls.as_ref().map(|(chain, key)| Certificates::load(chain, key)).transpose()?;
-        let connections = server.max_connections as usize;
-        Ok(Self { connections, head_timeout: HEAD_TIMEOUT, pages, certificates })
+        Ok(Self {
+            connections: server.max_connections as usize,
+            behind_proxy: server.behind_proxy,
+            head_timeout: HEAD_TIMEOUT,
+            answer_timeout: ANSWER_TIMEOUT,
+            pages,
+            certificates,
+        })
     }
 
     /// The certificates, to be followed.
@@ -68,28 +79,31 @@ pub(crate) async fn serve(
     entrance: Entrance,
     stop: impl Future<Output = ()> + Send,
 ) {
-    let Entrance { connections, head_timeout, pages, certificates } = entrance;
+    let Entrance { connections, behind_proxy, head_timeout, answer_timeout, pages, certificates } = entrance;
     let router = match pages {
         Some(rate) => limit_pages(router, rate),
         None => router,
     };
-    let places = Arc::new(Semaphore::new(connections.max(1)));
+    let places = Places::new(connections, behind_proxy);
     let tls = certificates.map(Certificates::acceptor);
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
         let next = async {
-            // The semaphore is never closed.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
+            let place = places.next().await;
             (accept(&listener).await, place)
         };
         let ((stream, peer), place) = tokio::select! {
             next = next => next,
             () = &mut stop => break,
         };
+        let Some(place) = places.give(place, peer.ip()) else {
+            tracing::debug!(%peer, "a connection was closed: its address has its share");
+            continue;
+        };
         let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let visit = Visit { peer, router, head_timeout, watcher };
+            let visit = Visit { peer, router, head_timeout, answer_timeout, watcher };
             match tls {
                 Some(tls) => visit.over_tls(stream, &tls).await,
                 None => visit.exchange(stream).await,
@@ -128,6 +142,7 @@ struct Visit {
     peer: SocketAddr,
     router: Router,
     head_timeout: Duration,
+    answer_timeout: Duration,
     watcher: Watcher,
 }
 
@@ -145,7 +160,10 @@ impl Visit {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { peer, router, head_timeout, watcher } = self;
+        let Self { peer, router, head_timeout, answer_timeout, watcher } = self;
+        // hyper waits for whoever does not read its answers.
+        let mut stream = Box::pin(TimeoutStream::new(stream));
+        stream.as_mut().set_write_timeout_pinned(Some(answer_timeout));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));

@@ -31,17 +31,23 @@ impl Client {
         told.or_else(connected).map_or(Self::NOBODY, Self::at)
     }
 
-    /// Whoever asks from this address; one customer of IPv6 has a whole /64.
+    /// Whoever asks from this address.
     pub(crate) fn at(address: IpAddr) -> Self {
-        Self(Some(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-            v4 @ IpAddr::V4(_) => v4,
-        }))
+        Self(Some(customer(address)))
     }
 
     /// Whether an address is known.
     pub(crate) const fn is_known(self) -> bool {
         self.0.is_some()
+    }
+}
+
+/// The address by which somebody is counted: one customer of IPv6 has a whole /64.
+#[must_use]
+pub fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -12,6 +12,7 @@ use axum::{
 use http::{Method, StatusCode};
 use riscv_runner_core::ports::Platform;
 
+pub use crate::clients::customer;
 use crate::{
     answer::{self, Fault},
     clients::{Allowances, Client},

@@ -21,7 +21,7 @@ use riscv_runner_http::{
     staging::HttpStaging,
 };
 use riscv_runner_k8s::KubeCluster;
-use riscv_runner_pg::{Listeners, PgStore, pending_migrations};
+use riscv_runner_pg::{Listeners, PgConfig, PgStore, pending_migrations};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
@@ -48,6 +48,11 @@ const INTAKE_QUEUE: usize = 4096;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A standby process records few deliveries at a time.
 const STANDBY_CONNECTIONS: u32 = 2;
+
+/// Readers of pages wait for each other, and nobody else for them.
+const PAGE_CONNECTIONS: u32 = 3;
+/// A reader is told after this long that the store does not answer; the statement ends with the wait.
+const PAGE_STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Everything that runs until the process ends.
 struct Running {
@@ -112,7 +117,10 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     running.background.spawn(record_failures(heard.failures, entrance.clone(), log));
     running.intake = Some((entrance.clone(), writer));
     let controls = watch::Sender::new(Arc::new(Controls::default()));
-    let mut state = state(&config, serve.role, &store, &witness, &policy, &controls, entrance)?;
+    let pages = page_store(&pg).await?;
+    counts.stores.push(Arc::clone(&pages));
+    let stores = (&store, &pages);
+    let mut state = state(&config, serve.role, stores, &witness, &policy, &controls, entrance)?;
     state = state.counted(Arc::new(counts));
     if let Some(source) = snapshots {
         state = state.snapshots(source);
@@ -195,17 +203,25 @@ fn engine(
     }))
 }
 
+/// What pages read through: a slow one, or many, keep no delivery and no cycle waiting.
+async fn page_store(pg: &PgConfig) -> Result<Arc<PgStore>, Failure> {
+    let mut pages = pg.clone();
+    (pages.notify, pages.max_connections) = (false, PAGE_CONNECTIONS);
+    pages.statement_limit = PAGE_STATEMENT_LIMIT;
+    wire::store(&pages).await
+}
+
 fn state(
     config: &Config,
     role: Role,
-    store: &Arc<PgStore>,
+    (store, pages): (&Arc<PgStore>, &Arc<PgStore>),
     witness: &Arc<Witness>,
     policy: &watch::Sender<Arc<Policy>>,
     controls: &watch::Sender<Arc<Controls>>,
     intake: Intake,
 ) -> Result<AppStateBuilder, Failure> {
     let mut state = AppState::builder(
-        Arc::<PgStore>::clone(store),
+        Arc::<PgStore>::clone(pages),
         Arc::<PgStore>::clone(store),
         Arc::new(TokioPlatform),
         policy.subscribe(),
@@ -216,7 +232,7 @@ fn state(
     .public_pages(config.server.public_pages)
     .operators(Arc::<PgStore>::clone(store), config.server.admin_secret.clone());
     let apps: KnownApps = config.github.apps.iter().map(|app| (app.app_id, app.kind)).collect();
-    state = state.trace(Arc::<PgStore>::clone(store), &apps);
+    state = state.trace(Arc::<PgStore>::clone(pages), &apps);
     if let Some(token) = &config.server.trace_secret {
         state = state.reader_token(token.clone());
     }

@@ -28,7 +28,16 @@ async fn start(entrance: Entrance) -> Running {
 }
 
 fn entrance(connections: usize, head_timeout: Duration) -> Entrance {
-    Entrance { connections, head_timeout, pages: None, certificates: None }
+    // Every connection of a test has one address.
+    let behind_proxy = true;
+    Entrance {
+        connections,
+        behind_proxy,
+        head_timeout,
+        answer_timeout: PATIENCE,
+        pages: None,
+        certificates: None,
+    }
 }
 
 async fn send(address: SocketAddr, text: &str) -> TcpStream {
@@ -74,6 +83,27 @@ async fn one_connection_too_many_waits_for_a_place() {
     assert!(waits.is_err(), "the first one holds the only place");
     drop(first);
     assert!(rest(second).await.ends_with("here"));
+}
+
+#[tokio::test]
+async fn who_does_not_read_the_answers_loses_the_place() {
+    let answer_timeout = Duration::from_millis(100);
+    let server = start(Entrance { answer_timeout, ..entrance(1, PATIENCE) }).await;
+    let mut greedy = TcpStream::connect(server.address).await.unwrap();
+    let asking = async {
+        // Until neither side's buffers take any more.
+        while greedy.write_all("GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_bytes()).await.is_ok() {}
+    };
+    timeout(PATIENCE, asking).await.expect("the connection is broken off");
+    assert!(rest(send(server.address, REQUEST).await).await.ends_with("here"));
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_every_place() {
+    let server = start(Entrance { behind_proxy: false, ..entrance(4, PATIENCE) }).await;
+    let first = send(server.address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    first.readable().await.unwrap();
+    assert_eq!(rest(TcpStream::connect(server.address).await.unwrap()).await, "", "it is closed at once");
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ pub(crate) fn worker(visitor: &Visitor, name: &WorkerName) -> Markup {
 
 /// A cell without a value.
 pub(crate) fn nothing() -> Markup {
-    html! { span class="quiet" { "–" } }
+    html! { span class="quiet nothing" { "–" } }
 }
 
 /// A value, or a cell without one.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alphanumeric_sort::compare_str;
 use jiff::Timestamp;
 use riscv_runner_core::{
     controls::Note,
@@ -216,7 +217,10 @@ pub(super) fn boards(snapshot: &Snapshot, policy: &Policy) -> Option<Vec<Board>>
         board.state = state(&board, snapshot.now);
         board
     };
-    Some(nodes.values().map(board).collect())
+    let mut boards: Vec<_> = nodes.values().map(board).collect();
+    // As people number machines: the tenth comes after the ninth.
+    boards.sort_by(|a, b| compare_str(&a.node.name, &b.node.name));
+    Some(boards)
 }
 
 fn state(board: &Board, now: Timestamp) -> BoardState {

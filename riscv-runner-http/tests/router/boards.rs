@@ -100,3 +100,12 @@ async fn a_board_leads_to_its_job() {
         assert!(serving.get(path).await.text.contains("href=\"/why/5\""), "{path}");
     }
 }
+
+#[tokio::test]
+async fn boards_come_in_the_order_of_their_numbers() {
+    let serving = Serving::seeing(11);
+    let body = serving.get("/boards.json").await.json();
+    let names: Vec<_> =
+        body["boards"].as_array().unwrap().iter().map(|board| board["k8s_node"].clone()).collect();
+    assert_eq!(names, (1..=11).map(|n| json!(format!("k1-{n}"))).collect::<Vec<_>>());
+}
