@@ -53,20 +53,21 @@ pub struct HookAttributes {
 }
 
 impl AppManifest {
-    /// The App for accounts of this kind, whose webhooks go to `public_url`.
+    /// The App for accounts of this kind, whose webhooks go to the root of `webhook_url`. People are sent to
+    /// the pages below `pages_url`, which another process may show, under another name.
     #[must_use]
-    pub fn new(kind: EntityKind, name: &str, public_url: &str) -> Self {
-        let public_url = public_url.trim_end_matches('/');
+    pub fn new(kind: EntityKind, name: &str, webhook_url: &str, pages_url: &str) -> Self {
+        let [webhook_url, pages_url] = [webhook_url, pages_url].map(|url| url.trim_end_matches('/'));
         let (path, whom) = match kind {
             EntityKind::Organization => ("org", "organizations"),
             EntityKind::User => ("personal", "personal accounts"),
         };
         Self {
             name: name.to_owned(),
-            url: public_url.to_owned(),
-            hook_attributes: HookAttributes { url: format!("{public_url}/"), active: true },
+            url: pages_url.to_owned(),
+            hook_attributes: HookAttributes { url: format!("{webhook_url}/"), active: true },
             redirect_url: None,
-            setup_url: format!("{public_url}/setup/{path}"),
+            setup_url: format!("{pages_url}/setup/{path}"),
             description: format!("Runs the jobs of {whom} on real RISC-V boards."),
             public: true,
             default_permissions: BTreeMap::from(required_permissions(kind)),

@@ -46,6 +46,10 @@ pub(crate) struct Wanted {
     /// Where GitHub reaches this installation: webhooks go to its root
     #[arg(long, value_name = "URL", value_parser = public_url)]
     url: String,
+    /// Where people reach the pages, if that is another address; they are led there after installing
+    /// [default: the same as --url]
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    pages_url: Option<String>,
 }
 
 /// `rrctl github-app create`
@@ -83,7 +87,7 @@ impl Wanted {
     }
 
     fn manifest(&self) -> AppManifest {
-        AppManifest::new(self.kind(), &self.name, &self.url)
+        AppManifest::new(self.kind(), &self.name, &self.url, self.pages_url.as_ref().unwrap_or(&self.url))
     }
 }
 

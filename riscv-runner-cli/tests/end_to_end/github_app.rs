@@ -130,3 +130,16 @@ async fn the_manifest_can_be_had_by_itself() {
     assert_eq!(manifest["public"], true);
     assert!(manifest["redirect_url"].is_null());
 }
+
+/// Webhooks and pages have names of their own where each role is a process of its own.
+#[tokio::test]
+async fn people_are_led_to_where_the_pages_are() {
+    let github = GithubDouble::start(github::Config::default()).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let arguments = ["manifest", "--pages-url", "https://boards.example.org/"];
+    let printed = rrctl(&folder, &github, &arguments).output().await.unwrap();
+    let manifest: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert_eq!(manifest["setup_url"], "https://boards.example.org/setup/org");
+    assert_eq!(manifest["url"], "https://boards.example.org");
+    assert_eq!(manifest["hook_attributes"]["url"], "https://hooks.example.org/");
+}

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     manifests::{assert_hardened, documents, problems},
     root,
+    secrets::{mounted, named, of_webhooks},
 };
 
 /// Renders the chart with these values; `None` where neither Helm nor its code is installed.
@@ -47,6 +48,7 @@ fn render(values: &str) -> Option<Result<Vec<Value>, String>> {
     })
 }
 
+/// Where nothing is rendered, scripts/test says so: what a passing test prints is hidden.
 #[expect(clippy::print_stderr, reason = "a test that cannot be made says why")]
 fn rendered(values: &str) -> Option<Result<Vec<Value>, String>> {
     let result = render(values);
@@ -65,9 +67,9 @@ fn of_kind<'a>(objects: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a 
 #[test]
 fn what_the_chart_makes_is_what_kubernetes_describes() {
     let everything = "ingress: {enabled: true, className: nginx, tlsSecret: tls, annotations: {a: b}}\n\
-                      serviceMonitor: {enabled: true, labels: {release: prometheus}}\n\
+                      serviceMonitor: {enabled: true, labels: {release: prometheus}, bearerTokenKey: trace.token}\n\
                       image: {repository: example.org/rrctl, digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', pullSecrets: [registry]}\n\
-                      scheduler: {replicas: 3, extraEnv: [{name: RRCTL_LOG, value: debug}], tolerations: [{key: a, operator: Exists}], nodeSelector: {disk: ssd}}\n\
+                      scheduler: {replicas: 3, affinity: {podAntiAffinity: {}}, extraEnv: [{name: RRCTL_LOG, value: debug}], tolerations: [{key: a, operator: Exists}], nodeSelector: {disk: ssd}}\n\
                       webhook: {extraEnv: [{name: RRCTL_LOG, value: debug}]}\n\
                       workers: {namespace: runners}\n";
     for values in ["{}", everything] {
@@ -85,6 +87,40 @@ fn what_the_chart_makes_is_what_kubernetes_describes() {
         assert_eq!(of_kind(&objects, "Deployment").count(), 2);
         of_kind(&objects, "Deployment").for_each(assert_hardened);
         assert_eq!(of_kind(&objects, "PodDisruptionBudget").count(), 2);
+    }
+}
+
+fn deployment<'a>(objects: &'a [Value], role: &str) -> &'a Value {
+    let name = format!("boards-{role}");
+    of_kind(objects, "Deployment").find(|found| found["metadata"]["name"] == name.as_str()).unwrap()
+}
+
+#[test]
+fn webhooks_of_the_chart_get_the_secrets_that_they_read() {
+    let Some(objects) = rendered("{}") else { return };
+    let objects = objects.unwrap();
+    let config = of_kind(&objects, "ConfigMap").next().unwrap()["data"]["rrctl.toml"].as_str().unwrap();
+    let config: toml::Table = config.parse().unwrap();
+    let given = mounted(deployment(&objects, "webhook")).unwrap();
+    assert_eq!(given, named(&config).into_iter().filter(of_webhooks).map(|(_, file)| file).collect());
+    assert_eq!(mounted(deployment(&objects, "scheduler")), None, "the scheduler reads everything");
+    let more = "webhook: {secretKeys: [postgres.url, personal-webhook.secret]}";
+    let objects = rendered(more).unwrap().unwrap();
+    let given = mounted(deployment(&objects, "webhook")).unwrap();
+    assert_eq!(given, ["personal-webhook.secret".to_owned(), "postgres.url".to_owned()].into());
+}
+
+#[test]
+fn behind_the_ingress_of_the_chart_each_visitor_is_counted() {
+    for (values, expected) in [("{}", None), ("ingress: {enabled: true}", Some("true"))] {
+        let Some(objects) = rendered(values) else { return };
+        let objects = objects.unwrap();
+        for role in ["webhook", "scheduler"] {
+            let env = &deployment(&objects, role)["spec"]["template"]["spec"]["containers"][0]["env"];
+            let set = env.as_array().into_iter().flatten();
+            let mut proxy = set.filter(|variable| variable["name"] == "RRCTL_SERVER__BEHIND_PROXY");
+            assert_eq!(proxy.next().and_then(|variable| variable["value"].as_str()), expected, "{role}");
+        }
     }
 }
 
@@ -121,6 +157,7 @@ fn values_that_the_chart_does_not_know_are_refused() {
         "webhook: {replicas: 0}",
         "image: {digest: latest}",
         "service: {port: many}",
+        "webhook: {secretKeys: []}",
     ] {
         let Some(outcome) = rendered(bad) else { return };
         assert!(outcome.is_err(), "{bad}");

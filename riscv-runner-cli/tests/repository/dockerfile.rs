@@ -104,4 +104,5 @@ fn compose_runs_it_without_rights_and_with_secrets_as_files() {
         }
     }
     assert_eq!(compose["networks"]["database"]["internal"], true);
+    assert_eq!(rrctl["environment"]["RRCTL_SERVER__BEHIND_PROXY"], "true", "its port is for a proxy");
 }

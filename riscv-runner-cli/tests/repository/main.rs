@@ -6,8 +6,10 @@
 mod chart;
 mod dockerfile;
 mod documents;
+mod left_out;
 mod manifests;
 mod runbook;
+mod secrets;
 mod templates;
 mod unit;
 mod workflows;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Namespace, PodSpec, Service, ServiceAccount},
+    core::v1::{Affinity, ConfigMap, Namespace, PodSpec, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
@@ -79,7 +79,12 @@ fn of_service_monitor(object: &Value) -> Vec<String> {
     };
     let mut found = fields(&object["spec"], &["selector", "endpoints"], "spec");
     for endpoint in object["spec"]["endpoints"].as_array().unwrap() {
-        found.extend(fields(endpoint, &["port", "path", "interval"], "spec.endpoints"));
+        found.extend(fields(endpoint, &["port", "path", "interval", "authorization"], "spec.endpoints"));
+        if let Some(authorization) = endpoint.get("authorization") {
+            found.extend(fields(authorization, &["type", "credentials"], "spec.endpoints.authorization"));
+            let credentials = &authorization["credentials"];
+            found.extend(fields(credentials, &["name", "key"], "spec.endpoints.authorization.credentials"));
+        }
     }
     found
 }
@@ -94,6 +99,7 @@ pub(crate) fn assert_hardened(deployment: &Value) {
     let is_scheduler = name.as_str().unwrap().ends_with("scheduler");
     assert_eq!(spec.automount_service_account_token, Some(is_scheduler), "only the scheduler has a token");
     assert_eq!((spec.host_network, spec.host_pid, spec.host_ipc), (None, None, None));
+    assert!(keeps_off_boards(spec.affinity.as_ref()), "{name} may run beside a job that owns its node");
     for container in spec.containers {
         let context = container.security_context.unwrap();
         assert_eq!(context.read_only_root_filesystem, Some(true));
@@ -107,11 +113,24 @@ pub(crate) fn assert_hardened(deployment: &Value) {
     }
 }
 
+/// Whether every way to be scheduled demands a node that is no board: the terms are alternatives.
+fn keeps_off_boards(affinity: Option<&Affinity>) -> bool {
+    let node = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = node.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref());
+    required.is_some_and(|required| {
+        required.node_selector_terms.iter().all(|term| {
+            let mut expressions = term.match_expressions.iter().flatten();
+            expressions.any(|found| found.key == "riseproject.dev/board" && found.operator == "DoesNotExist")
+        })
+    })
+}
+
 fn secret_name(name: &str) -> bool {
     ["SECRET", "TOKEN", "PASSWORD", "KEY"].iter().any(|word| name.contains(word)) && !name.ends_with("_FILE")
 }
 
-fn plain() -> Vec<(String, Value)> {
+/// Every object of the plain manifests, with its file.
+pub(crate) fn plain() -> Vec<(String, Value)> {
     let folder = root().join("deploy/manifests");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

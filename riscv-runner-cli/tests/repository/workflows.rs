@@ -57,6 +57,55 @@ fn permissions_are_the_least() {
     }
 }
 
+/// Whoever may publish runs nothing that somebody else can change: it is built elsewhere.
+#[test]
+fn what_may_publish_builds_nothing() {
+    let all = workflows();
+    let of_release = &all["release.yml"].1["jobs"];
+    for step in steps(&of_release["release"]) {
+        let (uses, script) = (step["uses"].as_str(), step["run"].as_str().unwrap_or_default());
+        assert!(uses.is_none_or(|uses| uses.starts_with("actions/")), "{uses:?}");
+        assert!(
+            !uses.is_some_and(|uses| uses.starts_with("actions/checkout@")),
+            "no script of the repository"
+        );
+        for builder in ["cargo ", "docker ", "pip ", "npm ", "curl ", "./"] {
+            assert!(!script.contains(builder), "{builder} runs with the rights to publish: {script}");
+        }
+    }
+    assert_eq!(of_release["build"]["permissions"], serde_json::json!({"contents": "read"}));
+    let handed = |job: &str, action: &str| {
+        let step = steps(&of_release[job]).iter().find(|step| {
+            step["uses"].as_str().is_some_and(|uses| uses.starts_with(&format!("actions/{action}@")))
+        });
+        step.unwrap_or_else(|| panic!("{job} has no {action}"))["with"]["name"].clone()
+    };
+    assert_eq!(handed("build", "upload-artifact"), handed("release", "download-artifact"));
+}
+
+#[test]
+fn tools_are_installed_in_one_version_each() {
+    let mut texts: Vec<_> = workflows().into_iter().map(|(name, (text, _))| (name, text)).collect();
+    for entry in std::fs::read_dir(root().join("scripts")).unwrap() {
+        let path = entry.unwrap().path();
+        texts.push((path.display().to_string(), std::fs::read_to_string(path).unwrap()));
+    }
+    let mut versions = BTreeMap::new();
+    for (name, text) in &texts {
+        for (_, command) in text.lines().filter_map(|line| line.split_once("install cargo-")) {
+            let words: Vec<_> = command.split_whitespace().collect();
+            let [tool, "--version", version, "--locked", ..] = words[..] else {
+                panic!("{name}: not `install TOOL --version X.Y.Z --locked`: cargo-{command}");
+            };
+            assert_eq!(version.split('.').filter(|part| part.parse::<u32>().is_ok()).count(), 3, "{version}");
+            let first = *versions.entry(tool).or_insert(version);
+            assert_eq!(first, version, "{name}: cargo-{tool} is {first} elsewhere");
+        }
+        assert!(!text.contains("install --locked"), "{name}: the version stands before --locked");
+    }
+    assert!(versions.len() >= 4, "{versions:?}");
+}
+
 #[test]
 fn checkouts_keep_no_credentials_and_scripts_take_no_text_from_events() {
     for (name, (_, workflow)) in workflows() {
@@ -87,5 +136,9 @@ fn what_is_checked_is_in_one_place() {
     assert!(read(".ci/run").contains("./scripts/test"));
     let cluster = &all["ci.yml"].1["jobs"]["cluster"];
     assert!(steps(cluster).iter().any(|step| step["env"]["RRCTL_TEST_KUBECONFIG"].is_string()));
-    assert_eq!(all["release.yml"].1["jobs"]["release"]["needs"], "check");
+    let of_release = &all["release.yml"].1["jobs"];
+    assert_eq!(
+        (of_release["build"]["needs"].as_str(), of_release["release"]["needs"].as_str()),
+        (Some("check"), Some("build"))
+    );
 }

@@ -106,18 +106,18 @@ spec:
             {{- end }}
             - --config
             - /etc/rrctl/rrctl.toml
-          {{- if eq .role "scheduler" }}
+          {{- if or (eq .role "scheduler") $root.Values.ingress.enabled .values.extraEnv }}
           env:
+            {{- if eq .role "scheduler" }}
             - name: RRCTL_CLUSTER__NAMESPACE
               value: {{ $root.Values.workers.namespace | quote }}
+            {{- end }}
+            {{- if $root.Values.ingress.enabled }}
+            - {name: RRCTL_SERVER__BEHIND_PROXY, value: "true"}
+            {{- end }}
             {{- with .values.extraEnv }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
-          {{- else }}
-          {{- with .values.extraEnv }}
-          env:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
           {{- end }}
           ports:
             - {name: http, containerPort: 8080}
@@ -143,7 +143,15 @@ spec:
         - name: configuration
           configMap: {name: {{ include "rrctl.configMap" $root }}}
         - name: secrets
-          secret: {secretName: {{ $root.Values.existingSecret }}, defaultMode: 288}
+          secret:
+            secretName: {{ $root.Values.existingSecret }}
+            defaultMode: 288
+            {{- with .values.secretKeys }}
+            items:
+              {{- range . }}
+              - {key: {{ . | quote }}, path: {{ . | quote }}}
+              {{- end }}
+            {{- end }}
 ---
 apiVersion: v1
 kind: Service
