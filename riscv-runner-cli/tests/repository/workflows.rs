@@ -93,7 +93,7 @@ fn tools_are_installed_in_one_version_each() {
     let mut versions = BTreeMap::new();
     for (name, text) in &texts {
         for (_, command) in text.lines().filter_map(|line| line.split_once("install cargo-")) {
-            let words: Vec<_> = command.split_whitespace().collect();
+            let words: Vec<_> = command.split_whitespace().map(|word| word.trim_matches('"')).collect();
             let [tool, "--version", version, "--locked", ..] = words[..] else {
                 panic!("{name}: not `install TOOL --version X.Y.Z --locked`: cargo-{command}");
             };
