@@ -239,9 +239,13 @@ fn placement(policy: &Policy, rule: &Route) -> Option<Placement> {
     })
 }
 
-/// Idle runners that rules keep: for every organization that has demand or workers of a rule's labels.
+/// The organizations for which idle runners are kept, by the labels of these.
+pub type KeptWarm = BTreeMap<PoolKey, ScopeRef>;
+
+/// Idle runners that rules keep: for every organization that has demand or workers of a rule's labels, or had
+/// them before, unless its App is gone.
 #[must_use]
-pub fn warm(policy: &Policy, snapshot: &Snapshot) -> BTreeMap<PoolKey, Warm> {
+pub fn warm(policy: &Policy, snapshot: &Snapshot, before: &KeptWarm) -> BTreeMap<PoolKey, Warm> {
     let rules: Vec<_> = policy.routes.iter().filter(|rule| rule.warm > 0).collect();
     if rules.is_empty() {
         return BTreeMap::new();
@@ -250,7 +254,13 @@ pub fn warm(policy: &Policy, snapshot: &Snapshot) -> BTreeMap<PoolKey, Warm> {
         Some((key.clone(), &demand.waiting.first().or(demand.front.as_deref())?.scope))
     });
     let working = snapshot.workers.values().map(|worker| (worker.key(), &worker.scope));
-    let known: BTreeMap<PoolKey, &ScopeRef> = waiting.chain(working).collect();
+    let before = before.iter().map(|(key, scope)| (key.clone(), scope));
+    let mut known: BTreeMap<PoolKey, &ScopeRef> = before.chain(waiting).chain(working).collect();
+    let is_gone = |scope: &ScopeRef| {
+        let health = snapshot.installations.get(&scope.installation);
+        health.is_some_and(|health| health.gone_since.is_some())
+    };
+    known.retain(|_, scope| !is_gone(scope));
     let organizations = known.into_iter().filter(|(key, _)| key.scope.kind() == EntityKind::Organization);
     let wish = |(key, scope): (PoolKey, &ScopeRef)| {
         let entity = Entity { id: scope.entity, kind: EntityKind::Organization, login: scope.login.clone() };

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use riscv_runner_core::entity::EntityKind;
+use riscv_runner_core::{
+    controls::{Controls, Note},
+    entity::EntityKind,
+    worker::Worker,
+};
 use riscv_runner_sim::{
     faults::FaultProfile,
     world::{AccountSpec, World, WorldConfig},
@@ -10,8 +14,8 @@ use riscv_runner_sim::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-#[test]
-fn a_runner_that_is_kept_warm_outlives_the_thresholds_for_idle_ones() {
+/// A world whose one job is over, with a rule that keeps one idle runner; and what lives two minutes later.
+fn one_is_kept() -> (World, Worker) {
     let mut config = WorldConfig::demo(1, 1, 6);
     config.accounts = vec![AccountSpec { kind: EntityKind::Organization, repositories: 1 }];
     config.profile = FaultProfile::default();
@@ -25,14 +29,37 @@ fn a_runner_that_is_kept_warm_outlives_the_thresholds_for_idle_ones() {
     world.run_until(10 * MINUTE, |world| {
         world.store().all_jobs().iter().any(|row| !row.job.state.phase.is_demand())
     });
-    let live = |world: &World| {
-        let workers = world.store().all_workers().into_iter().map(|row| row.worker);
-        workers.filter(|worker| !worker.status.is_terminal()).map(|worker| worker.name).collect::<Vec<_>>()
-    };
     world.run_until(2 * MINUTE, |_| false);
-    let kept = live(&world);
-    assert_eq!(kept.len(), 1, "one is kept");
+    let [kept] = live(&world).try_into().expect("one is kept");
+    (world, kept)
+}
+
+fn live(world: &World) -> Vec<Worker> {
+    let workers = world.store().all_workers().into_iter().map(|row| row.worker);
+    workers.filter(|worker| !worker.status.is_terminal()).collect()
+}
+
+#[test]
+fn a_runner_that_is_kept_warm_outlives_the_thresholds_for_idle_ones() {
+    let (mut world, kept) = one_is_kept();
     world.run_until(60 * MINUTE, |_| false);
-    assert_eq!(live(&world), kept, "and it is the same one an hour later");
+    let names: Vec<_> = live(&world).into_iter().map(|worker| worker.name).collect();
+    assert_eq!(names, [kept.name], "it is the same one an hour later");
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn a_runner_that_is_kept_warm_leaves_a_board_that_is_drained() {
+    let (mut world, kept) = one_is_kept();
+    let board = kept.node.expect("it runs on a board");
+    let note = Note { reason: "fan".into(), actor: "ann".into(), since: world.clock().now() };
+    let drained_nodes = [(board.clone(), note)].into();
+    world.store().set_controls(Controls { drained_nodes, ..Controls::default() });
+    let moved = |world: &World| {
+        live(world).iter().all(|worker| worker.node.as_ref().is_some_and(|node| *node != board))
+    };
+    world.run_until(10 * MINUTE, |world| live(world).len() == 1 && moved(world));
+    assert_eq!(live(&world).len(), 1, "another is kept instead");
+    assert!(moved(&world), "and not there");
     assert_eq!(world.violations(), []);
 }

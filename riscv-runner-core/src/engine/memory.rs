@@ -11,6 +11,7 @@ use super::told::Told;
 use crate::{
     ids::{DeliveryGuid, InstallationId, JobId, PoolName, RepoId, RunId, WorkerName},
     polling::{ActiveRuns, Asked, Looked, Rounds, RunsLooked},
+    routing::KeptWarm,
     scope::{Scope, ScopeRef},
     snapshot::SightingsByWorker,
     why::HeldSince,
@@ -25,6 +26,8 @@ pub(super) struct Memory(Mutex<Remembered>);
 pub(super) struct Remembered {
     /// Scopes that had workers, until a look shows that no registration is left there.
     pub(super) owed: BTreeMap<Scope, ScopeRef>,
+    /// For whom idle runners are kept: the last of them may end without a job that tells of its organization.
+    pub(super) warm: KeptWarm,
     /// What looks at each scope's registrations showed.
     pub(super) looked: BTreeMap<Scope, Looked>,
     /// How far doubtful jobs have been looked through.

@@ -44,7 +44,14 @@ pub(super) async fn counts(engine: &Engine, policy: &Policy) -> PortResult<(Snap
         installations.renew(&mut front.scope);
         add_health(engine, &installations, &mut snapshot.installations, front.scope.installation);
     }
-    snapshot.warm = routing::warm(policy, &snapshot);
+    let mut remembered = engine.memory.lock().warm.clone();
+    for scope in remembered.values_mut() {
+        installations.renew(scope);
+        add_health(engine, &installations, &mut snapshot.installations, scope.installation);
+    }
+    snapshot.warm = routing::warm(policy, &snapshot, &remembered);
+    let kept = snapshot.warm.iter().map(|(key, warm)| (key.clone(), warm.scope.clone()));
+    engine.memory.lock().warm = kept.collect();
     Ok((snapshot, installations))
 }
 
