@@ -186,12 +186,20 @@ impl Engine {
         self.resign().await;
     }
 
-    /// What one cycle of the scheduler sees: for `rrctl snapshot`.
+    /// What one cycle of the scheduler sees, with every waiting job: for `rrctl snapshot`.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn snapshot(&self) -> PortResult<Snapshot> {
-        observe::everything(self).await
+        observe::everything(self, u32::MAX).await
+    }
+
+    /// The same with at most so many of the waiting jobs of each key, the oldest: how many there are is counted.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn overview(&self, most: u32) -> PortResult<Snapshot> {
+        observe::everything(self, most).await
     }
 
     /// One cycle of the scheduler, followed until what it began has ended: for `schedule --once`.

@@ -58,6 +58,9 @@ pub struct Position {
 }
 
 impl Picture {
+    /// Waiting jobs of each key that are worth a look each; those behind them wait for what the last of them does.
+    pub const MOST_OF_A_KEY: u32 = 500;
+
     /// Works out what follows from a snapshot.
     #[must_use]
     pub fn new(snapshot: Snapshot, policy: &Arc<Policy>) -> Self {
@@ -70,6 +73,11 @@ impl Picture {
         let capacity = Capacity::of(&snapshot, policy);
         let slots = boards.as_ref().zip(capacity).map(|(boards, capacity)| boards::slots(boards, &capacity));
         Self { keys, pools, boards, slots, plan, snapshot, policy: Arc::clone(policy) }
+    }
+
+    /// Whether it holds every waiting job.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.snapshot.demand.values().any(queues::is_cut)
     }
 
     /// Why a waiting job waits, and since when; `None` for a job that the snapshot does not hold as waiting.

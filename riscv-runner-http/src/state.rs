@@ -60,6 +60,7 @@ pub(crate) struct Parts {
     pub(crate) controls: watch::Receiver<Arc<Controls>>,
     pub(crate) snapshots: Option<Arc<dyn SnapshotSource>>,
     pub(crate) picture: Cached<Picture>,
+    pub(crate) whole_picture: Cached<Picture>,
     pub(crate) lately: Cached<Lately>,
     pub(crate) unrouted: Cached<Vec<UnroutedRow>>,
     pub(crate) live: Live,
@@ -101,6 +102,7 @@ impl AppState {
             controls,
             snapshots: None,
             picture: Cached::default(),
+            whole_picture: Cached::default(),
             lately: Cached::default(),
             unrouted: Cached::default(),
             live: Live::new(WATCHERS, LIVE_EVERY),
@@ -236,15 +238,32 @@ impl AppState {
         self.0.controls.borrow().clone()
     }
 
-    /// What the scheduler sees, at most this old; `None` in a process that has no scheduler.
+    /// What the scheduler sees, with the oldest jobs of each queue and counts of the others, at most this old;
+    /// `None` in a process that has no scheduler.
     pub(crate) async fn picture(&self, max_age: Duration) -> Option<Shared<Picture>> {
+        let source = Arc::clone(self.0.snapshots.as_ref()?);
+        let policy = self.policy();
+        let look = async move {
+            let snapshot = in_time(source.overview(Picture::MOST_OF_A_KEY)).await?;
+            Ok(Picture::new(snapshot, &policy))
+        };
+        Some(self.0.picture.get(max_age, look).await)
+    }
+
+    /// The same with every waiting job.
+    pub(crate) async fn whole_picture(&self, max_age: Duration) -> Option<Shared<Picture>> {
+        let picture = match self.picture(max_age).await? {
+            Ok(picture) if !picture.is_whole() => picture,
+            whole_or_error => return Some(whole_or_error),
+        };
+        drop(picture);
         let source = Arc::clone(self.0.snapshots.as_ref()?);
         let policy = self.policy();
         let look = async move {
             let snapshot = in_time(source.snapshot()).await?;
             Ok(Picture::new(snapshot, &policy))
         };
-        Some(self.0.picture.get(max_age, look).await)
+        Some(self.0.whole_picture.get(max_age, look).await)
     }
 
     /// Ends the streams of those who watch the overview: a server that waits for its connections to

@@ -74,7 +74,7 @@ impl Direct {
     async fn look(&self) -> Result<StatusView, Failure> {
         let (usage, leader) = (self.store.usage().await?, self.store.leader().await?);
         let policy = Arc::new(self.config.policy.clone());
-        let picture = Picture::new(self.engine.snapshot().await?, &policy);
+        let picture = Picture::new(self.engine.overview(Picture::MOST_OF_A_KEY).await?, &policy);
         let (controls, now) = (&picture.snapshot.controls, picture.snapshot.now);
         let reader = Reader::Authenticated;
         Ok(StatusView::of(&usage, leader, &policy, controls, Some(&picture), reader, now))

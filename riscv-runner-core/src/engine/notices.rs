@@ -17,6 +17,10 @@ use crate::{
     ports::{EngineEvent, Monitor, NoticeOutcome, Platform},
 };
 
+/// Waiting jobs of each key that a look reads: what is told of them is that boards are short, and of how many at
+/// least.
+const MOST_OF_A_KEY: u32 = 100;
+
 /// What telling people takes.
 pub struct Notices {
     /// Whose world is looked at.
@@ -60,7 +64,7 @@ impl Notices {
         if self.engine.leading.borrow().is_none() {
             return Vec::new();
         }
-        match self.engine.snapshot().await {
+        match self.engine.overview(MOST_OF_A_KEY).await {
             Ok(snapshot) => {
                 let (policy, rules) = (self.engine.policy(), Arc::clone(&self.rules.borrow()));
                 watchman.look(&snapshot, &plan::schedule(&snapshot, &policy), &policy, &rules)

@@ -141,11 +141,12 @@ pub(super) async fn demand_and_supply(engine: &Engine, policy: &Policy) -> PortR
     Ok((snapshot, truncated))
 }
 
-/// Everything that can be known: every waiting job, every row that something points to.
-pub(super) async fn everything(engine: &Engine) -> PortResult<Snapshot> {
+/// Everything that can be known, with at most so many waiting jobs of each key: every row that something
+/// points to.
+pub(super) async fn everything(engine: &Engine, most: u32) -> PortResult<Snapshot> {
     let policy = engine.policy();
     let (mut snapshot, installations) = counts(engine, &policy).await?;
-    let heads = heads::every_head(&snapshot);
+    let heads = heads::every_head(&snapshot, most);
     if !heads.is_empty() {
         let waiting = engine.parts.store.waiting(&heads, &[], &[]).await?;
         fill(&mut snapshot.demand, &heads, waiting);

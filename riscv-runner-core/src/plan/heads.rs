@@ -203,10 +203,14 @@ fn ask(draft: &Draft<'_>, unmet: Vec<Unmet<'_>>, mut ranks: Shares) -> Vec<HeadR
     heads
 }
 
-/// Everything: for a dry run and for explaining, where every job gets its verdict.
+/// The first jobs of every key whatever is held, at most so many of each: all of them for a dry run and for
+/// explaining, where every job gets its verdict.
 #[must_use]
-pub fn every_head(snapshot: &Snapshot) -> Vec<HeadRequest> {
-    let all =
-        |(key, demand): (&PoolKey, &Demand)| HeadRequest { key: key.clone(), skip: 0, limit: demand.pending };
-    snapshot.demand.iter().filter(|(_, demand)| demand.pending > 0).map(all).collect()
+pub fn every_head(snapshot: &Snapshot, most: u32) -> Vec<HeadRequest> {
+    let first = |(key, demand): (&PoolKey, &Demand)| HeadRequest {
+        key: key.clone(),
+        skip: 0,
+        limit: demand.pending.min(most),
+    };
+    snapshot.demand.iter().filter(|(_, demand)| demand.pending > 0).map(first).collect()
 }

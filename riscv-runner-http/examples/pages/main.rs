@@ -357,7 +357,7 @@ impl SnapshotSource for Invented {
     async fn snapshot(&self) -> PortResult<Snapshot> {
         let mut snapshot = Snapshot::empty(self.now);
         snapshot.demand = self.store.demand().await?;
-        let heads = every_head(&snapshot);
+        let heads = every_head(&snapshot, u32::MAX);
         let mut waiting: BTreeMap<PoolKey, _> = self.store.waiting(&heads, &[], &[]).await?;
         for (key, demand) in &mut snapshot.demand {
             demand.waiting = waiting.remove(key).unwrap_or_default();

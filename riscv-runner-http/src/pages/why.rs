@@ -57,7 +57,7 @@ async fn explained(state: &AppState, visitor: &Visitor, row: &JobRow) -> Result<
         return Ok(why);
     }
     for max_age in [PICTURE_MAX_AGE, NEWER_PICTURE] {
-        let Some(picture) = state.picture(max_age).await else { break };
+        let Some(picture) = state.whole_picture(max_age).await else { break };
         why = why.explained(&*picture?, &row.job);
         if why.is_settled() {
             break;

@@ -15,6 +15,8 @@ use riscv_runner_core::{
     why::{self, Reason},
 };
 
+use super::Picture;
+
 /// The waiting jobs of one key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyQueue {
@@ -62,17 +64,21 @@ pub(crate) struct PoolQueue {
 
 impl PoolQueue {
     fn add(&mut self, created_at: Timestamp, reason: &Reason) {
-        self.waiting += 1;
         self.oldest = Some(self.oldest.map_or(created_at, |oldest| oldest.min(created_at)));
         if !is_withheld(reason) {
             let oldest = self.oldest_dispatchable.map_or(created_at, |oldest| oldest.min(created_at));
             self.oldest_dispatchable = Some(oldest);
         }
-        *self.reasons.entry(reason.name()).or_default() += 1;
+        self.count(reason, 1);
+    }
+
+    fn count(&mut self, reason: &Reason, jobs: u32) {
+        self.waiting += jobs;
+        *self.reasons.entry(reason.name()).or_default() += jobs;
         if let Reason::Held(hold) = reason
             && *hold != Hold::DemandMet
         {
-            *self.held.entry(hold.name()).or_default() += 1;
+            *self.held.entry(hold.name()).or_default() += jobs;
         }
     }
 }
@@ -94,10 +100,16 @@ pub(super) fn queues(
     let mut keys: Vec<_> = waited_for
         .map(|(key, demand)| {
             let mut queue = KeyQueue::of(key, demand);
+            let mut behind = Behind::new(demand);
             for job in &demand.waiting {
                 let reason = reason(snapshot, plan, held.get(&job.id).copied(), job);
                 pools.entry(job.placement.pool.clone()).or_default().add(job.created_at, &reason);
-                queue.add(reason, |reason| why::since(snapshot, policy, key, job, reason));
+                queue.add(reason.clone(), 1, |reason| why::since(snapshot, policy, key, job, reason));
+                behind.pass(job, reason);
+            }
+            for (pool, jobs, reason) in behind.rest() {
+                pools.entry(pool).or_default().count(&reason, jobs);
+                queue.add(reason, jobs, |_| snapshot.now);
             }
             queue.verdicts.sort_by_key(|verdict| (Reverse(verdict.jobs), verdict.reason.name()));
             queue
@@ -118,6 +130,40 @@ fn reason(snapshot: &Snapshot, plan: &Plan, hold: Option<&Hold>, job: &PendingJo
     }
 }
 
+/// Whether jobs wait behind those that were read. The count and the list are of two moments, so a shorter list
+/// that is not as long as asked for is complete.
+pub(super) fn is_cut(demand: &Demand) -> bool {
+    (Picture::MOST_OF_A_KEY as usize..demand.pending as usize).contains(&demand.waiting.len())
+}
+
+/// The jobs of a key behind those that were read, by pool: they wait for what the last one before them does.
+struct Behind<'a> {
+    pools: BTreeMap<&'a PoolName, (u32, Option<Reason>)>,
+    last: Option<Reason>,
+}
+
+impl<'a> Behind<'a> {
+    fn new(demand: &'a Demand) -> Self {
+        let pools = demand.pending_by_pool.iter().filter(|_| is_cut(demand));
+        Self { pools: pools.map(|(pool, jobs)| (pool, (*jobs, None))).collect(), last: None }
+    }
+
+    fn pass(&mut self, job: &PendingJob, reason: Reason) {
+        if let Some((jobs, last)) = self.pools.get_mut(&job.placement.pool) {
+            *jobs = jobs.saturating_sub(1);
+            *last = Some(reason.clone());
+            self.last = Some(reason);
+        }
+    }
+
+    fn rest(self) -> impl Iterator<Item = (PoolName, u32, Reason)> {
+        let Self { pools, last } = self;
+        pools.into_iter().filter_map(move |(pool, (jobs, reason))| {
+            Some((pool.clone(), jobs, reason.or_else(|| last.clone())?)).filter(|_| jobs > 0)
+        })
+    }
+}
+
 impl KeyQueue {
     fn of(key: &PoolKey, demand: &Demand) -> Self {
         Self {
@@ -131,10 +177,10 @@ impl KeyQueue {
         }
     }
 
-    fn add(&mut self, reason: Reason, since: impl FnOnce(&Reason) -> Timestamp) {
+    fn add(&mut self, reason: Reason, jobs: u32, since: impl FnOnce(&Reason) -> Timestamp) {
         match self.verdicts.iter_mut().find(|verdict| verdict.reason.name() == reason.name()) {
-            Some(verdict) => verdict.jobs += 1,
-            None => self.verdicts.push(Verdict { since: since(&reason), reason, jobs: 1 }),
+            Some(verdict) => verdict.jobs += jobs,
+            None => self.verdicts.push(Verdict { since: since(&reason), reason, jobs }),
         }
     }
 }

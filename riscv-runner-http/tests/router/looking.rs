@@ -33,6 +33,7 @@ pub(crate) struct Looking {
     nodes: Mutex<BTreeMap<NodeName, Node>>,
     pods: Mutex<BTreeMap<WorkerName, Pod>>,
     looks: AtomicU32,
+    most_read: AtomicU32,
     blind: AtomicBool,
     broken: AtomicBool,
 }
@@ -45,6 +46,7 @@ impl Looking {
             nodes: Mutex::default(),
             pods: Mutex::default(),
             looks: AtomicU32::new(0),
+            most_read: AtomicU32::new(0),
             blind: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         }
@@ -129,6 +131,11 @@ impl Looking {
         self.blind.store(true, Ordering::Relaxed);
     }
 
+    /// How many jobs of one key were read at once, at most.
+    pub(crate) fn most_read(&self) -> u32 {
+        self.most_read.load(Ordering::Relaxed)
+    }
+
     /// The store does not answer any more.
     pub(crate) fn lose_store(&self) {
         self.broken.store(true, Ordering::Relaxed);
@@ -138,15 +145,21 @@ impl Looking {
 #[async_trait]
 impl SnapshotSource for Looking {
     async fn snapshot(&self) -> PortResult<Snapshot> {
+        self.overview(u32::MAX).await
+    }
+
+    async fn overview(&self, most: u32) -> PortResult<Snapshot> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         if self.broken.load(Ordering::Relaxed) {
             return Err(PortError::new(PortErrorKind::Transient, "read demand", "hush is down"));
         }
         let mut snapshot = Snapshot::empty(self.clock.now());
         snapshot.demand = self.store.demand().await?;
-        let mut waiting = self.store.waiting(&every_head(&snapshot), &[], &[]).await?;
+        let mut waiting = self.store.waiting(&every_head(&snapshot, most), &[], &[]).await?;
         for (key, demand) in &mut snapshot.demand {
             demand.waiting = waiting.remove(key).unwrap_or_default();
+            let read = u32::try_from(demand.waiting.len()).unwrap();
+            self.most_read.fetch_max(read, Ordering::Relaxed);
         }
         snapshot.workers = self.store.live_workers().await?;
         let standing = self.store.standing().await?;

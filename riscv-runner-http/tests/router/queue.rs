@@ -5,6 +5,7 @@ use riscv_runner_core::{
     controls::{Controls, Note},
     ids::RepoName,
 };
+use riscv_runner_http::views::Picture;
 use serde_json::{Value, json};
 
 use crate::{payloads::Job, serving::Serving};
@@ -37,6 +38,31 @@ async fn jobs_are_grouped_by_what_the_same_runners_could_serve() {
 
     let html = serving.get("/queue").await.text;
     assert!(html.contains("globex") && html.contains("2 × <strong>no capacity</strong>"), "{html}");
+}
+
+#[tokio::test]
+async fn a_long_queue_is_counted_without_being_read_and_each_of_its_jobs_explained() {
+    let serving = Serving::seeing(1);
+    let (most, all) = (Picture::MOST_OF_A_KEY, Picture::MOST_OF_A_KEY + 70);
+    for id in 1..=i64::from(all) {
+        queued(&serving, Job { id, ..Job::default() }).await;
+    }
+    let body = serving.get("/queue.json").await.json();
+    let group = &body["queue"][0];
+    assert_eq!((&body["jobs_pending"], &group["jobs_pending"]), (&json!(all), &json!(all)));
+    let counts: Vec<_> =
+        group["verdicts"].as_array().unwrap().iter().map(|one| (&one["name"], &one["jobs"])).collect();
+    assert_eq!(counts, [(&json!("no_capacity"), &json!(all - 1)), (&json!("provision"), &json!(1))]);
+    let metrics = serving.get("/metrics").await.text;
+    let held = format!("rrctl_queue_withheld{{reason=\"no_capacity\"}} {}\n", all - 1);
+    assert!(metrics.contains(&held), "{metrics}");
+    let pools = serving.get("/pools.json").await.json();
+    assert_eq!(pools["pools"]["k1"]["reasons"]["no_capacity"], all - 1);
+    assert_eq!(serving.looking.most_read(), most, "no page has read the rest");
+
+    let last = serving.get(&format!("/why/{all}.json")).await.json();
+    assert_eq!(last["position"]["in_key"], json!({ "place": all, "of": all }));
+    assert_eq!(last["reason"]["name"], "no_capacity");
 }
 
 #[tokio::test]
