@@ -11,6 +11,7 @@ mod limits;
 mod locate;
 mod notify;
 mod paths;
+mod permissions;
 mod pools;
 mod problem;
 mod reader;
@@ -40,6 +41,7 @@ use riscv_runner_core::{
     ids::EntityId,
     policy::{EntityPolicy, Limits, Policy, Timeouts},
 };
+use secrecy::zeroize::Zeroizing;
 
 use self::{
     changes::Comparable,
@@ -110,7 +112,7 @@ pub(crate) struct Config {
 pub(crate) struct Sources {
     /// `--config`.
     pub(crate) flag: Option<PathBuf>,
-    /// The environment.
+    /// What the environment says to us.
     pub(crate) variables: Variables,
 }
 
@@ -164,7 +166,7 @@ pub(crate) fn read(sources: &Sources, need: Need) -> (Option<Config>, Vec<Proble
 /// The file's entries; `None` when there should be one that can be read and there is none.
 fn read_file(sources: &Sources, need: Need, problems: &Problems) -> Option<(tree::Entries, Origin)> {
     let Some(path) = sources.file() else {
-        let by_variables = sources.variables.keys().any(|name| name.starts_with("RRCTL_POOLS"));
+        let by_variables = sources.variables.iter().any(|(name, _)| name.starts_with("RRCTL_POOLS"));
         if need == Need::Nothing || by_variables {
             return Some((tree::Entries::new(), Origin::Default));
         }
@@ -174,7 +176,7 @@ fn read_file(sources: &Sources, need: Need, problems: &Problems) -> Option<(tree
         return None;
     };
     let origin = Origin::File { path: path.as_path().into(), line: 1 };
-    match fs::read_to_string(&path) {
+    match fs::read_to_string(&path).map(Zeroizing::new) {
         Ok(text) => Some((tree::parse_file(&path, &text, problems), origin)),
         Err(error) => {
             problems.error(&origin, "", format!("cannot be read: {error}"), named_by(sources, &path));

@@ -153,6 +153,14 @@ mod tests {
         assert_eq!(WebhookSecrets::new(&texts).unwrap_err(), SecretsError::Empty(1));
     }
 
+    /// What is kept of a secret are two states of the hash and the block in hand. A build without this does not
+    /// compile: it is the feature `zeroize` of sha2, and hmac's own would wipe the block alone.
+    #[test]
+    fn what_is_kept_of_a_secret_is_wiped() {
+        const fn is_wiped<T: hmac::digest::zeroize::ZeroizeOnDrop>() {}
+        is_wiped::<Sha256>();
+    }
+
     #[test]
     fn secrets_are_not_in_debug_output() {
         assert_eq!(format!("{:?}", secrets(&["hush"])), "WebhookSecrets(1 redacted)");

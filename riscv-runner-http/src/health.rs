@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     answer::{self, Fault},
     metrics::{Exposition, Readings},
+    pages::visitor,
     readiness::{Peer, PeerState},
     state::{AppState, PICTURE_MAX_AGE},
 };
@@ -49,7 +50,9 @@ struct StoreReadout {
 
 #[derive(Debug, Serialize)]
 struct LeaderReadout {
-    name: ReplicaName,
+    /// Not for strangers where pages are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<ReplicaName>,
     epoch: Epoch,
     until: Timestamp,
 }
@@ -63,9 +66,14 @@ pub(crate) async fn health() -> Response {
     answer::json(StatusCode::OK, &Up { status: "ok" })
 }
 
-/// Whether requests should be sent here, and why not.
-pub(crate) async fn ready(State(state): State<AppState>, leader: Leader) -> Response {
-    let readout = read_out(&state, leader).await;
+/// Whether requests should be sent here, and why not. Probes have no token, so everybody is answered.
+pub(crate) async fn ready(State(state): State<AppState>, headers: HeaderMap, leader: Leader) -> Response {
+    let mut readout = read_out(&state, leader).await;
+    if !visitor::may_read(&headers, &state)
+        && let Some(leader) = &mut readout.leader
+    {
+        leader.name = None;
+    }
     let status = if readout.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = answer::json(status, &readout);
     if !readout.ready {
@@ -116,7 +124,7 @@ async fn ask_store(
     };
     let now = state.0.platform.now();
     let leader = leader.filter(|(_, _, until)| *until > now).map(|(name, epoch, until)| LeaderReadout {
-        name,
+        name: Some(name),
         epoch,
         until,
     });
@@ -130,8 +138,13 @@ async fn ask_store(
     (true, leader)
 }
 
-/// The metrics, in the text format that is asked for.
+/// The metrics, in the text format that is asked for, for those who may read pages.
 pub(crate) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    if !visitor::may_read(&headers, &state) {
+        let fault = Fault::new("the metrics are for authenticated readers, as the pages are")
+            .hint("send Authorization: Bearer TOKEN; a scrape configuration has `authorization` for it");
+        return visitor::challenged(answer::json(StatusCode::UNAUTHORIZED, &fault));
+    }
     if let Some(counted) = &state.0.counted {
         state.0.metrics.take_over(counted.as_ref());
     }

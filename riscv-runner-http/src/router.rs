@@ -50,7 +50,7 @@ pub fn router_for(role: Role, state: AppState) -> Router {
     let leader = if role.shows_pages() { health::Leader::Required } else { health::Leader::Reported };
     let mut router = Router::new()
         .route("/health", get(health::health))
-        .route("/ready", get(move |state| health::ready(state, leader)))
+        .route("/ready", get(move |state, headers| health::ready(state, headers, leader)))
         .route("/metrics", get(health::metrics));
     if role.takes_webhooks() && state.0.webhooks.is_some() {
         router = router.route("/", post(intake::receive));

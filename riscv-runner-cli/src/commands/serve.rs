@@ -66,7 +66,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     refuse_missing_secrets(&config, serve.role)?;
     logging::start(&config.server, printer);
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().filter(|warning| concerns(warning, serve.role)) {
         tracing::warn!("{warning}");
     }
     wire::install_crypto();
@@ -161,6 +161,15 @@ fn refuse_missing_secrets(config: &Config, role: Role) -> Result<(), Failure> {
         .map(|warning| Problem { severity: Severity::Error, ..warning.clone() })
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(Failure::Configuration(missing)) }
+}
+
+/// Whether a role has to do with a warning: webhooks are taken without the Apps' keys, and where it is deployed
+/// with care they are not there.
+fn concerns(warning: &Problem, role: Role) -> bool {
+    let read = [config::WEBHOOK_SECRETS, "server.", "store."];
+    role != Role::Webhook
+        || !warning.is_missing_secret
+        || read.iter().any(|section| warning.key.starts_with(section))
 }
 
 /// An order may be about demand, about a worker, or about what intake refuses.

@@ -32,6 +32,9 @@ impl Cluster {
             let problem = format!("{} is not there", path.display());
             section.warn("kubeconfig", problem, Some("rrctl serve needs it"));
         }
+        if let Some(path) = &file {
+            section.warn_if_open("kubeconfig", "", path);
+        }
         let source = match (text.get(), file) {
             (Some(text), _) => KubeconfigSource::Text(text),
             (None, Some(path)) => KubeconfigSource::File(path),

@@ -1,15 +1,57 @@
 //! Environment variables laid over the file: `RRCTL_<SECTION>__<KEY>` wins over the file, and the
 //! reference service's variables fill what neither sets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
     problem::{Origin, Problems},
     tree::{Entries, Node, Value, parse_value},
 };
 
-/// The variables of the process, or of a test.
-pub(crate) type Variables = BTreeMap<String, String>;
+/// The variables of the process, or of a test, as far as they are for us; what others put into the environment
+/// is not kept. Any of them may hold a secret.
+#[derive(Clone, Default)]
+pub(crate) struct Variables(BTreeMap<String, SecretString>);
+
+impl FromIterator<(String, String)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(all: I) -> Self {
+        let ours = all.into_iter().filter(|(name, _)| is_ours(name));
+        Self(ours.map(|(name, text)| (name, SecretString::from(text))).collect())
+    }
+}
+
+impl Variables {
+    /// The value of a variable.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(ExposeSecret::expose_secret)
+    }
+
+    /// Every variable with its value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.expose_secret()))
+    }
+}
+
+/// Names alone.
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What our variables begin with.
+const PREFIX: &str = "RRCTL_";
+/// The reference service's filter of the log, which [`super::server`] reads.
+const LOGLEVEL: &str = "LOGLEVEL";
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX)
+        || name == LOGLEVEL
+        || REFERENCE.iter().any(|(known, _)| *known == name)
+        || APP_KEYS.iter().any(|(known, _)| *known == name)
+}
 
 /// Lists of tables, which have no key of their own to name.
 const WHOLE_LISTS: [&str; 3] = ["RRCTL_ENTITIES", "RRCTL_POOLS", "RRCTL_ROUTES"];
@@ -44,15 +86,15 @@ pub(crate) fn overlay(root: &mut Entries, variables: &Variables, problems: &Prob
     let mut ours: Vec<_> = variables
         .iter()
         .filter_map(|(name, text)| {
-            let rest = name.strip_prefix("RRCTL_")?;
-            let is_key = WHOLE_LISTS.contains(&name.as_str()) || rest.contains("__");
+            let rest = name.strip_prefix(PREFIX)?;
+            let is_key = WHOLE_LISTS.contains(&name) || rest.contains("__");
             is_key.then(|| (path_of(rest), name, text))
         })
         .collect();
     ours.sort_by_cached_key(|(path, ..)| in_order(path));
     for (path, name, text) in ours {
-        let origin = Origin::Variable(name.as_str().into());
-        let node = Node { value: Value::Untyped(text.clone()), origin: origin.clone() };
+        let origin = Origin::Variable(name.into());
+        let node = Node { value: Value::Untyped(Zeroizing::new(text.to_owned())), origin: origin.clone() };
         if let Err(problem) = set(root, &path, node) {
             problems.error(&origin, &path.join("."), problem, None);
         }
@@ -92,7 +134,7 @@ fn in_order(path: &[String]) -> Vec<(Option<usize>, String)> {
 }
 
 fn present<'a>(variables: &'a Variables, name: &str) -> Option<&'a str> {
-    variables.get(name).map(String::as_str).filter(|text| !text.trim().is_empty())
+    variables.get(name).filter(|text| !text.trim().is_empty())
 }
 
 fn set(entries: &mut Entries, path: &[String], node: Node) -> Result<(), String> {
@@ -158,7 +200,7 @@ fn fill(root: &mut Entries, path: &[&str], text: &str, name: &str) {
         entries.remove(*twin);
     }
     // A secret is taken as it is: never split at commas, never read as TOML.
-    let value = Value::Text(text.to_owned());
+    let value = Value::Text(Zeroizing::new(text.to_owned()));
     let node = Node { value, origin: origin.clone() };
     let value = if *key == "webhook_secrets" { Value::Array(vec![node.clone()]) } else { node.value };
     entries.insert((*key).to_owned(), Node { value, origin });
@@ -185,7 +227,7 @@ fn fill_app_key(root: &mut Entries, kind: &str, text: &str, name: &str, problems
             for item in items {
                 let Value::Table(app) = &mut item.value else { continue };
                 let of_kind = app.get("kind").is_some_and(
-                    |node| matches!(&node.value, Value::Text(text) | Value::Untyped(text) if text == kind),
+                    |node| matches!(&node.value, Value::Text(text) | Value::Untyped(text) if text.as_str() == kind),
                 );
                 if !of_kind {
                     continue;
@@ -194,7 +236,8 @@ fn fill_app_key(root: &mut Entries, kind: &str, text: &str, name: &str, problems
                     |key: &str| app.get(key).is_some_and(|node| matches!(node.origin, Origin::Variable(_)));
                 if !ours("private_key") && !ours("private_key_file") {
                     app.remove("private_key_file");
-                    app.insert("private_key".into(), Node { value: Value::Text(text.into()), origin });
+                    let value = Value::Text(Zeroizing::new(text.to_owned()));
+                    app.insert("private_key".into(), Node { value, origin });
                 }
                 return;
             }

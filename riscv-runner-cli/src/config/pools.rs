@@ -95,7 +95,7 @@ fn value_of(key: &str, node: &Node) -> toml::Value {
     match (key, &node.value) {
         ("env" | "labels" | "annotations", Value::Table(entries)) => {
             let text = |node: &Node| match &node.value {
-                Value::Untyped(text) => toml::Value::String(text.clone()),
+                Value::Untyped(text) => toml::Value::String(text.as_str().to_owned()),
                 Value::Text(_)
                 | Value::Integer(_)
                 | Value::Boolean(_)

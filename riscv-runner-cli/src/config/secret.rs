@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use secrecy::SecretString;
+use secrecy::{SecretString, zeroize::Zeroizing};
 
 use super::{
     problem::Origin,
@@ -87,6 +87,7 @@ impl Section<'_> {
         match read_file(&path) {
             FromFile::Read(secret) => {
                 self.keep(name, &secret);
+                self.warn_if_open(key, below, &path);
                 SecretState::Set(secret)
             }
             FromFile::Missing => {
@@ -139,7 +140,7 @@ fn read_file(path: &Path) -> FromFile {
         }
         Ok(_) => {}
     }
-    match fs::read_to_string(path) {
+    match fs::read_to_string(path).map(Zeroizing::new) {
         // Editors and `echo` end a file with a line break that is no part of the secret.
         Ok(text) if text.trim().is_empty() => FromFile::Refused("is empty".to_owned()),
         Ok(text) => FromFile::Read(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())),

@@ -161,7 +161,10 @@ impl Server {
 fn tls(section: &Section<'_>) -> Option<(PathBuf, PathBuf)> {
     let path = |key: &'static str| section.get::<String>(key).map(|path| section.resolve(key, &path));
     match (path("tls_certificate"), path("tls_private_key_file")) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (Some(certificate), Some(key)) => {
+            section.warn_if_open("tls_private_key_file", "", &key);
+            Some((certificate, key))
+        }
         (None, None) => None,
         (Some(_), None) => {
             section.error("tls_private_key_file", "is missing beside tls_certificate", None);

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
+use secrecy::zeroize::Zeroizing;
 
 use super::tree::{Node, Value, parse_value};
 
@@ -100,7 +101,7 @@ impl Setting for bool {
             Value::Untyped(text) => match text.trim().to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Ok(true),
                 "false" | "0" | "no" | "off" => Ok(false),
-                _ => Err(vec![Fault::new(format!("must be true or false, not {text:?}"))]),
+                _ => Err(vec![Fault::new(format!("must be true or false, not {:?}", text.as_str()))]),
             },
             Value::Text(_) | Value::Integer(_) | Value::Other(..) | Value::Array(_) | Value::Table(_) => {
                 wrong_kind(node, "true or false")
@@ -123,7 +124,7 @@ impl Setting for i64 {
                 .trim()
                 .replace('_', "")
                 .parse()
-                .map_err(|_| vec![Fault::new(format!("must be a number, not {text:?}"))]),
+                .map_err(|_| vec![Fault::new(format!("must be a number, not {:?}", text.as_str()))]),
             Value::Text(_) | Value::Boolean(_) | Value::Other(..) | Value::Array(_) | Value::Table(_) => {
                 wrong_kind(node, "a whole number")
             }
@@ -266,7 +267,10 @@ fn read_untyped_list<T: Setting>(text: &str, node: &Node) -> Read<Vec<T>> {
     }
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let items: Vec<_> = items
-        .map(|item| Node { value: Value::Untyped(item.to_owned()), origin: node.origin.clone() })
+        .map(|item| Node {
+            value: Value::Untyped(Zeroizing::new(item.to_owned())),
+            origin: node.origin.clone(),
+        })
         .collect();
     read_items(&items)
 }

@@ -2,7 +2,12 @@
 
 mod environment;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
 
 use insta::assert_snapshot;
 use riscv_runner_core::policy::Cap;
@@ -36,8 +41,11 @@ struct Folder(TempDir);
 impl Folder {
     fn with(text: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("rrctl.toml"), text).unwrap();
-        fs::write(folder.path().join("org.pem"), KEY).unwrap();
+        for (name, text) in [("rrctl.toml", text), ("org.pem", KEY)] {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        }
         Self(folder)
     }
 
@@ -197,6 +205,28 @@ fn secrets_are_never_shown() {
     for text in [server, store, github, cluster, warnings] {
         assert!(!text.contains("planted"), "{text}");
     }
+}
+
+#[test]
+fn what_is_not_judged_yet_is_not_shown_either() {
+    let variables = [
+        ("GHAPP_ORG_PRIVATE_KEY", "planted-key"),
+        ("RRCTL_STORE__URL", "planted-url"),
+        ("AWS_SECRET_ACCESS_KEY", "planted-and-not-ours"),
+        ("PATH", "/bin"),
+    ];
+    let variables = variables.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    let sources = Sources { flag: None, variables };
+    assert_eq!(
+        format!("{sources:?}"),
+        "Sources { flag: None, variables: {\"GHAPP_ORG_PRIVATE_KEY\", \"RRCTL_STORE__URL\"} }"
+    );
+    assert_eq!(sources.variables.get("AWS_SECRET_ACCESS_KEY"), None, "what is not ours is not kept");
+    let problems = super::problem::Problems::default();
+    let entries = super::tree::parse_file(Path::new("rrctl.toml"), SMALL, &problems);
+    let shown = format!("{entries:?}");
+    assert!(shown.contains("text") && shown.contains("private_key_file"), "{shown}");
+    assert!(!shown.contains("planted"), "{shown}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The configuration as a tree of values that know where they come from. Nothing is judged here.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
+use secrecy::zeroize::Zeroizing;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -14,13 +15,13 @@ pub(crate) struct Node {
     pub(crate) origin: Origin,
 }
 
-/// A value.
-#[derive(Debug, Clone)]
+/// A value. Any text may be a secret, until whoever reads it knows what it is.
+#[derive(Clone)]
 pub(crate) enum Value {
     /// TOML's string.
-    Text(String),
+    Text(Zeroizing<String>),
     /// What an environment variable holds: whoever reads it decides what it is.
-    Untyped(String),
+    Untyped(Zeroizing<String>),
     /// TOML's integer.
     Integer(i64),
     /// TOML's boolean.
@@ -36,26 +37,39 @@ pub(crate) enum Value {
 /// The entries of a table.
 pub(crate) type Entries = BTreeMap<String, Node>;
 
+impl Value {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) | Self::Untyped(_) => "text",
+            Self::Integer(_) => "a number",
+            Self::Boolean(_) => "true or false",
+            Self::Other(kind, _) => kind,
+            Self::Array(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+/// Its kind alone.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
 impl Node {
     /// What kind of value it is, for messages.
     pub(crate) const fn kind(&self) -> &'static str {
-        match &self.value {
-            Value::Text(_) | Value::Untyped(_) => "text",
-            Value::Integer(_) => "a number",
-            Value::Boolean(_) => "true or false",
-            Value::Other(kind, _) => kind,
-            Value::Array(_) => "a list",
-            Value::Table(_) => "a table",
-        }
+        self.value.kind()
     }
 
     /// The value for libraries that read TOML themselves.
     pub(crate) fn to_toml(&self) -> toml::Value {
         match &self.value {
-            Value::Text(text) => toml::Value::String(text.clone()),
+            Value::Text(text) => toml::Value::String(text.as_str().to_owned()),
             Value::Untyped(text) => match parse_value(text, &self.origin) {
                 Some(node) => node.to_toml(),
-                None => toml::Value::String(text.clone()),
+                None => toml::Value::String(text.as_str().to_owned()),
             },
             Value::Integer(number) => toml::Value::Integer(*number),
             Value::Boolean(value) => toml::Value::Boolean(*value),
@@ -126,7 +140,7 @@ fn entries(table: &DeTable<'_>, origin: &dyn Fn(usize) -> Origin) -> Entries {
 fn node(value: &Spanned<DeValue<'_>>, origin: &dyn Fn(usize) -> Origin) -> Node {
     let at = origin(value.span().start);
     let value = match value.get_ref() {
-        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::String(text) => Value::Text(Zeroizing::new(text.to_string())),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Value::Integer(number),
             Err(_) => Value::Other("a number out of range", number.as_str().to_owned()),

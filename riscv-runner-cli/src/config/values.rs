@@ -102,6 +102,7 @@ impl Setting for LabelMatch {
 impl Setting for Cap {
     fn read(node: &Node) -> Read<Self> {
         if let Value::Text(found) | Value::Untyped(found) = &node.value {
+            let found = found.as_str();
             if found == "unlimited" {
                 return Ok(Self::Unlimited);
             }

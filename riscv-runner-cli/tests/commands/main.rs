@@ -9,6 +9,7 @@ mod every_verdict;
 mod help;
 mod log;
 mod orders;
+mod permissions;
 mod run;
 mod simulate;
 mod trace;

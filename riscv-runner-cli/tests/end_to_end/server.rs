@@ -45,6 +45,11 @@ impl Configuration {
         fs::write(self.0.path().join(name), text).unwrap();
     }
 
+    /// Removes another file of the folder.
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.0.path().join(name)).unwrap();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rrctl"));
         command.args(arguments).current_dir(self.0.path()).env_clear().kill_on_drop(true);

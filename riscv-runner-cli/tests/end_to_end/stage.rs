@@ -1,6 +1,11 @@
 //! The world around the binary: GitHub, a cluster with a kubelet that plays by itself, a configuration.
 
-use std::{fmt::Write as _, fs, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    time::Duration,
+};
 
 use riscv_runner_core::entity::EntityKind;
 use riscv_runner_k8s::RIGHTS;
@@ -79,7 +84,11 @@ impl Stage {
     pub(crate) fn configuration(&self, postgres: &ThrowAwayPostgres) -> Configuration {
         let folder = TempDir::new().unwrap();
         let store = postgres.fresh_config();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        };
         write("app.pem", TEST_APP_KEY_PKCS1);
         write("kubeconfig", &self.kube.kubeconfig());
         write("webhook.secret", SECRET);

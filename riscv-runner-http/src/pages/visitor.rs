@@ -99,6 +99,19 @@ impl Visitor {
     }
 }
 
+/// Whether what is no page may be read: by everybody where pages are public, else with the token.
+pub(crate) fn may_read(headers: &HeaderMap, state: &AppState) -> bool {
+    state.0.public_pages
+        || matches!(present(headers, state.0.reader_token.as_ref()), Ok(Reader::Authenticated))
+}
+
+/// Says how the token may be sent.
+pub(crate) fn challenged(mut response: Response) -> Response {
+    let challenges = HeaderValue::from_static("Basic realm=\"RISC-V runners\", charset=\"UTF-8\", Bearer");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenges);
+    response
+}
+
 /// Compares the token that was presented, if any, in constant time.
 fn present(headers: &HeaderMap, token: Option<&SecretString>) -> Result<Reader, Fault> {
     let Some(value) = headers.get(AUTHORIZATION) else { return Ok(Reader::Anonymous) };
@@ -219,10 +232,6 @@ impl Visitor {
     }
 
     fn unauthorized(&self, fault: &Fault) -> Response {
-        let mut response = self.fault(StatusCode::UNAUTHORIZED, fault);
-        let challenges =
-            HeaderValue::from_static("Basic realm=\"RISC-V runners\", charset=\"UTF-8\", Bearer");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenges);
-        response
+        challenged(self.fault(StatusCode::UNAUTHORIZED, fault))
     }
 }

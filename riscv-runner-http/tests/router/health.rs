@@ -101,6 +101,27 @@ async fn a_silent_peer_is_a_warning_with_its_last_sign() {
 }
 
 #[tokio::test]
+async fn where_pages_are_not_public_counts_are_for_readers_and_probes_learn_no_names() {
+    for role in [Role::All, Role::Webhook] {
+        let serving = Serving::with(role, IntakeLimits::default(), |builder| builder.public_pages(false));
+        lead(&serving).await;
+        let refused = serving.get("/metrics").await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+        assert!(refused.header("www-authenticate").ends_with("Bearer"), "{}", refused.text);
+        assert!(!refused.text.contains("rrctl_"), "{}", refused.text);
+        let wrong = Request::get("/metrics").header("authorization", "Bearer wrong").body(Body::empty());
+        assert_eq!(serving.send(wrong.unwrap()).await.status, StatusCode::UNAUTHORIZED);
+        let read = serving.get_as_reader("/metrics").await;
+        assert!(read.status == StatusCode::OK && read.text.contains("rrctl_leader "), "{}", read.text);
+
+        let probe = serving.get("/ready").await;
+        assert_eq!((probe.status, serving.get("/health").await.status), (StatusCode::OK, StatusCode::OK));
+        assert!(probe.json()["leader"]["until"].is_string() && !probe.text.contains("replica-1"));
+        assert_eq!(serving.get_as_reader("/ready").await.json()["leader"]["name"], "replica-1");
+    }
+}
+
+#[tokio::test]
 async fn metrics_show_the_queue_and_survive_an_outage_of_the_store() {
     let serving = Serving::new();
     serving.send(Job::default().request("g1")).await;
