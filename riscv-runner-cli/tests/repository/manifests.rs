@@ -118,10 +118,12 @@ fn keeps_off_boards(affinity: Option<&Affinity>) -> bool {
     let node = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
     let required = node.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref());
     required.is_some_and(|required| {
-        required.node_selector_terms.iter().all(|term| {
+        let mut terms = required.node_selector_terms.iter();
+        let demanded = terms.all(|term| {
             let mut expressions = term.match_expressions.iter().flatten();
             expressions.any(|found| found.key == "riseproject.dev/board" && found.operator == "DoesNotExist")
-        })
+        });
+        demanded && !required.node_selector_terms.is_empty()
     })
 }
 
