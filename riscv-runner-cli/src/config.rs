@@ -25,6 +25,7 @@ mod server;
 mod setting;
 mod shadowing;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -63,6 +64,7 @@ pub(crate) use self::{
     runner::Runner,
     server::{LogFormat, Server},
     store::Store,
+    telemetry::Telemetry,
 };
 
 /// What a command needs the configuration for: what it does not need may be missing.
@@ -97,6 +99,8 @@ pub(crate) struct Config {
     pub(crate) notify: Notify,
     /// `[heartbeat]`
     pub(crate) heartbeat: Heartbeat,
+    /// `[telemetry]`
+    pub(crate) telemetry: Telemetry,
     /// What the planner takes from it.
     pub(crate) policy: Policy,
     /// Every key, to be compared with another configuration.
@@ -201,6 +205,7 @@ struct Topics {
     runner: Runner,
     notify: Notify,
     heartbeat: Heartbeat,
+    telemetry: Telemetry,
     limits: Limits,
     timeouts: Timeouts,
     entities: BTreeMap<EntityId, EntityPolicy>,
@@ -221,6 +226,7 @@ impl Topics {
         retention::read(root.section("retention"), &mut timeouts);
         let notify = Notify::read(root.section("notify"));
         let heartbeat = Heartbeat::read(root.section("heartbeat"));
+        let telemetry = Telemetry::read(root.section("telemetry"), need >= Need::All);
         let entities = entities::read(&root);
         let pools = Pools::read(&root, policy_needed);
         let routes = routes::read(&root, &pools, policy_needed);
@@ -239,6 +245,7 @@ impl Topics {
             runner,
             notify,
             heartbeat,
+            telemetry,
             limits,
             timeouts,
             entities,
@@ -267,6 +274,7 @@ impl Topics {
             pools: self.pools,
             notify: self.notify,
             heartbeat: self.heartbeat,
+            telemetry: self.telemetry,
             policy,
             values: Values::of(&shown, secrets),
             shown,

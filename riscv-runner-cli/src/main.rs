@@ -18,6 +18,7 @@ mod remote;
 mod server;
 mod signals;
 mod standby;
+mod telemetry;
 mod when;
 mod wire;
 mod witness;

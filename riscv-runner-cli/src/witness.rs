@@ -7,7 +7,7 @@ use riscv_runner_core::{
     delivery::{DeliveryRecord, Effect, LogEntry, LogSource, Outcome},
     engine::intake::Intake,
     heartbeat::Vitals,
-    ports::{EngineEvent, EventStore, NoticeOutcome, Observer, Platform},
+    ports::{EngineEvent, EventStore, NoticeOutcome, Observer, Platform, Tracer},
 };
 use riscv_runner_github::{Answer, AuthFailure, GithubObserver};
 use riscv_runner_http::{
@@ -35,6 +35,7 @@ pub(crate) struct Witness {
     pub(crate) vitals: Arc<Vitals>,
     failures: mpsc::Sender<AuthFailure>,
     events: mpsc::Sender<EngineEvent>,
+    tracer: Option<Arc<dyn Tracer>>,
 }
 
 /// What a witness hands on.
@@ -46,13 +47,13 @@ pub(crate) struct Heard {
 }
 
 impl Witness {
-    /// A witness, and what it hands on.
-    pub(crate) fn new() -> (Arc<Self>, Heard) {
+    /// A witness that gives spans to `tracer`, and what it hands on.
+    pub(crate) fn new(tracer: Option<Arc<dyn Tracer>>) -> (Arc<Self>, Heard) {
         let ((failures, failures_heard), (events, events_heard)) =
             (mpsc::channel(WAITING), mpsc::channel(EVENTS));
         let (metrics, readiness, vitals) = (Arc::default(), Arc::default(), Arc::default());
         let heard = Heard { failures: failures_heard, events: events_heard };
-        (Arc::new(Self { metrics, readiness, vitals, failures, events }), heard)
+        (Arc::new(Self { metrics, readiness, vitals, failures, events, tracer }), heard)
     }
 
     /// Hands on what operators may be told of; nobody listens where nobody is to be told.
@@ -74,6 +75,10 @@ impl Observer for Witness {
             self.hand_on(event);
         }
         self.metrics.observe(event);
+    }
+
+    fn tracer(&self) -> Option<&dyn Tracer> {
+        self.tracer.as_deref()
     }
 }
 

@@ -22,6 +22,7 @@ mod runs;
 mod schedule;
 mod tasks;
 mod told;
+mod traced;
 pub mod wake;
 mod workers;
 

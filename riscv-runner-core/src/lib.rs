@@ -29,6 +29,7 @@ pub mod routing;
 pub mod runner;
 pub mod scope;
 pub mod snapshot;
+pub mod spans;
 pub mod sums;
 pub mod trace;
 pub mod unrouted;

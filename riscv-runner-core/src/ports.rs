@@ -19,6 +19,7 @@ mod reports;
 mod retention;
 mod stats;
 mod store;
+mod tracer;
 
 pub use board_slots::BoardSlots;
 pub use cluster::{Cluster, CreatedPod, Grace, JitConfig, NodeMap, PodMap, PodRequest, SecretObject};
@@ -45,3 +46,4 @@ pub use store::{
     Cas, DoubtfulJob, DoubtfulJobs, DoubtfulPlace, DoubtfulQuery, HeadRequest, INSTALLATION_NEWS, KnownRepo,
     PoolShare, Reservation, Reserved, SchedulingStore, Standing, Store, WorkerChange,
 };
+pub use tracer::Tracer;

@@ -61,7 +61,7 @@ pub(crate) async fn run(schedule: &Schedule, sources: &Sources, printer: &Printe
 async fn once(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     crate::logging::start(&config.server, printer);
-    let (witness, mut heard) = Witness::new();
+    let (witness, mut heard) = Witness::new(None);
     let engine = wire::observer_telling(&config, witness).await?;
     let done = engine.schedule_once().await;
     let store = wire::store(&wire::store_config(&config, false)?).await?;

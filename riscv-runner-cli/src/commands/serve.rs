@@ -10,6 +10,7 @@ use riscv_runner_core::{
         intake::{Intake, IntakeWriter, intake},
         wake::Wake,
     },
+    ids::ReplicaName,
     policy::Policy,
     ports::{Cluster, DeliveryStore, Observer, Platform, SchedulingStore},
 };
@@ -22,7 +23,12 @@ use riscv_runner_http::{
 };
 use riscv_runner_k8s::KubeCluster;
 use riscv_runner_pg::{Listeners, PgConfig, PgStore, pending_migrations};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     alarms::Alarms,
@@ -38,6 +44,7 @@ use crate::{
     server::{self, Entrance},
     signals::Signals,
     standby::StandbyStore,
+    telemetry::Telemetry,
     wire,
     witness::{Witness, record_failures},
 };
@@ -59,6 +66,7 @@ struct Running {
     engine: Option<BoxFuture<'static, ()>>,
     intake: Option<(Intake, IntakeWriter)>,
     background: JoinSet<()>,
+    telemetry: Telemetry,
 }
 
 /// Runs `rrctl serve` until it is asked to stop.
@@ -74,12 +82,14 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let signals = Signals::listen()?;
     let pg = wire::store_config(&config, serve.role == Role::Webhook)?;
     let store = wire::store(&pg).await?;
-    let (witness, heard) = Witness::new();
+    let replica = wire::replica_name()?;
+    let telemetry = Telemetry::start(&config, &replica)?;
+    let (witness, heard) = Witness::new(telemetry.tracer());
     let policy = watch::Sender::new(Arc::new(config.policy.clone()));
     let rules = watch::Sender::new(Arc::new(config.notify.rules.clone()));
     let wakes = Wakes::default();
     let orders = Wake::default();
-    let mut running = Running { engine: None, intake: None, background: JoinSet::new() };
+    let mut running = Running { engine: None, intake: None, background: JoinSet::new(), telemetry };
     let mut counts = Counts { stores: vec![Arc::clone(&store)], forge: None };
     let (mut cluster, mut snapshots, mut inspector) = (None, None, None);
     let mut deliveries: Arc<dyn DeliveryStore> = Arc::<PgStore>::clone(&store);
@@ -88,7 +98,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
         let forge = wire::forge(&config, Arc::<Witness>::clone(&witness))?;
         counts.forge = Some(Arc::clone(&forge));
         inspector = Some(GithubInspector::new(Arc::clone(&forge)));
-        let engine = engine(forge, &store, &found, &witness, &policy, &wakes)?;
+        let engine = engine(forge, &store, &found, &witness, &policy, &wakes, replica);
         if serve.role == Role::All {
             let mut standby = pg.clone();
             (standby.notify, standby.max_connections) = (true, STANDBY_CONNECTIONS);
@@ -199,17 +209,18 @@ fn engine(
     witness: &Arc<Witness>,
     policy: &watch::Sender<Arc<Policy>>,
     wakes: &Wakes,
-) -> Result<Arc<Engine>, Failure> {
-    Ok(Engine::new(EngineParts {
+    replica: ReplicaName,
+) -> Arc<Engine> {
+    Engine::new(EngineParts {
         store: Arc::<PgStore>::clone(store),
         forge,
         cluster: Arc::<KubeCluster>::clone(cluster),
         platform: Arc::new(TokioPlatform),
         observer: Arc::<Witness>::clone(witness),
         policy: policy.subscribe(),
-        replica: wire::replica_name()?,
+        replica,
         wakes: wakes.clone(),
-    }))
+    })
 }
 
 /// What pages read through: a slow one, or many, keep no delivery and no cycle waiting.
@@ -308,7 +319,7 @@ async fn until_stopped(
     };
     tracing::info!(%address, ?role, "serving");
     let server = server::serve(listener, router_for(routes, state.clone()), entrance, signals.stopped());
-    let Running { engine, intake, mut background } = running;
+    let Running { engine, intake, mut background, telemetry } = running;
     let writer = intake.map(|(entrance, writer)| {
         drop(entrance);
         tokio::spawn(writer.run())
@@ -319,7 +330,7 @@ async fn until_stopped(
     state.end_streams();
     // It holds an entrance too, as long as it is there.
     drop(state);
-    let patience = policy.borrow().timeouts.shutdown;
+    let end = Instant::now() + policy.borrow().timeouts.shutdown;
     let ending = async {
         let served = served.await;
         background.shutdown().await;
@@ -332,7 +343,10 @@ async fn until_stopped(
         }
         served
     };
-    match tokio::time::timeout(patience, ending).await {
+    let ended = timeout_at(end, ending).await;
+    // The last spans are those of what has just ended.
+    telemetry.flush(end).await;
+    match ended {
         Ok(Ok(())) => tracing::info!("stopped"),
         Ok(Err(error)) => return Err(Failure::because("the server failed", &error)),
         Err(_) => tracing::warn!("stopped with work in flight; the next leader recovers it"),

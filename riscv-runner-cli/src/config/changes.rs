@@ -229,7 +229,7 @@ mod tests {
 
     /// Every section, and which of its keys take effect while the process runs: what the policy holds, what
     /// is notified and the pods. The rest is read when the process starts.
-    const SECTIONS: [(&str, bool, &[&str]); 13] = [
+    const SECTIONS: [(&str, bool, &[&str]); 14] = [
         ("server", false, &["staging_repositories"]),
         ("store", false, &[]),
         ("github", false, &["banned_senders"]),
@@ -241,6 +241,7 @@ mod tests {
         ("retention", true, &[]),
         ("notify", false, &["min_severity", "per_window", "pool_exhausted_after", "types", "window"]),
         ("heartbeat", false, &[]),
+        ("telemetry", false, &[]),
         ("pools", true, &[]),
         ("pools.pod", true, &[]),
     ];

@@ -1,6 +1,7 @@
 //! The configuration as its reader sees it: what is found, what is shown, and what is not.
 
 mod environment;
+mod telemetry;
 
 use std::{
     fs::{self, Permissions},

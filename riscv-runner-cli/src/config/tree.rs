@@ -26,7 +26,7 @@ pub(crate) enum Value {
     Integer(i64),
     /// TOML's boolean.
     Boolean(bool),
-    /// TOML's float or date, which no key takes; its text.
+    /// TOML's float or date; what kind it is, and its text.
     Other(&'static str, String),
     /// TOML's array.
     Array(Vec<Node>),

@@ -14,6 +14,7 @@ mod secrets;
 mod server;
 mod stage;
 mod stopping;
+mod telemetry;
 mod telling;
 mod terminal;
 mod tracing;

@@ -10,6 +10,9 @@ pub(crate) const DATABASE_PASSWORD: &str = "planted-password-of-the-database";
 /// The token of readers.
 pub(crate) const TRACE_TOKEN: &str = "planted-token-of-readers";
 
+/// The token that a collector of traces wants to see.
+pub(crate) const COLLECTOR_TOKEN: &str = "planted-token-of-the-collector";
+
 /// Every secret that a line of a log holds.
 pub(crate) fn leaks<'a>(log: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let key_line = TEST_APP_KEY_PKCS1.lines().nth(3).unwrap();
@@ -19,6 +22,7 @@ pub(crate) fn leaks<'a>(log: impl IntoIterator<Item = &'a String>) -> Vec<String
         ("the private key", "PRIVATE KEY"),
         ("the database's password", DATABASE_PASSWORD),
         ("the token of readers", TRACE_TOKEN),
+        ("the token of the collector", COLLECTOR_TOKEN),
         ("a token that somebody tried", "wrong-token-planted"),
         ("the token of the cluster", "double-token"),
         ("a token of an installation", "ghs_"),

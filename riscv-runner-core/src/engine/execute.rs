@@ -71,6 +71,7 @@ impl Engine {
                     == Cas::Done
                 {
                     parts.wakes.schedule.wake();
+                    self.trace_end(&worker).await;
                     if let Some(key) = served {
                         parts.store.clear_backoff(proof, &key).await?;
                     }
@@ -185,6 +186,7 @@ impl Engine {
         self.parts.observer.observe(EngineEvent::WorkerFailed { reason: end.reason });
         self.parts.wakes.schedule.wake();
         self.parts.wakes.jobs.wake();
+        self.trace_end(&end.worker).await;
         if let Some(image) = &end.refused_image {
             self.refuse(proof, image).await?;
         }

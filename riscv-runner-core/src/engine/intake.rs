@@ -7,11 +7,12 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{cycle::caught, wake::Wake};
+use super::{cycle::caught, traced::trace, wake::Wake};
 use crate::{
     admission::{self, IntakePolicy},
     delivery::{Delivery, DeliveryRecord, JobWrite, Recorded},
     ports::{DeliveryStore, EngineEvent, Observer, PanicPlace, PortError, PortErrorKind},
+    spans,
 };
 
 /// How many deliveries may share a commit: beyond this a batch only adds latency.
@@ -132,6 +133,12 @@ impl Committer {
                 if results.iter().flatten().any(|done| done.job.is_some_and(JobWrite::wakes_scheduler)) {
                     self.schedule.wake();
                 }
+                trace(&*self.observer, |tracer| {
+                    let at = tracer.now();
+                    let done = records.iter().zip(&results);
+                    let done = done.filter_map(|(record, result)| Some((record, *result.as_ref().ok()?)));
+                    done.flat_map(|(record, done)| spans::of_delivery(record, done, at)).collect()
+                });
                 results
                     .into_iter()
                     .map(|result| {

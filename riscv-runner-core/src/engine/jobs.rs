@@ -18,6 +18,7 @@ use crate::{
     ports::{
         DoubtfulJob, EngineEvent, JobReport, JobSighting, LeaderProof, PortErrorKind, PortResult, RunRef,
     },
+    spans::{self, Evidence},
 };
 
 /// How many are asked at the same time.
@@ -216,6 +217,10 @@ impl Engine {
         let job = doubtful.job.facts.id;
         let write = self.parts.store.join_job(proof, job, &event).await?;
         tracing::info!(%job, ?event, ?write, "GitHub, when asked, knew more");
+        self.trace(|| {
+            let (facts, before) = (&doubtful.job.facts, Some(&doubtful.job.state));
+            spans::of_job(Evidence { facts, before, event: &event, write, at: self.now() })
+        });
         if write.wakes_scheduler() {
             self.parts.observer.observe(EngineEvent::Recovered { kind: recovery(&event) });
             self.parts.wakes.schedule.wake();

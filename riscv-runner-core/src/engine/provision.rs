@@ -19,6 +19,7 @@ use crate::{
         Deletion, EngineEvent, LeaderProof, MintError, MintRequest, Minted, PanicPlace, PodRequest,
         PortErrorKind, PortResult, ProvisionStep, Reservation, Reserved, WorkerChange, chain,
     },
+    spans::{Making, Trouble},
     worker::WorkerStatus,
 };
 
@@ -35,10 +36,11 @@ impl Engine {
         let at = self.now();
         let reservations: Vec<_> = provisions.iter().map(|provision| reservation(provision, at)).collect();
         let answers = self.parts.store.reserve(proof, &reservations).await?;
-        self.took(ProvisionStep::Reserve, at);
+        let mut reserved = Making::default();
+        self.took(&mut reserved, ProvisionStep::Reserve, at);
         for (provision, answer) in provisions.into_iter().zip(answers) {
             match answer {
-                Reserved::Yes => self.begin(provision),
+                Reserved::Yes => self.begin(provision, reserved.clone()),
                 Reserved::NameTaken => self.begin_renamed(provision),
                 Reserved::EntityAtCap | Reserved::PoolAtCap | Reserved::DemandMet => {
                     tracing::info!(worker = %provision.name, ?answer, "not reserved: others were first");
@@ -48,11 +50,11 @@ impl Engine {
         Ok(())
     }
 
-    fn begin(&self, provision: Arc<Provision>) {
+    fn begin(&self, provision: Arc<Provision>, reserved: Making) {
         let Some(engine) = self.this.upgrade() else { return };
         self.tasks.begin(
             async move {
-                let making = engine.make(&provision);
+                let making = engine.make(&provision, reserved);
                 caught(&*engine.parts.observer, PanicPlace::Provisioning, making).await;
             }
             .boxed(),
@@ -64,8 +66,8 @@ impl Engine {
         self.tasks.begin(
             async move {
                 let making = async {
-                    if let Some(renamed) = engine.reserve_other_name(&provision).await {
-                        engine.make(&renamed).await;
+                    if let Some((renamed, reserved)) = engine.reserve_other_name(&provision).await {
+                        engine.make(&renamed, reserved).await;
                     }
                 };
                 caught(&*engine.parts.observer, PanicPlace::Provisioning, making).await;
@@ -75,24 +77,25 @@ impl Engine {
     }
 
     /// Makes a reserved worker. A taken name is replaced, a few times.
-    async fn make(&self, provision: &Provision) {
-        let mut making = self.memory.making(&provision.name);
+    async fn make(&self, provision: &Provision, mut so_far: Making) {
+        let mut in_flight = self.memory.making(&provision.name);
         let Some(_permit) = self.permit().await else { return self.hand_back(provision).await };
         let mut current = provision.clone();
         for _ in 0..NAME_TRIES {
-            let minted = self.mint(&current).await;
+            let minted = self.mint(&current, &mut so_far).await;
             let taken = matches!(minted, Some(Err(NameIsTaken)));
             if let Some(Ok(minted)) = minted {
-                self.create(&current, minted).await;
+                self.create(&current, minted, &mut so_far).await;
             }
+            self.trace(|| so_far.spans(&current));
             if !taken {
                 return;
             }
-            let Some(renamed) = self.reserve_other_name(&current).await else { return };
-            making = self.memory.making(&renamed.name);
-            current = renamed;
+            let Some((renamed, reserved)) = self.reserve_other_name(&current).await else { return };
+            in_flight = self.memory.making(&renamed.name);
+            (current, so_far) = (renamed, reserved);
         }
-        drop(making);
+        drop(in_flight);
     }
 
     /// A place among those that are made at the same time; `None` once the process is to end.
@@ -112,21 +115,19 @@ impl Engine {
         self.give_up(provision, FailureReason::ReplicaStopped, message, false).await;
     }
 
-    async fn reserve_other_name(&self, provision: &Provision) -> Option<Provision> {
+    async fn reserve_other_name(&self, provision: &Provision) -> Option<(Provision, Making)> {
         let proof = self.proof()?;
         let mut chance = Chance::new(self.parts.platform.seed());
         for _ in 0..NAME_TRIES {
             let name = worker_name(&self.policy().name_prefix, &mut chance)?;
             let renamed = Provision { name, ..provision.clone() };
-            match self
-                .parts
-                .store
-                .reserve(&proof, &[reservation(&renamed, self.now())])
-                .await
-                .ok()?
-                .first()?
-            {
-                Reserved::Yes => return Some(renamed),
+            let at = self.now();
+            match self.parts.store.reserve(&proof, &[reservation(&renamed, at)]).await.ok()?.first()? {
+                Reserved::Yes => {
+                    let mut reserved = Making::default();
+                    reserved.took(ProvisionStep::Reserve, at, self.now());
+                    return Some((renamed, reserved));
+                }
                 Reserved::NameTaken => {}
                 Reserved::EntityAtCap | Reserved::PoolAtCap | Reserved::DemandMet => return None,
             }
@@ -135,7 +136,7 @@ impl Engine {
     }
 
     /// Registers the runner. `None` when the worker was given up.
-    async fn mint(&self, provision: &Provision) -> Option<Result<Minted, NameIsTaken>> {
+    async fn mint(&self, provision: &Provision, making: &mut Making) -> Option<Result<Minted, NameIsTaken>> {
         let proof = self.proof()?;
         let begun = self.now();
         let request = MintRequest {
@@ -145,17 +146,28 @@ impl Engine {
         };
         let error = match self.parts.forge.mint(&proof, &request).await {
             Ok(minted) => {
-                self.took(ProvisionStep::Mint, begun);
+                self.took(making, ProvisionStep::Mint, begun);
                 return Some(Ok(minted));
             }
             Err(error) => error,
         };
-        let MintFailure { reason, backs_off } = mint_failure::consequence(&error)?;
-        self.give_up(provision, reason, chain(&error), backs_off).await;
+        let consequence = mint_failure::consequence(&error);
+        let detail = chain(&error);
+        making.failed(
+            ProvisionStep::Mint,
+            begun,
+            self.now(),
+            match consequence {
+                Some(MintFailure { reason, .. }) => Trouble::Failed(reason, detail.clone()),
+                None => Trouble::Undecided(detail.clone()),
+            },
+        );
+        let MintFailure { reason, backs_off } = consequence?;
+        self.give_up(provision, reason, detail, backs_off).await;
         matches!(error, MintError::NameTaken).then_some(Err(NameIsTaken))
     }
 
-    async fn create(&self, provision: &Provision, minted: Minted) {
+    async fn create(&self, provision: &Provision, minted: Minted, making: &mut Making) {
         let Some(proof) = self.proof() else { return };
         let begun = self.now();
         let request = PodRequest {
@@ -168,19 +180,22 @@ impl Engine {
         };
         match self.parts.cluster.create(&proof, &request, &minted.jit).await {
             Ok(pod) => {
-                self.took(ProvisionStep::Create, begun);
+                self.took(making, ProvisionStep::Create, begun);
                 let confirmed_at = self.now();
                 let change = WorkerChange::Provisioned { runner: Some(minted.runner), pod: pod.uid };
                 self.change(&provision.name, WorkerStatus::Pending, &change).await;
-                self.took(ProvisionStep::Confirm, confirmed_at);
+                self.took(making, ProvisionStep::Confirm, confirmed_at);
                 tracing::info!(worker = %provision.name, pool = %provision.pool, "provisioned");
             }
             // The pod may be there: the next look at the cluster shows it, or the orphan sweep ends the row.
             Err(error) if matches!(error.kind(), PortErrorKind::Transient | PortErrorKind::NotLeader) => {
                 tracing::warn!(worker = %provision.name, error = error.chain(), "it is not known whether the pod was created");
+                making.failed(ProvisionStep::Create, begun, self.now(), Trouble::Undecided(error.chain()));
             }
             Err(error) => {
                 let detail = error.chain();
+                let trouble = Trouble::Failed(FailureReason::PodAllocationFailure, detail.clone());
+                making.failed(ProvisionStep::Create, begun, self.now(), trouble);
                 match self.parts.forge.delete_runner(&proof, &provision.scope, minted.runner).await {
                     Ok(Deletion::Deleted | Deletion::Gone | Deletion::Busy) => {}
                     Err(error) => tracing::warn!(
@@ -212,8 +227,10 @@ impl Engine {
         self.parts.observer.observe(EngineEvent::WorkerFailed { reason });
     }
 
-    fn took(&self, step: ProvisionStep, begun: Timestamp) {
-        let took = crate::backoff::age(self.now(), begun);
+    fn took(&self, making: &mut Making, step: ProvisionStep, begun: Timestamp) {
+        let now = self.now();
+        making.took(step, begun, now);
+        let took = crate::backoff::age(now, begun);
         self.parts.observer.observe(EngineEvent::Provisioned { step, took });
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     polling::{self, RunsLeft},
     ports::{ActiveRun, EngineEvent, JobReport, KnownRepo, LeaderProof, PortResult, RepoRef, RunRef},
     routing::{self, Query},
+    spans::{self, Evidence},
 };
 
 impl Engine {
@@ -129,6 +130,10 @@ impl Engine {
             created_at: report.details.created_at,
         };
         let write = self.parts.store.join_listed_job(proof, &facts, &placement, &event).await?;
+        self.trace(|| {
+            let before = row.map(|job| &job.state);
+            spans::of_job(Evidence { facts: &facts, before, event: &event, write, at: self.now() })
+        });
         if write.wakes_scheduler() {
             let kind = if matches!(event, JobEvent::Revived { .. }) { "revived_job" } else { "unheard_job" };
             tracing::info!(job = %report.job, ?event, "a listing of runs knew more");

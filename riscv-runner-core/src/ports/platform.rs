@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::Tracer;
 use crate::{delivery::Outcome, failure::FailureReason, retention::Expiring};
 
 /// Time and chance. The real one asks the operating system; the simulated one is deterministic.
@@ -222,6 +223,11 @@ impl NoticeOutcome {
 pub trait Observer: Send + Sync {
     /// Takes note.
     fn observe(&self, event: EngineEvent);
+
+    /// Somebody who takes spans; `None`, and so no span is made, where nobody does.
+    fn tracer(&self) -> Option<&dyn Tracer> {
+        None
+    }
 }
 
 /// Nobody counts.

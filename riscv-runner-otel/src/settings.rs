@@ -1,0 +1,90 @@
+//! What sending takes: where the collector is, what it wants to see, and how patient we are with it.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Where spans go, and as whose.
+#[derive(Debug, Clone)]
+pub struct OtlpConfig {
+    /// The collector's base address, such as `http://collector:4318`; `/v1/traces` is added unless it is there.
+    pub endpoint: String,
+    /// Headers of every request, as `name=value,name=value` with values percent-encoded where they hold
+    /// commas: the format of `OTEL_EXPORTER_OTLP_HEADERS`.
+    pub headers: Option<SecretString>,
+    /// The share of traces that is sent, from 0 to 1. The trace's id decides, so each is sent whole or not at all.
+    pub sample_ratio: f64,
+    /// This process among others: `service.instance.id`.
+    pub instance: String,
+    /// The program's version: `service.version`.
+    pub version: String,
+    /// How patient it is.
+    pub pace: Pace,
+}
+
+impl OtlpConfig {
+    /// Every trace, without headers, at the usual pace, of this version.
+    #[must_use]
+    pub fn new(endpoint: impl Into<String>, instance: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            headers: None,
+            sample_ratio: 1.0,
+            instance: instance.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pace: Pace::default(),
+        }
+    }
+}
+
+/// How patient the courier is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Spans that may wait; more are dropped.
+    pub queue: usize,
+    /// How long a span waits for others to share its request.
+    pub linger: Duration,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// How often a request is tried before its spans are given up.
+    pub tries: u32,
+    /// The wait after the first failure; it doubles, unless the collector names one.
+    pub first_wait: Duration,
+    /// The longest wait, whatever the collector asks for.
+    pub longest_wait: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            queue: 8192,
+            linger: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+            tries: 5,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why nothing can be sent. The headers are not told, for they hold secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The endpoint is no address of HTTP.
+    #[error("the collector's address is not an http or https URL")]
+    Url,
+    /// A header cannot be sent.
+    #[error("header {n} {problem}; write name=value, several with commas between them")]
+    Header {
+        /// Which one, from 1.
+        n: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The ratio is outside its range.
+    #[error("the share of traces must be from 0 to 1")]
+    Ratio,
+    /// The HTTP client cannot be built, usually because the system has no root certificates.
+    #[error("the HTTP client cannot be built; are the system's CA certificates installed?")]
+    Client(#[source] reqwest::Error),
+}
