@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use riscv_runner_core::ports::PortError;
+use riscv_runner_core::ports::{PortError, chain};
 
 use crate::{
     config::{Problem, Severity},
@@ -52,14 +52,8 @@ impl Failure {
     }
 
     /// Something failed because of an error, whose causes are told.
-    pub(crate) fn because(what: &str, error: &dyn Error) -> Self {
-        let mut text = format!("{what}: {error}");
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        Self::failed(text)
+    pub(crate) fn because(what: &str, error: &(dyn Error + 'static)) -> Self {
+        Self::failed(format!("{what}: {}", chain(error)))
     }
 
     /// What is wrong, in one text.

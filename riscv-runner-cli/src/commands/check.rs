@@ -44,7 +44,10 @@ pub(crate) async fn run(check: &Check, sources: &Sources, printer: &Printer) -> 
             Failure::Usage { what: format!("--labels: {error}"), hint: Some("rrctl check --help".to_owned()) }
         })?;
     let inspector = GithubInspector::new(wire::forge(&config, Arc::new(Unobserved))?);
-    let facts = inspector.repository(&check.repo).await?;
+    let facts = inspector.repository(&check.repo).await.map_err(|error| {
+        Failure::from(error)
+            .hint("`rrctl doctor` tells whether GitHub is reached, and which App's key it takes")
+    })?;
     let question = Question {
         labels: labels.as_ref(),
         policy: &config.policy,

@@ -77,14 +77,17 @@ impl PortError {
     }
 }
 
-/// The message of an error with all its causes.
+/// The message of an error with all its causes. A cause that the message above it ends with is not told twice.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         cause = error.source();
     }
     text
@@ -100,5 +103,27 @@ impl fmt::Display for PortError {
 impl Error for PortError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn refused() -> io::Error {
+        io::Error::other("connection refused")
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let error = PortError::new(PortErrorKind::Transient, "list pods", "no answer").with_source(refused());
+        assert_eq!(error.chain(), "list pods failed: no answer: connection refused");
+        let told = PortError::new(PortErrorKind::Transient, "list pods", "no answer: connection refused");
+        assert_eq!(told.with_source(refused()).chain(), "list pods failed: no answer: connection refused");
+        let denied = || PortError::new(PortErrorKind::Denied, "look at a repository", "GitHub answers 401");
+        let wrapped = denied().with_source(denied());
+        assert_eq!(wrapped.chain(), "look at a repository failed: GitHub answers 401");
     }
 }
