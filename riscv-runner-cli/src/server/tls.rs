@@ -88,7 +88,7 @@ impl Certificates {
 }
 
 fn read(certificate: &Path, private_key: &Path) -> Result<CertifiedKey, Failure> {
-    let unreadable = |path: &Path, error: &dyn std::error::Error| {
+    let unreadable = |path: &Path, error: &(dyn std::error::Error + 'static)| {
         Failure::because(&format!("{} cannot be used for TLS", path.display()), error).hint(
             "[server] tls_certificate is a PEM chain, the server's own first; tls_private_key_file its key",
         )
