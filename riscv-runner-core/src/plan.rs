@@ -35,7 +35,7 @@ pub use self::{
     because::Because,
     draft::Draft,
     heads::heads,
-    hold::{Hold, HoldGroup, Holds},
+    hold::{DrainedBoard, Hold, HoldGroup, Holds},
 };
 use crate::{policy::Policy, snapshot::Snapshot};
 

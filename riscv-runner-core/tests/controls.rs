@@ -2,14 +2,18 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{World, note, worker_name};
 use riscv_runner_core::{
     controls::Revocation,
-    ids::NodeName,
+    ids::{EntityId, JobId, NodeName},
     job::JobPhase,
     observed::{Observed, Why},
-    plan::{Because, Hold},
+    plan::{Because, Hold, hold::MOST_NAMED},
     pod::PodPhase,
+    policy::Cap,
+    why::{Reason, explain, since},
     worker::WorkerStatus,
 };
 
@@ -100,5 +104,69 @@ fn a_drain_takes_no_new_worker_leaves_running_ones_and_is_named() {
     let plan = world.schedule();
     let hold = plan.held.of("6".parse().unwrap()).unwrap();
     assert!(matches!(hold, Hold::NoCapacity { drained: 2, total: 0, .. }), "{hold:?}");
-    assert_eq!(hold.to_string(), "pool a has no free slot: 0 of 0 are taken, and operators drain 2 boards");
+    assert_eq!(
+        hold.to_string(),
+        format!(
+            "pool a has no free slot: 0 of 0 are taken, and operators drain 2 boards: \
+             a0 by op since {since}: maintenance; a1 by op since {since}: maintenance",
+            since = note().since
+        )
+    );
+}
+
+#[test]
+fn a_verdict_names_some_of_many_drained_boards_and_counts_all() {
+    let world = World::new("a:11").job(1, "1", "a", 10).edit(|world| {
+        let nodes = world.snapshot.nodes.present().unwrap().keys().cloned();
+        world.snapshot.controls.drained_nodes = nodes.map(|node| (node, note())).collect();
+    });
+    let plan = world.schedule();
+    let hold = plan.held.of("1".parse().unwrap()).unwrap();
+    let Hold::NoCapacity { drained: 11, drained_boards, .. } = hold else { panic!("{hold:?}") };
+    assert_eq!(drained_boards.len(), MOST_NAMED);
+    assert_eq!(drained_boards[1].note, note());
+    let said = hold.to_string();
+    assert!(said.ends_with("; and 9 more") && said.matches(" by op since ").count() == 2, "{said}");
+}
+
+#[test]
+fn drained_boards_are_shared_by_all_keys_that_wait_for_them() {
+    let world = World::new("a:1").job(1, "1", "a", 10).job(2, "2", "a", 10).edit(|world| {
+        world.snapshot.controls.drained_nodes.insert(NodeName::new("a0").unwrap(), note());
+    });
+    let plan = world.schedule();
+    let boards = |job: &str| match plan.held.of(job.parse().unwrap()) {
+        Some(Hold::NoCapacity { drained_boards, .. }) => Arc::clone(drained_boards),
+        other => panic!("{other:?}"),
+    };
+    assert!(Arc::ptr_eq(&boards("1"), &boards("2")));
+}
+
+#[test]
+fn a_limit_of_an_operator_says_who_and_why_and_one_of_the_configuration_does_not() {
+    let entity = EntityId::new(1).unwrap();
+    let full = World::new("a:2").worker("w", "1", "a", 100).job(6, "1", "a", 90).job(7, "1", "a", 80);
+    let limited = full.clone().edit(|world| {
+        world.snapshot.controls.entity_caps.insert(entity, (Cap::AtMost(1), note()));
+    });
+    let reason = |world: &World| {
+        let reason = explain(&world.snapshot, &world.schedule(), JobId::new(7).unwrap()).unwrap();
+        let key = common::key("1", "a");
+        let job = &world.snapshot.demand[&key].waiting[1];
+        (since(&world.snapshot, &world.policy, &key, job, &reason), reason)
+    };
+    let (at, told) = reason(&limited);
+    let limit = Hold::EntityAtCap { current: 1, max: 1, note: Some(note()) };
+    assert_eq!((told, at), (Reason::Held(limit.clone()), note().since));
+    assert_eq!(
+        limit.to_string(),
+        format!(
+            "the account has 1 of 1 workers, which is the limit set by op since {}: maintenance",
+            note().since
+        )
+    );
+    let configured = full.edit(|world| world.policy.limits.default_max_workers = Cap::AtMost(1));
+    let (at, told) = reason(&configured);
+    assert_eq!(told, Reason::Held(Hold::EntityAtCap { current: 1, max: 1, note: None }));
+    assert_eq!((told.to_string().as_str(), at), ("the account has 1 of 1 workers", common::at(80)));
 }

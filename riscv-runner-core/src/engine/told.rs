@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_told_when_it_begins_and_again_when_it_returns() {
-        let capped = |current| Hold::EntityAtCap { current, max: 1 };
+        let capped = |current| Hold::EntityAtCap { current, max: 1, note: None };
         let mut held = Holds::default();
         held.push(&key("a"), capped(1), &[job(1)]);
         held.push(&key("a"), Hold::DemandMet, &[job(2)]);

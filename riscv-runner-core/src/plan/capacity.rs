@@ -3,16 +3,21 @@
 //! Pods that are not bound yet could land on any board of their pool; `flow.rs` finds out whether
 //! they leave one free.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
 pub use super::flow::Slot;
 use super::{
     flow::{Flow, PoolIx},
+    hold::{DrainedBoard, MOST_NAMED},
     side_by_side::side_by_side,
 };
 use crate::{
+    controls::Note,
     ids::{NodeName, PoolName, WorkerName},
     pod::{Node, Pod},
     policy::Policy,
@@ -31,6 +36,18 @@ pub struct PoolSlots {
     pub quarantined: Option<(u32, Timestamp)>,
     /// Boards that would take workers, did operators not drain them.
     pub drained: u32,
+    /// The first of these by name; shared, because every key that waits for the pool is told of them.
+    pub drained_boards: Arc<Vec<DrainedBoard>>,
+}
+
+impl PoolSlots {
+    fn add_drained(&mut self, board: &NodeName, note: &Note) {
+        self.drained += 1;
+        if self.drained_boards.len() < MOST_NAMED {
+            let (board, note) = (board.clone(), note.clone());
+            Arc::make_mut(&mut self.drained_boards).push(DrainedBoard { board, note });
+        }
+    }
 }
 
 /// The free slots of all pools.
@@ -73,7 +90,8 @@ impl Capacity {
     fn add_node(&mut self, snapshot: &Snapshot, node: &Node, class: usize, taken: u32) {
         let admission =
             snapshot.quarantines.get(&node.name).map_or(Admission::Open, |q| q.admission(snapshot.now));
-        let drained = snapshot.controls.drained_nodes.contains_key(&node.name);
+        let note = snapshot.controls.drained_nodes.get(&node.name);
+        let drained = note.is_some();
         if let Admission::Closed(until) = admission {
             self.set_aside(class, until);
         }
@@ -93,9 +111,11 @@ impl Capacity {
         if drained || set_aside {
             self.avoid.push(node.name.clone());
         }
-        let withheld = u32::from(drained && node.accepts_pods());
+        let withheld = note.filter(|_| node.accepts_pods());
         for ix in &self.flow.class(class).pools {
-            self.slots[*ix].drained += withheld;
+            if let Some(note) = withheld {
+                self.slots[*ix].add_drained(&node.name, note);
+            }
             self.slots[*ix].total += offered;
             self.slots[*ix].active += taken.min(offered);
         }

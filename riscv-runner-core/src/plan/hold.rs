@@ -1,16 +1,34 @@
 //! Why a waiting job is not served now: exactly one reason for each.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     controls::{ControlTarget, Note},
-    ids::{ImageRef, JobId, PoolName},
+    ids::{ImageRef, JobId, NodeName, PoolName},
     scope::PoolKey,
     snapshot::PendingJob,
 };
+
+/// How many drained boards a verdict names: one is given for each key, and a list of boards is elsewhere.
+pub const MOST_NAMED: usize = 8;
+/// How many a sentence names.
+const MOST_SAID: usize = 2;
+
+/// A board that an operator drains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainedBoard {
+    /// The node.
+    pub board: NodeName,
+    /// Who, when, why.
+    pub note: Note,
+}
+
+fn is_none_drained(boards: &Arc<Vec<DrainedBoard>>) -> bool {
+    boards.is_empty()
+}
 
 /// Why a waiting job is not served now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +49,9 @@ pub enum Hold {
         current: u32,
         /// How many it may have.
         max: u32,
+        /// Who decided that, when, and why; `None` where the configuration says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Note>,
     },
     /// The pool has as many workers as it may.
     PoolAtCap {
@@ -52,6 +73,9 @@ pub enum Hold {
         /// Boards of the pool that operators drain.
         #[serde(default)]
         drained: u32,
+        /// The first of these by name, with who drains them: no more than [`MOST_NAMED`].
+        #[serde(default, skip_serializing_if = "is_none_drained")]
+        drained_boards: Arc<Vec<DrainedBoard>>,
     },
     /// Boards of the pool are set aside because their workers keep failing, and no other is free.
     BoardQuarantined {
@@ -153,15 +177,16 @@ impl fmt::Display for Hold {
             Self::Paused { target, note } => {
                 write!(f, "{} by {} since {}: {}", word(target), note.actor, note.since, note.reason)
             }
-            Self::EntityAtCap { current, max } => write!(f, "the account has {current} of {max} workers"),
+            Self::EntityAtCap { current, max, note } => {
+                write!(f, "the account has {current} of {max} workers")?;
+                note.as_ref().map_or(Ok(()), |Note { reason, actor, since }| {
+                    write!(f, ", which is the limit set by {actor} since {since}: {reason}")
+                })
+            }
             Self::PoolAtCap { pool, current, max } => write!(f, "pool {pool} has {current} of {max} workers"),
-            Self::NoCapacity { pool, total, active, drained } => {
+            Self::NoCapacity { pool, total, active, drained, drained_boards } => {
                 write!(f, "pool {pool} has no free slot: {active} of {total} are taken")?;
-                match drained {
-                    0 => Ok(()),
-                    1 => f.write_str(", and an operator drains 1 board"),
-                    n => write!(f, ", and operators drain {n} boards"),
-                }
+                say_drained(f, *drained, drained_boards)
             }
             Self::BoardQuarantined { pool, boards, until } => {
                 let are = if *boards == 1 { "is" } else { "are" };
@@ -185,6 +210,21 @@ impl fmt::Display for Hold {
             Self::UnknownPool { pool } => write!(f, "pool {pool} is not in the configuration"),
         }
     }
+}
+
+fn say_drained(f: &mut fmt::Formatter<'_>, drained: u32, boards: &[DrainedBoard]) -> fmt::Result {
+    match drained {
+        0 => return Ok(()),
+        1 => f.write_str(", and an operator drains 1 board")?,
+        n => write!(f, ", and operators drain {n} boards")?,
+    }
+    for (n, DrainedBoard { board, note }) in boards.iter().take(MOST_SAID).enumerate() {
+        let Note { reason, actor, since } = note;
+        let before = if n == 0 { ": " } else { "; " };
+        write!(f, "{before}{board} by {actor} since {since}: {reason}")?;
+    }
+    let (said, drained) = (boards.len().min(MOST_SAID), drained as usize);
+    if said > 0 && drained > said { write!(f, "; and {} more", drained - said) } else { Ok(()) }
 }
 
 const fn word(target: &ControlTarget) -> &'static str {

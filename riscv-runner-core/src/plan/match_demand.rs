@@ -88,7 +88,9 @@ fn obstacle(
     let entity = key.scope.entity();
     withheld(draft, entity, name)?;
     if let Some(max) = draft.entity_cap(entity).get().filter(|max| draft.live_of(entity) >= *max) {
-        return Err(Hold::EntityAtCap { current: draft.live_of(entity), max });
+        // A cap of run time wins over the configuration, so where there is one, it is the one reached.
+        let note = draft.snapshot.controls.entity_caps.get(&entity).map(|(_, note)| note.clone());
+        return Err(Hold::EntityAtCap { current: draft.live_of(entity), max, note });
     }
     let Some(pool) = draft.policy.pools.get(name) else {
         draft.find(Finding::UnknownPool { pool: name.clone() });
@@ -132,6 +134,7 @@ fn no_slot(capacity: &Capacity, pool: &PoolName) -> Hold {
             total: slots.total,
             active: slots.active,
             drained: slots.drained,
+            drained_boards: slots.drained_boards,
         },
     }
 }

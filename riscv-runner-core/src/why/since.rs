@@ -64,7 +64,10 @@ const fn leaves_no_trace(hold: &Hold) -> bool {
 fn held_since(snapshot: &Snapshot, policy: &Policy, key: &PoolKey, hold: &Hold) -> Option<Timestamp> {
     match hold {
         // A cap was reached, and the last worker for the demand was there, when the newest was reserved.
-        Hold::EntityAtCap { .. } => newest(snapshot, |worker| worker.scope.entity == key.scope.entity()),
+        Hold::EntityAtCap { note, .. } => {
+            let full = newest(snapshot, |worker| worker.scope.entity == key.scope.entity());
+            full.max(note.as_ref().map(|note| note.since))
+        }
         Hold::PoolAtCap { pool, .. } => newest(snapshot, |worker| worker.pool == *pool),
         Hold::DemandMet => newest(snapshot, |worker| worker.key() == *key),
         // Without anything that takes a slot the pool never had one, as far as anybody knows.

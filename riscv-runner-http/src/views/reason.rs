@@ -86,7 +86,13 @@ mod tests {
 
     #[test]
     fn evidence_is_what_the_verdict_holds() {
-        let hold = Hold::NoCapacity { pool: "k1".parse().unwrap(), total: 3, active: 3, drained: 0 };
+        let hold = Hold::NoCapacity {
+            pool: "k1".parse().unwrap(),
+            total: 3,
+            active: 3,
+            drained: 0,
+            drained_boards: std::sync::Arc::default(),
+        };
         let since = Timestamp::UNIX_EPOCH;
         let told = ReasonView::whole(&Reason::Held(hold), since);
         assert_eq!(told.name, "no_capacity");
