@@ -15,6 +15,7 @@ mod inspector;
 mod lease;
 mod notifier;
 mod platform;
+mod recovery;
 mod reports;
 mod retention;
 mod stats;
@@ -37,6 +38,7 @@ pub use notifier::{Monitor, Notifier};
 pub use platform::{
     EngineEvent, LoopName, NoticeOutcome, Observer, PanicPlace, Platform, ProvisionStep, Silent,
 };
+pub use recovery::Recovery;
 pub use reports::{
     JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, RowFilter, UsageRow, WorkerRow,
 };

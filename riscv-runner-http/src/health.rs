@@ -173,5 +173,5 @@ async fn read_gauges(state: &AppState) -> Option<Readings> {
         return Some(Readings::of_picture(&picture, &policy));
     }
     let usage = state.read(state.0.reports.usage()).await.inspect_err(kept).ok()?;
-    Some(Readings::of_usage(&usage, &policy))
+    Some(Readings::of_usage(&usage, &policy, &state.controls()))
 }

@@ -26,16 +26,18 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use riscv_runner_core::{
+    delivery::Outcome,
     failure::FailureReason,
-    ports::{EngineEvent, LoopName, Observer, PanicPlace, ProvisionStep},
+    ports::{EngineEvent, LoopName, Observer, PanicPlace, ProvisionStep, Recovery},
     retention::Expiring,
 };
 use riscv_runner_github::{Answer, GithubObserver};
 
 pub use exposition::Exposition;
 use labels::{
-    CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, NoticeLabels, OutcomeLabels, PlaceLabels,
-    PoolLabels, ReasonLabels, SlotLabels, StepLabels, WebhookLabels, WorkerLabels,
+    CONTROLS, ControlLabels, CycleLabels, EndpointLabels, JobLabels, KindLabels, LoopLabels, NoticeLabels,
+    OutcomeLabels, PlaceLabels, PoolLabels, ReasonLabels, SlotLabels, StepLabels, WebhookLabels,
+    WorkerLabels,
 };
 pub use labels::{RequestOutcome, WebhookEvent};
 pub use readings::Readings;
@@ -47,6 +49,9 @@ const WORK_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 /// From a warm runner's seconds to the day after which GitHub cancels a queued job.
 const WAIT_SECONDS: [f64; 13] =
     [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0];
+
+/// How a cycle may end.
+const CYCLE_RESULTS: [&str; 2] = ["ok", "failed"];
 
 type Count = Gauge<u64, AtomicU64>;
 /// Of a metric that is one series at most: a family, so that it may be absent.
@@ -92,6 +97,7 @@ pub struct Metrics {
     jobs: Family<JobLabels, Count>,
     workers: Family<WorkerLabels, Count>,
     slots: Family<SlotLabels, Count>,
+    controls: Family<ControlLabels, Count>,
 }
 
 impl Default for Metrics {
@@ -137,6 +143,7 @@ impl Metrics {
             jobs: Family::default(),
             workers: Family::default(),
             slots: Family::default(),
+            controls: Family::default(),
         };
         metrics.register_counters();
         metrics.register_timings();
@@ -246,6 +253,11 @@ impl Metrics {
             self.slots.clone(),
         );
         registry.register(
+            "controls",
+            "Orders of operators that are in force, by what they do and of what they speak",
+            self.controls.clone(),
+        );
+        registry.register(
             "queue_withheld",
             "Waiting jobs that no worker is provided for now, by reason",
             self.queue_withheld.clone(),
@@ -271,6 +283,18 @@ impl Metrics {
         }
         for name in LoopName::ALL {
             let _ = self.cycle_duration.get_or_create(&LoopLabels { r#loop: name.as_str() });
+            for result in CYCLE_RESULTS {
+                let _ = self.cycles.get_or_create(&CycleLabels { r#loop: name.as_str(), result });
+            }
+        }
+        for outcome in Outcome::ALL {
+            let _ = self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() });
+        }
+        for kind in Recovery::ALL {
+            let _ = self.recoveries.get_or_create(&KindLabels { kind: kind.as_str() });
+        }
+        for control in CONTROLS {
+            let _ = self.controls.get_or_create(&control);
         }
         for place in PanicPlace::ALL {
             let _ = self.panics.get_or_create(&PlaceLabels { place: place.as_str() });
@@ -341,6 +365,9 @@ impl Metrics {
             let labels = WorkerLabels { status: status.as_str(), pool: pool.clone() };
             self.workers.get_or_create(&labels).set(*count);
         }
+        for ((action, target_kind), count) in &readings.controls {
+            self.controls.get_or_create(&ControlLabels { action, target_kind }).set(*count);
+        }
         let Some(seen) = &readings.seen else { return };
         for (family, ages) in
             [(&self.queue_oldest, &seen.oldest), (&self.queue_oldest_dispatchable, &seen.oldest_dispatchable)]
@@ -366,7 +393,8 @@ impl Observer for Metrics {
     fn observe(&self, event: EngineEvent) {
         match event {
             EngineEvent::Cycle { name, took, ok } => {
-                let result = if ok { "ok" } else { "failed" };
+                let [good, bad] = CYCLE_RESULTS;
+                let result = if ok { good } else { bad };
                 self.cycles.get_or_create(&CycleLabels { r#loop: name.as_str(), result }).inc();
                 self.cycle_duration
                     .get_or_create(&LoopLabels { r#loop: name.as_str() })
@@ -384,7 +412,7 @@ impl Observer for Metrics {
                 self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).inc();
             }
             EngineEvent::Recovered { kind } => {
-                self.recoveries.get_or_create(&KindLabels { kind }).inc();
+                self.recoveries.get_or_create(&KindLabels { kind: kind.as_str() }).inc();
             }
             EngineEvent::Panicked { place } => {
                 self.panics.get_or_create(&PlaceLabels { place: place.as_str() }).inc();

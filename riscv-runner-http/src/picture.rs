@@ -71,7 +71,8 @@ impl Picture {
         }
         let boards = boards::boards(&snapshot, policy);
         let capacity = Capacity::of(&snapshot, policy);
-        let slots = boards.as_ref().zip(capacity).map(|(boards, capacity)| boards::slots(boards, &capacity));
+        let slots = boards.as_ref().zip(capacity);
+        let slots = slots.map(|(boards, capacity)| boards::slots(boards, &capacity, &snapshot.controls));
         Self { keys, pools, boards, slots, plan, snapshot, policy: Arc::clone(policy) }
     }
 

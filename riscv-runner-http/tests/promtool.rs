@@ -13,7 +13,7 @@ use std::{
 use riscv_runner_core::{
     delivery::Outcome,
     failure::FailureReason,
-    ports::{EngineEvent, LoopName, Observer, ProvisionStep},
+    ports::{EngineEvent, LoopName, Observer, ProvisionStep, Recovery},
 };
 use riscv_runner_github::{Answer, Endpoint, GithubObserver};
 use riscv_runner_http::metrics::{Exposition, Metrics, RequestOutcome, WebhookEvent};
@@ -92,7 +92,7 @@ fn what_a_scrape_answers_is_read_and_named_as_it_should_be() {
     metrics.observe(EngineEvent::Provisioned { step: ProvisionStep::Mint, took });
     metrics.observe(EngineEvent::WorkerFailed { reason: FailureReason::RunnerLost });
     metrics.observe(EngineEvent::Delivered { outcome: Outcome::JobStored });
-    metrics.observe(EngineEvent::Recovered { kind: "orphan_worker" });
+    metrics.observe(EngineEvent::Recovered { kind: Recovery::AdoptedPod });
     metrics.answered(Answer { endpoint: Endpoint::Job, status: Some(200), took });
     let text = metrics.scrape_as(Exposition::Plain, None).unwrap();
     let mut command = promtool();

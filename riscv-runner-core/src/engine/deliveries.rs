@@ -10,7 +10,7 @@ use crate::{
     entity::EntityKind,
     ids::DeliveryGuid,
     polling::{Next, missing_deliveries, sweep_from},
-    ports::{EngineEvent, HookDelivery, LeaderProof, PortResult},
+    ports::{EngineEvent, HookDelivery, LeaderProof, PortResult, Recovery},
 };
 
 /// What comparing the logs of all Apps showed.
@@ -98,7 +98,7 @@ impl Engine {
         match self.parts.forge.redeliver(proof, app, attempt).await {
             Ok(()) => {
                 tracing::info!(%guid, "a lost delivery was asked for again");
-                self.parts.observer.observe(EngineEvent::Recovered { kind: "lost_delivery" });
+                self.parts.observer.observe(EngineEvent::Recovered { kind: Recovery::LostDelivery });
             }
             Err(error) => {
                 tracing::warn!(%guid, error = error.chain(), "a lost delivery could not be asked for again");

@@ -8,7 +8,9 @@ use crate::{
     failure::{Diagnostics, FailureInfo, FailureReason},
     ids::{ImageRef, WorkerName},
     plan::{Action, EndWorker, Plan, PodEnd, Step, action::Registration},
-    ports::{Cas, Deletion, EngineEvent, Grace, LeaderProof, PortErrorKind, PortResult, WorkerChange},
+    ports::{
+        Cas, Deletion, EngineEvent, Grace, LeaderProof, PortErrorKind, PortResult, Recovery, WorkerChange,
+    },
     worker::{Worker, WorkerStatus},
 };
 
@@ -108,14 +110,14 @@ impl Engine {
                     job: None,
                 };
                 if parts.store.adopt_worker(proof, &row).await? == Cas::Done {
-                    parts.observer.observe(EngineEvent::Recovered { kind: "adopted_pod" });
+                    parts.observer.observe(EngineEvent::Recovered { kind: Recovery::AdoptedPod });
                 }
                 Ok(())
             }
             Action::KillPod { worker, pod, registration } => {
                 if self.may_end(proof, &worker, registration.as_ref()).await? {
                     self.end_pod(proof, &worker, &pod).await?;
-                    parts.observer.observe(EngineEvent::Recovered { kind: "left_over_pod" });
+                    parts.observer.observe(EngineEvent::Recovered { kind: Recovery::LeftOverPod });
                 }
                 Ok(())
             }
@@ -125,7 +127,7 @@ impl Engine {
             Action::DeleteSecret { worker } => parts.cluster.delete_secret(proof, &worker).await,
             Action::Deregister { worker, registration } => {
                 if self.may_end(proof, &worker, Some(&registration)).await? {
-                    parts.observer.observe(EngineEvent::Recovered { kind: "left_over_registration" });
+                    parts.observer.observe(EngineEvent::Recovered { kind: Recovery::LeftOverRegistration });
                 }
                 Ok(())
             }

@@ -16,7 +16,8 @@ use crate::{
     policy::Policy,
     polling::{self, Asked, Question, Rounds},
     ports::{
-        DoubtfulJob, EngineEvent, JobReport, JobSighting, LeaderProof, PortErrorKind, PortResult, RunRef,
+        DoubtfulJob, EngineEvent, JobReport, JobSighting, LeaderProof, PortErrorKind, PortResult, Recovery,
+        RunRef,
     },
     spans::{self, Evidence},
 };
@@ -229,12 +230,14 @@ impl Engine {
     }
 }
 
-const fn recovery(event: &JobEvent) -> &'static str {
+const fn recovery(event: &JobEvent) -> Recovery {
     match event {
-        JobEvent::Queued | JobEvent::InProgress(_) | JobEvent::ConfirmedRunning(_) => "missed_in_progress",
-        JobEvent::Completed { .. } => "missed_completed",
-        JobEvent::Requeued { .. } => "requeued_job",
-        JobEvent::Revived { .. } => "revived_job",
-        JobEvent::Lost { .. } => "lost_job",
+        JobEvent::Queued | JobEvent::InProgress(_) | JobEvent::ConfirmedRunning(_) => {
+            Recovery::MissedInProgress
+        }
+        JobEvent::Completed { .. } => Recovery::MissedCompleted,
+        JobEvent::Requeued { .. } => Recovery::RequeuedJob,
+        JobEvent::Revived { .. } => Recovery::RevivedJob,
+        JobEvent::Lost { .. } => Recovery::LostJob,
     }
 }

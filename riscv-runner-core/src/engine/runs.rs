@@ -12,7 +12,9 @@ use crate::{
     labels::LabelSet,
     policy::Policy,
     polling::{self, RunsLeft},
-    ports::{ActiveRun, EngineEvent, JobReport, KnownRepo, LeaderProof, PortResult, RepoRef, RunRef},
+    ports::{
+        ActiveRun, EngineEvent, JobReport, KnownRepo, LeaderProof, PortResult, Recovery, RepoRef, RunRef,
+    },
     routing::{self, Query},
     spans::{self, Evidence},
 };
@@ -135,7 +137,8 @@ impl Engine {
             spans::of_job(Evidence { facts: &facts, before, event: &event, write, at: self.now() })
         });
         if write.wakes_scheduler() {
-            let kind = if matches!(event, JobEvent::Revived { .. }) { "revived_job" } else { "unheard_job" };
+            let revived = matches!(event, JobEvent::Revived { .. });
+            let kind = if revived { Recovery::RevivedJob } else { Recovery::UnheardJob };
             tracing::info!(job = %report.job, ?event, "a listing of runs knew more");
             self.parts.observer.observe(EngineEvent::Recovered { kind });
             self.parts.wakes.schedule.wake();

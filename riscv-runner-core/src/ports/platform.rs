@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::Tracer;
+use super::{Recovery, Tracer};
 use crate::{delivery::Outcome, failure::FailureReason, retention::Expiring};
 
 /// Time and chance. The real one asks the operating system; the simulated one is deterministic.
@@ -172,8 +172,8 @@ pub enum EngineEvent {
     },
     /// Something that had gone wrong was put right.
     Recovered {
-        /// What: `orphan_worker`, `lost_delivery`, `left_over_secret`, ….
-        kind: &'static str,
+        /// What.
+        kind: Recovery,
     },
     /// Rows that were over were removed.
     Removed {

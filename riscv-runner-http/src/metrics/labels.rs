@@ -77,6 +77,24 @@ pub(super) struct SlotLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ControlLabels {
+    pub(super) action: &'static str,
+    pub(super) target_kind: &'static str,
+}
+
+/// What operators can hold in force, and on what.
+pub(super) const CONTROLS: [ControlLabels; 8] = [
+    ControlLabels { action: "pause", target_kind: "everything" },
+    ControlLabels { action: "pause", target_kind: "entity" },
+    ControlLabels { action: "pause", target_kind: "repository" },
+    ControlLabels { action: "drain", target_kind: "pool" },
+    ControlLabels { action: "drain", target_kind: "board" },
+    ControlLabels { action: "limit", target_kind: "entity" },
+    ControlLabels { action: "ban", target_kind: "entity" },
+    ControlLabels { action: "revoke", target_kind: "worker" },
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct WorkerLabels {
     pub(super) status: &'static str,
     pub(super) pool: String,

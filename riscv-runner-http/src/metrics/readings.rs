@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use riscv_runner_core::{
-    backoff::age, ids::PoolName, job::JobPhase, policy::Policy, ports::UsageRow, snapshot::Snapshot,
-    worker::WorkerStatus,
+    backoff::age, controls::Controls, ids::PoolName, job::JobPhase, policy::Policy, ports::UsageRow,
+    snapshot::Snapshot, worker::WorkerStatus,
 };
 
-use super::labels::pool_label;
+use super::labels::{CONTROLS, pool_label};
 use crate::picture::{Picture, PoolQueue, SlotState};
 
 /// What the gauges show. Labels are pools of the configuration, `other` for all the rest, and enums.
@@ -17,6 +17,8 @@ pub struct Readings {
     pub(super) queues: BTreeMap<String, u64>,
     pub(super) jobs: BTreeMap<JobPhase, u64>,
     pub(super) workers: BTreeMap<(WorkerStatus, String), u64>,
+    /// Orders in force, by their word and by what they speak of.
+    pub(super) controls: BTreeMap<(&'static str, &'static str), u64>,
     /// What only a snapshot tells.
     pub(super) seen: Option<Seen>,
 }
@@ -43,13 +45,22 @@ impl Readings {
                 readings.workers.insert((status, pool.to_string()), 0);
             }
         }
+        readings.controls = CONTROLS.map(|control| ((control.action, control.target_kind), 0)).into();
         readings
     }
 
-    /// From the store's counts alone: how many jobs wait and how many workers live.
+    fn add_controls(&mut self, controls: &Controls) {
+        for in_force in controls.in_force() {
+            let labels = (in_force.order.verb().as_str(), in_force.order.target().kind());
+            *self.controls.entry(labels).or_default() += 1;
+        }
+    }
+
+    /// From the store's counts and the orders in force alone: how many jobs wait and how many workers live.
     #[must_use]
-    pub fn of_usage(usage: &[UsageRow], policy: &Policy) -> Self {
+    pub fn of_usage(usage: &[UsageRow], policy: &Policy, controls: &Controls) -> Self {
         let mut readings = Self::zero(policy.pools.keys());
+        readings.add_controls(controls);
         for row in usage {
             let pool = pool_label(&row.k8s_pool, policy);
             for (phase, count) in row.jobs.iter().filter(|(phase, _)| phase.is_demand()) {
@@ -73,6 +84,7 @@ impl Readings {
 
     pub(crate) fn of_picture(picture: &Picture, policy: &Policy) -> Self {
         let mut readings = Self::zero(policy.pools.keys());
+        readings.add_controls(&picture.snapshot.controls);
         for demand in picture.snapshot.demand.values() {
             *readings.jobs.entry(JobPhase::Pending).or_default() += u64::from(demand.pending);
             *readings.jobs.entry(JobPhase::Running).or_default() += u64::from(demand.running);

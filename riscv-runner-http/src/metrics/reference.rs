@@ -36,7 +36,7 @@ fn everything() -> String {
     metrics.webhook(WebhookEvent::of(Some("ping")), RequestOutcome::Recorded(Outcome::Pong), took);
     metrics.observe(EngineEvent::Cycle { name: LoopName::Schedule, took, ok: true });
     metrics.observe(EngineEvent::Delivered { outcome: Outcome::JobStored });
-    metrics.observe(EngineEvent::Recovered { kind: "orphan_worker" });
+    metrics.observe(EngineEvent::Recovered { kind: Recovery::AdoptedPod });
     metrics.observe(EngineEvent::Noticed {
         notifier: "webhook",
         outcome: riscv_runner_core::ports::NoticeOutcome::Sent,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alphanumeric_sort::compare_str;
 use jiff::Timestamp;
 use riscv_runner_core::{
-    controls::Note,
+    controls::{Controls, Note},
     ids::{JobId, NodeName, PoolName, WorkerName},
     plan::capacity::Capacity,
     pod::{BOARD_LABEL, Node},
@@ -92,7 +92,7 @@ pub enum SlotState {
     Active,
     /// Its board's workers kept failing.
     Quarantined,
-    /// An operator drains its board.
+    /// An operator drains its board or its pool.
     Drained,
     /// Its board is marked unschedulable.
     Cordoned,
@@ -244,12 +244,19 @@ fn state(board: &Board, now: Timestamp) -> BoardState {
     }
 }
 
-/// The slots of each pool by what they do.
-pub(super) fn slots(boards: &[Board], capacity: &Capacity) -> BTreeMap<PoolName, BTreeMap<SlotState, u32>> {
+/// The slots of each pool by what they do. Those that are free on the boards of a drained pool are drained
+/// with it; another pool that shares the boards may use them.
+pub(super) fn slots(
+    boards: &[Board],
+    capacity: &Capacity,
+    controls: &Controls,
+) -> BTreeMap<PoolName, BTreeMap<SlotState, u32>> {
     let count = |(pool, free): (PoolName, u32)| {
+        let unused =
+            if controls.drained_pools.contains_key(&pool) { SlotState::Drained } else { SlotState::Free };
         let active = capacity.slots(&pool).map_or(0, |slots| slots.active);
         let mut counts: BTreeMap<_, _> = SlotState::ALL.into_iter().map(|state| (state, 0)).collect();
-        counts.insert(SlotState::Free, free);
+        counts.insert(unused, free);
         counts.insert(SlotState::Active, active);
         for board in boards.iter().filter(|board| board.pools.contains(&pool)) {
             if let Some(state) = SlotState::withheld(board.state) {

@@ -65,7 +65,7 @@ pub struct ShareView {
     pub jobs_pending: u32,
     /// Boards that the pool selects; `null` while the cluster cannot be observed.
     pub boards: Option<usize>,
-    /// Of these, the ones that take workers.
+    /// Of these, the ones that take workers of the pool.
     pub boards_usable: Option<usize>,
 }
 
@@ -130,7 +130,8 @@ fn shares(picture: &Picture, pools: &BTreeMap<PoolName, u32>) -> Vec<ShareView> 
             let boards = picture.boards.as_ref()?.iter();
             Some(boards.filter(|board| board.pools.contains(pool)))
         };
-        let usable = |state| matches!(state, BoardState::Free | BoardState::Busy);
+        let drained = picture.snapshot.controls.drained_pools.contains_key(pool);
+        let usable = |state| !drained && matches!(state, BoardState::Free | BoardState::Busy);
         ShareView {
             k8s_pool: pool.clone(),
             jobs_pending: *pending,

@@ -5,14 +5,14 @@ use std::time::Duration;
 use http::StatusCode;
 use riscv_runner_core::{
     controls::{Controls, Note},
-    ids::{NodeName, ReplicaName},
+    ids::{NodeName, PoolName, ReplicaName},
     pod::PodPhase,
     ports::{LeaseStore, SchedulingStore},
     quarantine::Quarantine,
 };
 use serde_json::{Value, json};
 
-use crate::serving::Serving;
+use crate::{payloads::Job, serving::Serving};
 
 fn node(name: &str) -> NodeName {
     NodeName::new(name).unwrap()
@@ -108,4 +108,34 @@ async fn boards_come_in_the_order_of_their_numbers() {
     let names: Vec<_> =
         body["boards"].as_array().unwrap().iter().map(|board| board["k8s_node"].clone()).collect();
     assert_eq!(names, (1..=11).map(|n| json!(format!("k1-{n}"))).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_drained_pool_offers_no_slot_though_its_boards_are_free() {
+    let serving = Serving::seeing(3);
+    let now = serving.clock.now();
+    serving.looking.worker("rr-abc", "k1-1", PodPhase::Running { since: now }, None).await;
+    serving.send(Job { id: 7, ..Job::default() }.request("g1")).await;
+    let note = || Note { reason: "new rack".into(), actor: "eve".into(), since: now };
+    let drained_pools = [(PoolName::new("k1").unwrap(), note())].into();
+    let drained_nodes = [(node("k1-2"), note())].into();
+    serving.store.set_controls(Controls { drained_pools, drained_nodes, ..Controls::default() });
+    let slots = &serving.get("/pools.json").await.json()["pools"]["k1"]["slots"];
+    assert_eq!((&slots["free"], &slots["active"], &slots["drained"]), (&json!(0), &json!(1), &json!(2)));
+    let page = serving.get("/pools").await.text;
+    assert!(page.contains("0 of 1"), "{page}");
+    let queue = serving.get("/queue.json").await.json();
+    let share = &queue["queue"][0]["pools"][0];
+    assert_eq!((&share["boards"], &share["boards_usable"]), (&json!(3), &json!(0)), "{queue}");
+    let metrics = serving.get("/metrics").await.text;
+    for line in [
+        r#"rrctl_slots{pool="k1",state="free"} 0"#,
+        r#"rrctl_slots{pool="k1",state="active"} 1"#,
+        r#"rrctl_slots{pool="k1",state="drained"} 2"#,
+        r#"rrctl_controls{action="drain",target_kind="pool"} 1"#,
+        r#"rrctl_controls{action="drain",target_kind="board"} 1"#,
+        r#"rrctl_controls{action="pause",target_kind="everything"} 0"#,
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing:\n{metrics}");
+    }
 }

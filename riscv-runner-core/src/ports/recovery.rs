@@ -1,0 +1,59 @@
+//! What can be put right that had gone wrong: a closed list, so that metrics can begin each kind at zero.
+
+/// Something that had gone wrong and was put right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Recovery {
+    /// A delivery that GitHub could not hand over was asked for again.
+    LostDelivery,
+    /// A job that GitHub, when asked, said to run.
+    MissedInProgress,
+    /// A job that GitHub, when asked, said to have ended.
+    MissedCompleted,
+    /// A job that we held as running and that GitHub has queued again.
+    RequeuedJob,
+    /// A job that was given up, and that GitHub says is queued.
+    RevivedJob,
+    /// A job that GitHub does not know any more, or whose run is over.
+    LostJob,
+    /// A job of which no delivery told: a listing of runs did.
+    UnheardJob,
+    /// A live pod with our labels and without a row.
+    AdoptedPod,
+    /// A pod that no row wants.
+    LeftOverPod,
+    /// A registration that no worker has.
+    LeftOverRegistration,
+}
+
+impl Recovery {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::LostDelivery,
+        Self::MissedInProgress,
+        Self::MissedCompleted,
+        Self::RequeuedJob,
+        Self::RevivedJob,
+        Self::LostJob,
+        Self::UnheardJob,
+        Self::AdoptedPod,
+        Self::LeftOverPod,
+        Self::LeftOverRegistration,
+    ];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LostDelivery => "lost_delivery",
+            Self::MissedInProgress => "missed_in_progress",
+            Self::MissedCompleted => "missed_completed",
+            Self::RequeuedJob => "requeued_job",
+            Self::RevivedJob => "revived_job",
+            Self::LostJob => "lost_job",
+            Self::UnheardJob => "unheard_job",
+            Self::AdoptedPod => "adopted_pod",
+            Self::LeftOverPod => "left_over_pod",
+            Self::LeftOverRegistration => "left_over_registration",
+        }
+    }
+}
