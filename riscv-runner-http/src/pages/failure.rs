@@ -44,6 +44,7 @@ pub(crate) fn whole(reason: FailureReason, info: &FailureInfo) -> Markup {
 fn details(pod: &PodFailure, space: Space) -> Markup {
     let seen = &pod.diagnostics;
     html! {
+        @if let Some(note) = &pod.note { p class="message" { bdi { (note) } } }
         @if seen.pod_reason.is_some() || seen.pod_message.is_some() {
             p class="message" {
                 "Pod: " (seen.pod_reason.as_deref().unwrap_or("no reason"))

@@ -1,7 +1,8 @@
 //! What an anonymous reader may not learn: the names of private repositories, and what tells them.
 //!
 //! Whether the repository of a personal account's worker is private is not known, so it counts as
-//! private. Logs may say anything about the job that ran, so they are for authenticated readers.
+//! private. What a job wrote, to its log or to its container's termination log, may say anything about it,
+//! so it is for authenticated readers.
 
 use riscv_runner_core::{
     failure::{Diagnostics, FailureInfo, PodFailure},
@@ -57,7 +58,8 @@ fn without_texts(pod: &PodFailure, texts: bool) -> PodFailure {
         collect_error: text(&diagnostics.collect_error),
     };
     for end in shown.containers.values_mut() {
-        end.message = text(&end.message);
+        // The kubelet's words while it waits; once it has ended, what the job wrote to its termination log.
+        end.message = if end.exit_code.is_some() { withheld(&end.message) } else { text(&end.message) };
         end.logs = withheld(&end.logs);
     }
     PodFailure { version: pod.version, reason: pod.reason, note: text(&pod.note), diagnostics: shown }

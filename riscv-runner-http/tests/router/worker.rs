@@ -1,7 +1,11 @@
 //! `/worker/{name}`: one worker's life, and to whom it is told.
 
 use http::StatusCode;
-use riscv_runner_core::pod::PodPhase;
+use riscv_runner_core::{
+    failure::{ContainerEnd, Diagnostics, FailureInfo, FailureReason, PodFailure},
+    pod::PodPhase,
+    scope::Target,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -79,4 +83,33 @@ async fn a_name_that_nobody_has_is_not_found_and_one_that_nobody_can_have_is_a_f
     assert!(unknown.json()["hint"].as_str().unwrap().contains("/workers"));
     let wrong = serving.get("/worker/Not%20A%20Name.json").await;
     assert_eq!((wrong.status, &wrong.json()["parameter"]), (StatusCode::BAD_REQUEST, &json!("name")));
+}
+
+#[tokio::test]
+async fn who_revoked_it_and_why_is_on_the_pages() {
+    let serving = Serving::new();
+    let told = FailureInfo::pod(FailureReason::Revoked, Diagnostics::default());
+    let FailureInfo::V2(told) = told else { unreachable!("a pod's failure is of version 2") };
+    let told = FailureInfo::V2(PodFailure { note: Some(format!("ann: {HOSTILE}")), ..told });
+    failed_worker(&serving, "rr-hot", Target::Organization, told).await;
+    for path in ["/worker/rr-hot", "/workers"] {
+        let page = serving.get(path).await.text;
+        assert!(page.contains("ann: &lt;img") && !page.contains("<img"), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_job_wrote_to_its_termination_log_is_for_readers() {
+    let serving = Serving::new();
+    let FailureInfo::V2(mut told) = pod_failure("the secret plan") else { unreachable!("a pod's failure") };
+    let waits = ContainerEnd { message: Some("back-off pulling image".into()), ..ContainerEnd::default() };
+    told.diagnostics.containers.insert("sidecar".into(), waits);
+    failed_worker(&serving, "rr-org", Target::Organization, FailureInfo::V2(told)).await;
+    for path in ["/worker/rr-org", "/worker/rr-org.json", "/workers", "/workers.json"] {
+        let stranger = serving.get(path).await.text;
+        assert!(!stranger.contains("secret plan"), "{path}: {stranger}");
+        assert!(stranger.contains("back-off pulling image"), "Kubernetes' own words, {path}: {stranger}");
+        let reader = serving.get_as_reader(path).await.text;
+        assert!(reader.contains("the secret plan"), "{path}: {reader}");
+    }
 }
