@@ -15,7 +15,7 @@ use riscv_runner_core::{
         ControlTarget, Note, Order, Ordered, Verb, WrittenOrder,
         known::{self, Known, NameProblem},
     },
-    ids::JobId,
+    ids::{JobId, WorkerName},
     observed::Observed,
     policy::Cap,
     ports::{ControlStore, PortError},
@@ -122,6 +122,9 @@ async fn carry_out(state: &AppState, headers: &HeaderMap, body: Body) -> Result<
     check(state, operators, &order, force).await?;
     let ordered = state.read(operators.store.order(&order, &note)).await.map_err(Refusal::Unavailable)?;
     let changed = ordered == Ordered::Done;
+    if let (Order::Revoke { worker, .. }, Ordered::NothingToDo) = (&order, ordered) {
+        must_have_been(state, worker).await?;
+    }
     tracing::info!(verb = %order.verb(), target = %order.target(), actor = note.actor, reason = note.reason, changed, "an operator gave an order");
     Ok(Answer { changed, order: WrittenOrder::of(&order, &note) })
 }
@@ -178,6 +181,20 @@ async fn check(state: &AppState, operators: &Operators, order: &Order, force: bo
     known::check(order, &known).map_err(Refusal::Unknown)
 }
 
+/// A worker that has ended needs no revoking; one that never was is a mistyped name.
+async fn must_have_been(state: &AppState, worker: &WorkerName) -> Result<(), Refusal> {
+    let row = state.read(state.0.reports.worker(worker)).await.map_err(Refusal::Unavailable)?;
+    if row.is_some() {
+        return Ok(());
+    }
+    let candidates = match state.picture(PICTURE_MAX_AGE).await {
+        Some(Ok(picture)) => picture.snapshot.workers.keys().map(ToString::to_string).collect(),
+        Some(Err(_)) | None => Vec::new(),
+    };
+    let target = ControlTarget::Worker(worker.clone());
+    Err(Refusal::Unknown(NameProblem::Unknown { target, candidates }))
+}
+
 async fn names(
     state: &AppState,
     operators: &Operators,
@@ -213,8 +230,16 @@ impl Refusal {
                     NameProblem::Unknown { .. } => StatusCode::NOT_FOUND,
                     NameProblem::Unseen(_) => StatusCode::SERVICE_UNAVAILABLE,
                 };
+                let otherwise = match &problem {
+                    NameProblem::Unknown { target: ControlTarget::Worker(_), .. } => {
+                        "GET /workers lists those of the last days"
+                    }
+                    NameProblem::Unknown { .. } | NameProblem::Unseen(_) => {
+                        "\"force\": true takes the name as it is"
+                    }
+                };
                 let hint = problem.suggestion().map_or_else(String::new, |text| format!("{text} or: "));
-                let hint = format!("{hint}\"force\": true takes the name as it is");
+                let hint = format!("{hint}{otherwise}");
                 (status, Fault::new(problem.to_string()).field("target").hint(hint))
             }
             Self::Busy(job) => {

@@ -5,11 +5,13 @@ use http::{Request, StatusCode};
 use riscv_runner_core::{
     pod::PodPhase,
     ports::{ControlStore, SchedulingStore},
+    scope::Target,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::{
+    pages::{failed_worker, pod_failure},
     payloads::Job,
     serving::{Answer, Serving},
 };
@@ -158,7 +160,29 @@ async fn a_worker_that_runs_a_job_is_only_revoked_by_force() {
     body["force"] = json!(true);
     let answer = order(&serving, &body).await;
     assert_eq!((answer.status, &answer.json()["order"]["force"]), (StatusCode::OK, &json!(true)));
-    assert!(serving.store.standing().await.unwrap().controls.revoked_workers.values().all(|wish| wish.force));
+    assert_eq!(answer.json()["changed"], true);
+    let revoked = serving.store.standing().await.unwrap().controls.revoked_workers;
+    let revoked: Vec<_> = revoked.iter().map(|(name, wish)| (name.as_str(), wish.force)).collect();
+    assert_eq!(revoked, [("rr-abc", true)]);
+}
+
+#[tokio::test]
+async fn a_worker_that_never_was_is_not_revoked() {
+    let serving = serving();
+    let since = serving.clock.now();
+    serving.looking.worker("rr-abc", "k1-1", PodPhase::Running { since }, None).await;
+    let revoke = |name: &str, force: bool| json!({ "verb": "revoke", "target": { "kind": "worker", "name": name }, "reason": "hot", "force": force });
+    for force in [false, true] {
+        let answer = order(&serving, &revoke("rr-abd", force)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text);
+        assert_eq!(answer.json()["error"], "there is no worker rr-abd");
+        let hint = "did you mean rr-abc? or: GET /workers lists those of the last days";
+        assert_eq!(answer.json()["hint"], hint);
+    }
+    failed_worker(&serving, "rr-ended", Target::Organization, pod_failure("")).await;
+    let answer = order(&serving, &revoke("rr-ended", false)).await;
+    assert_eq!((answer.status, &answer.json()["changed"]), (StatusCode::OK, &json!(false)));
+    assert_eq!(order(&serving, &revoke("rr-abc", false)).await.json()["changed"], true);
 }
 
 #[tokio::test]
