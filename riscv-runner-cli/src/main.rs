@@ -19,6 +19,7 @@ mod server;
 mod signals;
 mod standby;
 mod telemetry;
+mod visible;
 mod when;
 mod wire;
 mod witness;

@@ -1,5 +1,5 @@
 //! All output: data to standard output, talk to standard error, colours only where they are wanted and
-//! never as the only carrier of meaning.
+//! never as the only carrier of meaning. What comes from outside cannot steer the terminal.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     args::{Color, Format},
     failure::Failure,
+    visible::visible,
 };
 
 /// What the eye should make of a text.
@@ -35,12 +36,12 @@ pub(crate) struct Value {
 impl Value {
     /// A value with a tone.
     pub(crate) fn toned<T: ToString + ?Sized>(text: &T, tone: Tone) -> Self {
-        Self { text: text.to_string(), tone, right: false }
+        Self { text: visible(&text.to_string()).into_owned(), tone, right: false }
     }
 
     /// A number, which is aligned to the right.
     pub(crate) fn number<T: ToString + ?Sized>(number: &T) -> Self {
-        Self { text: number.to_string(), tone: Tone::Plain, right: true }
+        Self { right: true, ..Self::toned(number, Tone::Plain) }
     }
 
     /// A text that may be missing.
@@ -89,32 +90,37 @@ impl Printer {
 
     /// A line of data.
     pub(crate) fn line(&self, text: &str) {
-        // A reader that went away, such as `head`, has seen enough.
-        let _ = writeln!(io::stdout().lock(), "{text}");
+        self.raw(&format!("{}\n", visible(text)));
     }
 
-    /// A text in the colour of its tone, for a line of data.
-    pub(crate) fn toned(&self, text: &str, tone: Tone) -> String {
+    /// A line of data that begins in the colour of a tone.
+    pub(crate) fn toned_line(&self, begin: &str, tone: Tone, rest: &str) {
+        let (begin, rest) = (visible(begin), visible(rest));
         let color = match tone {
-            Tone::Plain => return text.to_owned(),
-            Tone::Good => "32",
-            Tone::Waiting => "33",
-            Tone::Bad => "31",
+            Tone::Plain => "0",
+            Tone::Good => "1;32",
+            Tone::Waiting => "1;33",
+            Tone::Bad => "1;31",
         };
-        if self.color_out { format!("\x1b[1;{color}m{text}\x1b[0m") } else { text.to_owned() }
+        self.raw(&if self.color_out {
+            format!("\x1b[{color}m{begin}\x1b[0m{rest}\n")
+        } else {
+            format!("{begin}{rest}\n")
+        });
     }
 
-    /// Data as it is, at once.
+    /// Data as it is, at once: texts of our own, and those that are safe already.
     pub(crate) fn raw(&self, text: &str) {
         let mut out = io::stdout().lock();
+        // A reader that went away, such as `head`, has seen enough.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Data as JSON.
+    /// Data as JSON, exactly: programs read it.
     pub(crate) fn json<T: Serialize>(&self, data: &T) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(data)
             .map_err(|error| Failure::because("the answer cannot be written as JSON", &error))?;
-        self.line(&text);
+        self.raw(&(text + "\n"));
         Ok(())
     }
 
@@ -184,7 +190,7 @@ impl Printer {
     }
 
     fn talk(&self, label: &str, color: &str, text: &str) {
-        let mut err = io::stderr().lock();
+        let (mut err, text) = (io::stderr().lock(), visible(text));
         let _ = if self.color_err && !label.is_empty() {
             writeln!(err, "{color}{label}\x1b[0m{text}")
         } else {

@@ -10,6 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{
     config::{self, Need, Sources},
     failure::Failure,
+    visible::one_line,
 };
 
 /// The server reads its store within five seconds, or says that it cannot.
@@ -118,7 +119,11 @@ impl Server {
             _ => None,
         };
         let (error, hint) = match told {
-            Some(told) => (told.error, hint.or(told.hint)),
+            // A server must not seem to say what rrctl says.
+            Some(told) => (
+                one_line(&told.error).into_owned(),
+                hint.or_else(|| told.hint.map(|hint| one_line(&hint).into_owned())),
+            ),
             None => ("nothing that is understood".to_owned(), hint),
         };
         let failure = Failure::failed(format!("{name} answers {status}: {error}"));

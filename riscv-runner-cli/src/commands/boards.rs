@@ -5,7 +5,7 @@ use riscv_runner_core::quarantine::Admission;
 use riscv_runner_http::views::{BoardState, BoardView, BoardsView, Occupant};
 
 use crate::{
-    args::Reading,
+    args::{Format, Reading},
     config::{self, Need, Sources},
     failure::Failure,
     moment,
@@ -14,16 +14,19 @@ use crate::{
 
 /// Runs `rrctl boards`.
 pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let boards = match reading.remote.connect_as_anybody(sources)? {
+    let boards: BoardsView = match reading.remote.connect_as_anybody(sources)? {
         Some(server) => server.get(&["boards.json"], &[]).await?,
         None => {
             let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
             BoardsView::of(&moment::look(&config).await?)
         }
     };
-    if !boards.observed {
-        return Err(Failure::failed("the cluster cannot be observed")
-            .hint("`kubectl get nodes` with the same kubeconfig shows why"));
+    if !boards.observed && reading.output.format == Format::Table {
+        let hint = match reading.remote.server {
+            Some(_) => "the server cannot see it: its log and its /ready say since when",
+            None => "`kubectl get nodes` with the same kubeconfig shows why",
+        };
+        return Err(Failure::failed("the cluster cannot be observed").hint(hint));
     }
     printer.data(reading.output.format, &boards, || {
         let header = ["node", "board", "pools", "slots", "state", "worker", "job"];

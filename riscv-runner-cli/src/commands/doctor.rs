@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     args::Output,
-    config::{self, Config, Need, Problem, Severity, Sources},
+    config::{self, Config, Need, Origin, Problem, Severity, Sources},
     failure::{Failure, count},
     printer::{Printer, Tone, Value},
 };
@@ -59,12 +59,26 @@ impl Finding {
             Severity::Error => Status::Fail,
             Severity::Warning => Status::Warn,
         };
-        Self { status, fix: problem.hint.clone(), ..Self::ok("configuration", problem.to_string()) }
+        Self { status, fix: Some(remedy(problem)), ..Self::ok("configuration", problem.to_string()) }
     }
 
     fn fail(check: impl Into<String>, finding: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { status: Status::Fail, ..Self::warn(check, finding, fix) }
     }
+}
+
+/// What mends a configuration's problem: where nothing better is known, the place to change.
+fn remedy(problem: &Problem) -> String {
+    if let Some(hint) = &problem.hint {
+        return hint.clone();
+    }
+    let key = if problem.key.is_empty() { String::new() } else { format!("`{}` in ", problem.key) };
+    let place = match &problem.origin {
+        Origin::File { path, line } => format!("change {key}{}, line {line}", path.display()),
+        Origin::Variable(name) => format!("change {key}the environment variable {name}"),
+        Origin::Default => format!("set {key}the configuration"),
+    };
+    format!("{place}; `rrctl config check` asks again")
 }
 
 /// Runs `rrctl doctor`.

@@ -22,8 +22,8 @@ pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer)
     };
     printer.data(reading.output.format, &pools, || {
         printer.raw(&table(&pools.pools, printer));
-        if pools.pools.values().any(|pool| pool.slots.is_none()) {
-            printer.warning("the cluster cannot be observed: nobody knows all slots");
+        if pools.pools.values().any(|pool| pool.boards.is_none()) {
+            printer.warning("the cluster cannot be observed: nobody knows boards and slots");
         }
     })
 }

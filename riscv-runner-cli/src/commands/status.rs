@@ -20,6 +20,7 @@ use crate::{
     moment::short,
     printer::Printer,
     remote::Server,
+    visible::visible,
     wire,
 };
 
@@ -101,7 +102,7 @@ fn text(status: &StatusView, printer: &Printer) -> String {
             one.reason
         )
     }));
-    format!("{}\n\n{}", lines.join("\n"), table(&status.pools, printer))
+    format!("{}\n\n{}", visible(&lines.join("\n")), table(&status.pools, printer))
 }
 
 /// How many boards are in each state, those at work first.

@@ -153,8 +153,8 @@ fn show(report: &TraceReport, subject: &Subject, printer: &Printer) {
 
 fn show_diagnosis(diagnosed: &Diagnosed, report: &TraceReport, printer: &Printer) {
     let of = diagnosed.installation_id.map_or_else(String::new, |id| format!(" (installation {id})"));
-    let name = printer.toned(diagnosed.diagnosis.as_str(), tone(diagnosed.diagnosis));
-    printer.line(&format!("{name}{of}: {}", diagnosed.text));
+    let rest = format!("{of}: {}", diagnosed.text);
+    printer.toned_line(diagnosed.diagnosis.as_str(), tone(diagnosed.diagnosis), &rest);
     for row in diagnosed.evidence.iter().filter_map(|id| evidence(report, *id)) {
         printer.line(&format!(
             "  row {}  {}  {}  {}",

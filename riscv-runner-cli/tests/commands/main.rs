@@ -6,6 +6,7 @@ mod board;
 mod check;
 mod deliveries;
 mod every_verdict;
+mod foreign;
 mod help;
 mod log;
 mod orders;
@@ -53,6 +54,32 @@ fn a_broken_configuration_is_refused_with_all_that_is_wrong() {
     assert_snapshot!(folder.rrctl(&["config", "check"]));
     assert!(folder.rrctl(&["serve"]).starts_with("exit: 2\n"));
     assert!(folder.rrctl(&["route", "--labels", "a"]).starts_with("exit: 2\n"));
+}
+
+#[test]
+fn the_doctor_has_a_remedy_for_whatever_is_wrong_with_the_configuration() {
+    let folder = Folder::new();
+    let check = |text: &str, remedy: &str| {
+        folder.write("rrctl.toml", text);
+        let answer = folder.rrctl(&["doctor", "--format", "json"]);
+        let begin = answer.find('[').unwrap();
+        let mut values = serde_json::Deserializer::from_str(&answer[begin..]).into_iter::<Value>();
+        let findings = values.next().unwrap().unwrap();
+        let findings = findings.as_array().unwrap();
+        let bad: Vec<_> =
+            findings.iter().filter(|one| matches!(one["status"].as_str(), Some("fail" | "warn"))).collect();
+        assert!(bad.iter().all(|one| one["fix"].as_str().is_some_and(|fix| !fix.is_empty())), "{bad:#?}");
+        assert!(bad.iter().any(|one| one["fix"] == remedy), "{bad:#?}");
+    };
+    check("[server]\nlisten =\n", "change rrctl.toml, line 2; `rrctl config check` asks again");
+    check(
+        "[server]\nbody_limit = \"0B\"\n",
+        "change `server.body_limit` in rrctl.toml, line 2; `rrctl config check` asks again",
+    );
+    check(
+        "[retention]\nevents = \"0d\"\n",
+        "change `retention.events` in rrctl.toml, line 2; `rrctl config check` asks again",
+    );
 }
 
 #[test]
