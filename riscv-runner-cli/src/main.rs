@@ -21,6 +21,7 @@ mod standby;
 mod telemetry;
 mod visible;
 mod when;
+mod whole;
 mod wire;
 mod witness;
 

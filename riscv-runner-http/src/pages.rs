@@ -13,6 +13,7 @@ pub(crate) mod lately;
 mod layout;
 pub(crate) mod listing;
 mod overview;
+mod paging;
 mod pools;
 mod queue;
 mod reason;

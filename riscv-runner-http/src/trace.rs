@@ -124,11 +124,11 @@ async fn trace(state: &AppState, visitor: &Visitor, of: Result<EventsOf, Fault>)
         repo,
         start: listing.window.start,
         end: listing.window.end,
-        page: listing.page,
+        page: listing.paging.page,
         apps: source.apps.clone(),
     };
     match state.read(investigate(stores, &ask)).await {
-        Ok(report) => listing.link(visitor.json(&report), visitor, report.total_count),
+        Ok(report) => listing.paging.link(visitor.json(&report), visitor, report.total_count),
         Err(error) => visitor.unreadable(&error),
     }
 }
@@ -152,8 +152,8 @@ impl Asked {
             }
         }
         let mut listing = Listing::asked(query, at.unwrap_or(now))?;
-        listing.repeat("at", at.as_ref());
-        listing.repeat("repo", repo.as_ref());
+        listing.paging.repeat("at", at.as_ref());
+        listing.paging.repeat("repo", repo.as_ref());
         Ok(Self { at: at.unwrap_or(now), repo, listing })
     }
 }

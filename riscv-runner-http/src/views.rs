@@ -4,6 +4,7 @@
 mod boards;
 mod concealment;
 mod jobs;
+mod part;
 mod pools;
 mod queue;
 mod reason;
@@ -14,10 +15,15 @@ mod why;
 mod window;
 mod workers;
 
+pub(crate) use self::{
+    boards::shown as shown_boards, concealment::knows_repository, queue::Shown, status::concealed_orders,
+    window::midnight,
+};
 pub use self::{
     boards::{BoardView, BoardsView},
     concealment::Reader,
     jobs::{JobView, JobsView},
+    part::Part,
     pools::{PoolView, PoolsView},
     queue::{GroupView, QueueView, ShareView, VerdictView},
     reason::ReasonView,
@@ -28,5 +34,4 @@ pub use self::{
     window::last_days,
     workers::{WorkerView, WorkersView},
 };
-pub(crate) use self::{concealment::knows_repository, status::concealed_orders, window::midnight};
 pub use crate::picture::{BoardState, Occupant, Picture, Place, Position, SlotState};

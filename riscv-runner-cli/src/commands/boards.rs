@@ -10,12 +10,13 @@ use crate::{
     failure::Failure,
     moment,
     printer::{Printer, Tone, Value},
+    whole,
 };
 
 /// Runs `rrctl boards`.
 pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let boards: BoardsView = match reading.remote.connect_as_anybody(sources)? {
-        Some(server) => server.get(&["boards.json"], &[]).await?,
+        Some(server) => whole::read(&server).await?,
         None => {
             let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
             BoardsView::of(&moment::look(&config).await?)

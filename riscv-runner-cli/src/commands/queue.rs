@@ -19,7 +19,7 @@ use crate::{
     moment::{self, short},
     platform::TokioPlatform,
     printer::{Printer, Tone, Value},
-    wire,
+    whole, wire,
 };
 
 /// The verdict on labels that no rule knows.
@@ -28,7 +28,7 @@ const UNROUTED: &str = "no_rule";
 /// Runs `rrctl queue`.
 pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let queue = match reading.remote.connect_as_anybody(sources)? {
-        Some(server) => server.get(&["queue.json"], &[]).await?,
+        Some(server) => whole::read(&server).await?,
         None => of_store(sources).await?,
     };
     printer.data(reading.output.format, &queue, || print(&queue, printer))

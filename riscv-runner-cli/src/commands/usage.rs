@@ -8,13 +8,13 @@ use crate::{
     config::{self, Need, Sources},
     failure::Failure,
     printer::{Printer, Value},
-    wire,
+    whole, wire,
 };
 
 /// Runs `rrctl usage`.
 pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let usage = match reading.remote.connect_as_anybody(sources)? {
-        Some(server) => server.get(&["usage.json"], &[]).await?,
+        Some(server) => whole::read(&server).await?,
         None => {
             let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
             let store = wire::store(&wire::store_config(&config, false)?).await?;

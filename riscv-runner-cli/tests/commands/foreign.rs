@@ -15,14 +15,20 @@ const SHOWN: &str = r"because\u{1b}]0;owned\u{7}\u{1b}[31m\u{202e}txt.exe\u{9b}2
 
 /// A server that answers everything with this; its address.
 fn server(status: u16, body: &Value) -> String {
+    let body = body.clone();
+    served(status, move |_| body.clone())
+}
+
+/// A server that answers with what is given for the target of a request; its address.
+fn served(status: u16, body: impl Fn(&str) -> Value + Send + 'static) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let body = body.to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let _asked = lines.take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).count();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let asked: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let body = body(asked[0].split(' ').nth(1).unwrap()).to_string();
             let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close");
             write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
         }
@@ -100,11 +106,36 @@ fn a_pool_that_nothing_configures_does_not_hide_the_cluster() {
 }
 
 #[test]
+fn a_list_in_pages_is_shown_whole() {
+    let board = |n: u32| {
+        json!({
+            "k8s_node": format!("k1-{n}"), "board": null, "state": "free", "pools": [], "slots": 1, "ready": true,
+            "cordoned": false, "unreachable_since": null, "drained": null, "quarantine": null, "workers": [],
+        })
+    };
+    let page = move |n: u32| {
+        let boards: Vec<_> = (2 * n..(2 * n + 2).min(5)).map(board).collect();
+        json!({ "observed": true, "total_count": 5, "page": n, "per_page": 2, "boards": boards,
+                "as_of": "2026-01-01T00:00:00Z" })
+    };
+    let address = served(200, move |target| {
+        let (_, page_asked) = target.split_once("page=").unwrap();
+        page(page_asked.split('&').next().unwrap().parse().unwrap())
+    });
+    let told = Folder::new().rrctl_out(&["boards", "--format", "json", "--server", &address]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let names: Vec<_> = told["boards"].as_array().unwrap().iter().map(|board| &board["k8s_node"]).collect();
+    assert_eq!(names, ["k1-0", "k1-1", "k1-2", "k1-3", "k1-4"]);
+    assert_eq!((&told["total_count"], &told["page"], &told["per_page"]), (&json!(5), &json!(0), &json!(5)));
+}
+
+#[test]
 fn boards_out_of_sight_are_told_to_programs_and_fail_for_people() {
     let unseen = json!({ "observed": false, "boards": [], "as_of": "2026-01-01T00:00:00Z" });
     let address = server(200, &unseen);
     let told = Folder::new().rrctl_out(&["boards", "--format", "json", "--server", &address]);
-    assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), unseen);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["observed"], &told["boards"]), (&json!(false), &json!([])));
     let table = Folder::new().rrctl(&["boards", "--server", &address]);
     assert!(table.starts_with("exit: 1\n") && table.contains("the cluster cannot be observed"), "{table}");
     assert!(table.contains("hint: the server cannot see it") && !table.contains("kubectl"), "{table}");

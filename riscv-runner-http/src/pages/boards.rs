@@ -1,30 +1,57 @@
 //! `/boards`: every machine, what it does, and whom it serves.
 
-use super::{layout, text, visitor::Visitor};
+use super::{layout, paging::Paging, text, visitor::Visitor};
 use crate::{
     picture::{Board, BoardState, Occupant},
     state::{AppState, PICTURE_MAX_AGE},
-    views::BoardsView,
+    views::{self, BoardsView, Part},
 };
 use axum::{extract::State, response::Response};
+use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
+use riscv_runner_core::ids::PoolName;
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
+    let known = BoardState::ALL.map(|state| (state.as_str(), state));
+    let asked = Paging::asked_now(&visitor.query, state.0.platform.now()).and_then(|mut paging| {
+        let filter = paging.filter(&visitor.query, "state", &known)?;
+        Ok((paging, filter))
+    });
+    let (paging, filter) = match asked {
+        Ok(asked) => asked,
+        Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
+    };
     let picture = match state.picture(PICTURE_MAX_AGE).await {
         Some(Ok(picture)) => picture,
         Some(Err(error)) => return visitor.unreadable(&error),
         None => return visitor.not_seen_here(),
     };
-    let as_of = picture.snapshot.now;
-    if visitor.is_html() {
+    let found = views::shown_boards(&picture, &filter);
+    let (part, rows) = Part::cut(found.clone(), Some(paging.page));
+    let response = if visitor.is_html() {
+        let policy = state.policy();
+        let pools: Vec<_> = policy.pools.keys().map(PoolName::as_str).collect();
         let content = match &picture.boards {
-            Some(boards) => page(&visitor, boards, as_of),
+            Some(all) => html! {
+                (paging.choices(&visitor, "state", &states(all)))
+                (paging.choices(&visitor, "pool", &pools))
+                (page(&visitor, &found, &rows, picture.snapshot.now))
+                (paging.navigation(&visitor, part.total_count))
+            },
             None => unobserved(),
         };
-        return visitor.live("Boards", &content);
-    }
-    visitor.json(&BoardsView::of(&picture))
+        visitor.live("Boards", &content)
+    } else {
+        visitor.json(&BoardsView::made(&picture, part, &rows))
+    };
+    paging.link(response, &visitor, part.total_count)
+}
+
+/// The states in which there are boards.
+fn states(boards: &[Board]) -> Vec<&'static str> {
+    let is_there = |state: &BoardState| boards.iter().any(|board| board.state == *state);
+    BoardState::ALL.into_iter().filter(is_there).map(BoardState::as_str).collect()
 }
 
 /// The cluster is out of sight.
@@ -32,16 +59,17 @@ pub(super) fn unobserved() -> Markup {
     html! { p role="status" class="notice" { "The cluster cannot be observed now: nobody knows what the boards do." } }
 }
 
-fn page(visitor: &Visitor, boards: &[Board], now: Timestamp) -> Markup {
+/// All boards that were found, and those of them on this page.
+fn page(visitor: &Visitor, found: &[&Board], rows: &[&Board], now: Timestamp) -> Markup {
     const COLUMNS: [&str; 7] = ["Node", "Board", "State", "Slots", "Pools", "Worker", "Job"];
-    let rows = html! { @for board in boards { (row(visitor, board, now)) } };
+    let rows = html! { @for board in rows { (row(visitor, board, now)) } };
     let caption = html! {
-        (boards.len()) @if boards.len() == 1 { " board" } @else { " boards" } ": " (tally(boards))
+        (found.len()) @if found.len() == 1 { " board" } @else { " boards" } ": " (tally(found))
         "; as of " (text::time(Some(now))) " UTC"
     };
     html! {
-        @if boards.is_empty() {
-            p { "The cluster has no node that offers a runner's slot." }
+        @if found.is_empty() {
+            p { "The cluster has no such node that offers a runner's slot." }
         } @else {
             (layout::cards("Boards", &caption, &COLUMNS, &rows))
         }
@@ -49,7 +77,7 @@ fn page(visitor: &Visitor, boards: &[Board], now: Timestamp) -> Markup {
 }
 
 /// How many boards are in each state.
-fn tally(boards: &[Board]) -> String {
+fn tally(boards: &[&Board]) -> String {
     let count = |state: BoardState| {
         let count = boards.iter().filter(|board| board.state == state).count();
         (count > 0).then(|| format!("{count} {}", state.words()))
@@ -110,7 +138,7 @@ pub(super) fn grid(visitor: &Visitor, boards: &[Board]) -> Markup {
     html! {
         @if boards.is_empty() { p { "The cluster has no node that offers a runner's slot." } }
         @for kind in kinds {
-            @let of_kind: Vec<Board> = boards.iter().filter(|board| board.kind() == kind).cloned().collect();
+            @let of_kind: Vec<&Board> = boards.iter().filter(|board| board.kind() == kind).collect();
             h3 { (kind.unwrap_or("No board label")) " " span class="quiet" { (tally(&of_kind)) } }
             ul class="boards" {
                 @for board in &of_kind { (tile(visitor, board)) }

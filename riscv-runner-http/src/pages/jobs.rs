@@ -15,19 +15,20 @@ use crate::{
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
     let now = state.0.platform.now();
     let asked = Listing::asked(&visitor.query, now).and_then(|mut listing| {
-        let filter = listing.filter(&visitor.query, JobPhase::ALL.map(|status| (status.as_str(), status)))?;
+        let known = JobPhase::ALL.map(|status| (status.as_str(), status));
+        let filter = listing.paging.filter(&visitor.query, "status", &known)?;
         Ok((listing, filter))
     });
     let (listing, filter) = match asked {
         Ok(asked) => asked,
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
-    let read = state.0.reports.jobs(listing.window, &filter, listing.page);
+    let read = state.0.reports.jobs(listing.window, &filter, listing.paging.page);
     let (rows, total) = match state.read(read).await {
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
-    let jobs = JobsView::of(&rows, total, listing.page, visitor.reader, &state.policy().name_prefix);
+    let jobs = JobsView::of(&rows, total, listing.paging.page, visitor.reader, &state.policy().name_prefix);
     let response = if visitor.is_html() {
         let statuses = JobPhase::ALL.map(JobPhase::as_str);
         let form = listing.filter_form(&visitor, statuses, state.policy().pools.keys());
@@ -36,7 +37,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     } else {
         visitor.json(&jobs)
     };
-    listing.link(response, &visitor, total)
+    listing.paging.link(response, &visitor, total)
 }
 
 fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobView], total: u64, now: Timestamp) -> Markup {
@@ -46,7 +47,7 @@ fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobView], total: u64, now:
     html! {
         (layout::cards("Jobs", &listing.caption("job", total), &COLUMNS, &rows))
         @if jobs.is_empty() { p { "No jobs on this page." } }
-        (listing.navigation(visitor, total))
+        (listing.paging.navigation(visitor, total))
         (layout::concealed_note(visitor, "Names of private repositories"))
     }
 }

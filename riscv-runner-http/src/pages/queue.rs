@@ -1,16 +1,26 @@
 //! `/queue`: who waits, grouped by what the same runners could serve, and why.
 
 use axum::{extract::State, response::Response};
+use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
+use riscv_runner_core::ids::PoolName;
 
-use super::{layout, reason, text, unrouted, visitor::Visitor};
+use super::{layout, paging::Paging, reason, text, unrouted, visitor::Visitor};
 use crate::{
     state::{AppState, PICTURE_MAX_AGE},
-    views::{GroupView, QueueView, ShareView},
+    views::{GroupView, QueueView, ShareView, Shown},
 };
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
+    let asked = Paging::asked_now(&visitor.query, state.0.platform.now()).and_then(|mut paging| {
+        let filter = paging.filter(&visitor.query, "status", &[])?;
+        Ok((paging, filter))
+    });
+    let (paging, filter) = match asked {
+        Ok(asked) => asked,
+        Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
+    };
     let picture = match state.picture(PICTURE_MAX_AGE).await {
         Some(Ok(picture)) => picture,
         Some(Err(error)) => return visitor.unreadable(&error),
@@ -21,11 +31,20 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Err(error) => return visitor.unreadable(&error),
     };
     let leading = state.0.readiness.is_leading();
-    let queue = QueueView::of(&picture, &unrouted, &state.policy(), visitor.reader, leading);
-    if visitor.is_html() { visitor.live("Queue", &page(&visitor, &queue)) } else { visitor.json(&queue) }
+    let (policy, shown) =
+        (state.policy(), Shown { filter: &filter, page: Some(paging.page), reader: visitor.reader });
+    let queue = QueueView::shown(&picture, &unrouted, &policy, leading, &shown);
+    let response = if visitor.is_html() {
+        let pools: Vec<_> = policy.pools.keys().map(PoolName::as_str).collect();
+        let content = html! { (paging.choices(&visitor, "pool", &pools)) (page(&visitor, &queue, &paging)) };
+        visitor.live("Queue", &content)
+    } else {
+        visitor.json(&queue)
+    };
+    paging.link(response, &visitor, queue.part.total_count)
 }
 
-fn page(visitor: &Visitor, queue: &QueueView) -> Markup {
+fn page(visitor: &Visitor, queue: &QueueView, paging: &Paging) -> Markup {
     const COLUMNS: [&str; 7] = ["Labels", "Account", "Waiting", "Oldest", "Why they wait", "Running", "Pool"];
     let rows = html! { @for group in &queue.queue { (row(group, queue.as_of)) } };
     let caption = html! {
@@ -33,11 +52,12 @@ fn page(visitor: &Visitor, queue: &QueueView) -> Markup {
         (text::time(Some(queue.as_of))) " UTC"
     };
     html! {
-        @if queue.queue.is_empty() {
+        @if queue.part.total_count == 0 {
             p { "No job waits, as of " (text::time(Some(queue.as_of))) " UTC." }
         } @else {
             (layout::cards("Queue", &caption, &COLUMNS, &rows))
         }
+        (paging.navigation(visitor, queue.part.total_count))
         (unrouted::section(&queue.unrouted, queue.as_of))
         (layout::concealed_note(visitor, "Repositories of personal accounts"))
     }

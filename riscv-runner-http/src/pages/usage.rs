@@ -1,28 +1,46 @@
 //! `/usage`: active demand and supply by account, pool and labels.
 
 use axum::{extract::State, response::Response};
+use http::StatusCode;
 use maud::{Markup, html};
-use riscv_runner_core::ports::UsageRow;
+use riscv_runner_core::ids::PoolName;
 
-use super::{layout, text, visitor::Visitor};
+use super::{layout, paging::Paging, text, visitor::Visitor};
 use crate::{
     state::AppState,
     views::{Totals, UsageView},
 };
 
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
+    let asked = Paging::asked_now(&visitor.query, state.0.platform.now()).and_then(|mut paging| {
+        let filter = paging.filter(&visitor.query, "status", &[])?;
+        Ok((paging, filter))
+    });
+    let (paging, filter) = match asked {
+        Ok(asked) => asked,
+        Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
+    };
     let usage = match state.read(state.0.reports.usage()).await {
-        Ok(usage) => UsageView::of(usage),
+        Ok(usage) => UsageView::shown(usage, &filter, Some(paging.page)),
         Err(error) => return visitor.unreadable(&error),
     };
-    if visitor.is_html() {
-        visitor.html("Usage", &page(&usage.usage, usage.totals))
+    let total = usage.part.total_count;
+    let response = if visitor.is_html() {
+        let policy = state.policy();
+        let pools: Vec<_> = policy.pools.keys().map(PoolName::as_str).collect();
+        let content = html! {
+            (paging.choices(&visitor, "pool", &pools))
+            (page(&usage))
+            (paging.navigation(&visitor, total))
+        };
+        visitor.html("Usage", &content)
     } else {
         visitor.json(&usage)
-    }
+    };
+    paging.link(response, &visitor, total)
 }
 
-fn page(usage: &[UsageRow], totals: Totals) -> Markup {
+fn page(UsageView { usage, totals, part }: &UsageView) -> Markup {
     const COLUMNS: [&str; 7] =
         ["Account", "Pool", "Labels", "Jobs waiting", "Jobs running", "Workers starting", "Workers running"];
     let rows = html! {
@@ -35,13 +53,13 @@ fn page(usage: &[UsageRow], totals: Totals) -> Markup {
             }
         }
         @if !usage.is_empty() {
-            tr class="total" { th scope="row" colspan="3" { "Total" } (counts(totals)) }
+            tr class="total" { th scope="row" colspan="3" { "Total" } (counts(*totals)) }
         }
     };
     let caption = html! { "Jobs that wait or run and live workers, by account, pool and labels" };
     html! {
         (layout::table("Usage", &caption, &COLUMNS, &rows))
-        @if usage.is_empty() { p { "Nothing waits and nothing runs." } }
+        @if part.total_count == 0 { p { "Nothing waits and nothing runs." } }
     }
 }
 

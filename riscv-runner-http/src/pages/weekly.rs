@@ -12,16 +12,17 @@ use maud::{Markup, html};
 use riscv_runner_core::{
     entity::EntityKind,
     ids::{EntityId, Login},
-    ports::{ReportWindow, WeekRow},
+    ports::{Page, ReportWindow, WeekRow},
 };
 use serde::Serialize;
 
 use super::{
     chart::{self, Bar, grouped},
     layout, listing,
+    paging::Paging,
     visitor::Visitor,
 };
-use crate::state::AppState;
+use crate::{state::AppState, views::Part};
 
 /// What is shown when no window is asked for: twelve weeks and the current one.
 const DEFAULT_DAYS: i64 = 7 * 12;
@@ -37,6 +38,9 @@ struct WeeklyJson {
     /// What is counted: from reservation to end, those that still live until `as_of`.
     unit: &'static str,
     weeks: Vec<WeekJson>,
+    /// Which of the accounts these are, also in the weeks; every sum is over all.
+    #[serde(flatten)]
+    part: Part,
     totals: Vec<AccountJson>,
     minutes: f64,
     as_of: Timestamp,
@@ -67,16 +71,25 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Ok(window) => window,
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
+    let paging = match Paging::asked(&visitor.query) {
+        Ok(mut paging) => {
+            paging.repeat_window(&visitor.query);
+            paging
+        }
+        Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
+    };
     let rows = match state.read(state.0.reports.weekly_usage(window, now)).await {
         Ok(rows) => rows,
         Err(error) => return visitor.unreadable(&error),
     };
     let weekly = WeeklyJson::of(&rows, window, now);
-    if visitor.is_html() {
-        visitor.html("Weekly usage", &page(&visitor, &weekly))
+    let total = weekly.part.total_count;
+    let response = if visitor.is_html() {
+        visitor.html("Weekly usage", &page(&visitor, &weekly, &paging))
     } else {
-        visitor.json(&weekly)
-    }
+        visitor.json(&weekly.paged(paging.page))
+    };
+    paging.link(response, &visitor, total)
 }
 
 /// Minutes to a tenth: seconds are more than anybody wants to add up.
@@ -129,9 +142,20 @@ impl WeeklyJson {
             unit: "minutes between a worker's reservation and its end",
             weeks: weeks.into_iter().map(week).collect(),
             minutes: minutes(totals.iter().map(|total| total.seconds).sum()),
+            part: Part::whole(totals.len()),
             totals,
             as_of: now,
         }
+    }
+
+    /// The accounts of one page.
+    fn paged(mut self, page: Page) -> Self {
+        (self.part, self.totals) = Part::cut(self.totals, Some(page));
+        let shown: BTreeSet<_> = self.totals.iter().map(|total| total.entity_id).collect();
+        for week in &mut self.weeks {
+            week.accounts.retain(|account| shown.contains(&account.entity_id));
+        }
+        self
     }
 }
 
@@ -147,7 +171,8 @@ fn mondays(window: ReportWindow, now: Timestamp) -> BTreeSet<Date> {
     mondays
 }
 
-fn page(visitor: &Visitor, weekly: &WeeklyJson) -> Markup {
+fn page(visitor: &Visitor, weekly: &WeeklyJson, paging: &Paging) -> Markup {
+    let rows = Part::cut(weekly.totals.iter().collect(), Some(paging.page)).1;
     let json = format!("/stats/weekly-usage.json{}", visitor.query_suffix());
     html! {
         p {
@@ -161,7 +186,8 @@ fn page(visitor: &Visitor, weekly: &WeeklyJson) -> Markup {
         } @else {
             div class="scroll plain" role="region" aria-label="Chart" tabindex="0" { (drawn(weekly)) }
             (legend(weekly))
-            (table(weekly))
+            (table(weekly, &rows))
+            (paging.navigation(visitor, weekly.part.total_count))
         }
         p class="quiet" {
             "Weeks begin on Monday, UTC. Other weeks: "
@@ -237,7 +263,7 @@ fn legend(weekly: &WeeklyJson) -> Markup {
     }
 }
 
-fn table(weekly: &WeeklyJson) -> Markup {
+fn table(weekly: &WeeklyJson, totals: &[&AccountJson]) -> Markup {
     let mut columns = vec!["Account".to_owned(), "Total".to_owned(), "Workers".to_owned()];
     columns.extend(weekly.weeks.iter().rev().map(|week| week.week.to_string()));
     let columns: Vec<_> = columns.iter().map(String::as_str).collect();
@@ -245,7 +271,7 @@ fn table(weekly: &WeeklyJson) -> Markup {
         week.accounts.iter().find(|found| found.entity_id == account).map(|found| found.minutes)
     };
     let rows = html! {
-        @for total in &weekly.totals {
+        @for total in totals {
             tr {
                 th scope="row" { (total.entity_name) }
                 td class="number total" { (figure(Some(total.minutes))) }

@@ -15,20 +15,20 @@ use crate::{
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Response {
     let now = state.0.platform.now();
     let asked = Listing::asked(&visitor.query, now).and_then(|mut listing| {
-        let filter =
-            listing.filter(&visitor.query, WorkerStatus::ALL.map(|status| (status.as_str(), status)))?;
+        let known = WorkerStatus::ALL.map(|status| (status.as_str(), status));
+        let filter = listing.paging.filter(&visitor.query, "status", &known)?;
         Ok((listing, filter))
     });
     let (listing, filter) = match asked {
         Ok(asked) => asked,
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
-    let read = state.0.reports.workers(listing.window, &filter, listing.page);
+    let read = state.0.reports.workers(listing.window, &filter, listing.paging.page);
     let (rows, total) = match state.read(read).await {
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
-    let workers = WorkersView::of(&rows, total, listing.page, visitor.reader);
+    let workers = WorkersView::of(&rows, total, listing.paging.page, visitor.reader);
     let response = if visitor.is_html() {
         let statuses = WorkerStatus::ALL.map(WorkerStatus::as_str);
         let form = listing.filter_form(&visitor, statuses, state.policy().pools.keys());
@@ -37,7 +37,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     } else {
         visitor.json(&workers)
     };
-    listing.link(response, &visitor, total)
+    listing.paging.link(response, &visitor, total)
 }
 
 fn page(visitor: &Visitor, listing: &Listing, workers: &[WorkerView], total: u64, now: Timestamp) -> Markup {
@@ -57,7 +57,7 @@ fn page(visitor: &Visitor, listing: &Listing, workers: &[WorkerView], total: u64
     html! {
         (layout::cards("Workers", &listing.caption("worker", total), &COLUMNS, &rows))
         @if workers.is_empty() { p { "No workers on this page." } }
-        (listing.navigation(visitor, total))
+        (listing.paging.navigation(visitor, total))
         (layout::concealed_note(visitor, "Logs, and repositories of personal accounts,"))
     }
 }

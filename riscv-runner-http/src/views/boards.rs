@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     controls::Note,
     ids::{NodeName, PoolName},
+    ports::RowFilter,
     quarantine::Quarantine,
 };
 use serde::{Deserialize, Serialize};
 
+use super::Part;
 use crate::picture::{Board, BoardState, Occupant, Picture};
 
 /// Every machine: `/boards.json`, `rrctl boards`.
@@ -15,6 +17,9 @@ use crate::picture::{Board, BoardState, Occupant, Picture};
 pub struct BoardsView {
     /// Whether nodes and pods could be observed; if not, `boards` is empty.
     pub observed: bool,
+    /// Which of the machines these are.
+    #[serde(flatten)]
+    pub part: Part,
     /// The machines by name.
     pub boards: Vec<BoardView>,
     /// When this held.
@@ -52,12 +57,27 @@ impl BoardsView {
     /// Every machine of a picture.
     #[must_use]
     pub fn of(picture: &Picture) -> Self {
+        let (part, boards) = Part::cut(shown(picture, &RowFilter::default()), None);
+        Self::made(picture, part, &boards)
+    }
+
+    pub(crate) fn made(picture: &Picture, part: Part, boards: &[&Board]) -> Self {
         Self {
             observed: picture.boards.is_some(),
-            boards: picture.boards.iter().flatten().map(BoardView::of).collect(),
+            part,
+            boards: boards.iter().map(|board| BoardView::of(board)).collect(),
             as_of: picture.snapshot.now,
         }
     }
+}
+
+/// The machines in this state and of this pool.
+pub(crate) fn shown<'a>(picture: &'a Picture, filter: &RowFilter<BoardState>) -> Vec<&'a Board> {
+    let is_shown = |board: &&Board| {
+        filter.status.is_none_or(|state| board.state == state)
+            && filter.pool.as_ref().is_none_or(|pool| board.pools.contains(pool))
+    };
+    picture.boards.iter().flatten().filter(is_shown).collect()
 }
 
 impl BoardView {

@@ -1,6 +1,6 @@
 //! Who waits, grouped by what the same runners could serve, and why.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -8,19 +8,22 @@ use riscv_runner_core::{
     ids::{EntityId, Login, PoolName, RepoName},
     labels::LabelSet,
     policy::Policy,
-    ports::UnroutedRow,
+    ports::{Page, RowFilter, UnroutedRow},
     scope::Target,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Reader, ReasonView, UnroutedView};
+use super::{Part, Reader, ReasonView, UnroutedView, part::is_same};
 use crate::picture::{BoardState, KeyQueue, Picture, Verdict};
 
 /// Who waits: `/queue.json`, `rrctl queue`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueView {
-    /// Jobs that wait, over all groups.
+    /// Jobs that wait, over all groups of all pages.
     pub jobs_pending: u64,
+    /// Which of the groups these are.
+    #[serde(flatten)]
+    pub part: Part,
     /// The group with the oldest job first.
     pub queue: Vec<GroupView>,
     /// Jobs whose labels no rule knows, the likely typos first.
@@ -89,14 +92,49 @@ impl QueueView {
         reader: Reader,
         leading: bool,
     ) -> Self {
+        let whole = Shown { filter: &RowFilter::default(), page: None, reader };
+        Self::shown(picture, unrouted, policy, leading, &whole)
+    }
+
+    pub(crate) fn shown(
+        picture: &Picture,
+        unrouted: &[UnroutedRow],
+        policy: &Policy,
+        leading: bool,
+        Shown { filter, page, reader }: &Shown<'_>,
+    ) -> Self {
+        let keys: Vec<_> = picture.keys.iter().filter(|key| is_of(key, filter)).collect();
+        let jobs_pending = keys.iter().map(|key| u64::from(key.pending)).sum();
+        let (part, keys) = Part::cut(keys, *page);
+        // Labels without a rule are of no pool.
+        let mut unrouted =
+            if filter.pool.is_none() { UnroutedView::judged(policy, unrouted, *reader) } else { Vec::new() };
+        unrouted.retain(|row| filter.entity.as_ref().is_none_or(|wanted| is_same(&row.entity_name, wanted)));
         Self {
-            jobs_pending: picture.keys.iter().map(|key| u64::from(key.pending)).sum(),
-            queue: picture.keys.iter().map(|key| GroupView::of(picture, key, reader)).collect(),
-            unrouted: UnroutedView::judged(policy, unrouted, reader),
+            jobs_pending,
+            part,
+            queue: keys.into_iter().map(|key| GroupView::of(picture, key, *reader)).collect(),
+            unrouted,
             leading,
             as_of: picture.snapshot.now,
         }
     }
+}
+
+/// What is shown of the queue, and to whom.
+pub(crate) struct Shown<'a> {
+    /// Groups that wait for this pool, of this account; there is no status.
+    pub(crate) filter: &'a RowFilter<Infallible>,
+    /// Which of them; all of them without one.
+    pub(crate) page: Option<Page>,
+    /// To whom.
+    pub(crate) reader: Reader,
+}
+
+fn is_of(key: &KeyQueue, filter: &RowFilter<Infallible>) -> bool {
+    let login = key.scope.as_ref().map(|scope| &scope.login);
+    filter.pool.as_ref().is_none_or(|pool| key.pools.contains_key(pool))
+        && filter.entity.as_ref().is_none_or(|wanted| login.is_some_and(|login| is_same(login, wanted)))
 }
 
 impl GroupView {

@@ -1,13 +1,24 @@
 //! Active demand and supply, in sums.
 
-use riscv_runner_core::{job::JobPhase, ports::UsageRow, worker::WorkerStatus};
+use std::convert::Infallible;
+
+use riscv_runner_core::{
+    job::JobPhase,
+    ports::{Page, RowFilter, UsageRow},
+    worker::WorkerStatus,
+};
 use serde::{Deserialize, Serialize};
+
+use super::{Part, part::is_same};
 
 /// Demand and supply by account, pool and labels: `/usage.json`, `rrctl usage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UsageView {
-    /// Over all rows.
+    /// Over all rows of all pages.
     pub totals: Totals,
+    /// Which of the rows these are.
+    #[serde(flatten)]
+    pub part: Part,
     /// The rows.
     pub usage: Vec<UsageRow>,
 }
@@ -29,7 +40,21 @@ impl UsageView {
     /// The rows with their sum.
     #[must_use]
     pub fn of(usage: Vec<UsageRow>) -> Self {
-        Self { totals: Totals::of(&usage), usage }
+        Self::shown(usage, &RowFilter::default(), None)
+    }
+
+    pub(crate) fn shown(
+        mut usage: Vec<UsageRow>,
+        filter: &RowFilter<Infallible>,
+        page: Option<Page>,
+    ) -> Self {
+        usage.retain(|row| {
+            filter.pool.as_ref().is_none_or(|pool| row.k8s_pool == *pool)
+                && filter.entity.as_ref().is_none_or(|wanted| is_same(&row.entity_name, wanted))
+        });
+        let totals = Totals::of(&usage);
+        let (part, usage) = Part::cut(usage, page);
+        Self { totals, part, usage }
     }
 }
 
