@@ -10,6 +10,7 @@ pub mod metrics;
 mod orders;
 mod pages;
 mod picture;
+mod pods;
 pub mod rate;
 pub mod readiness;
 mod router;
@@ -21,6 +22,7 @@ mod trace;
 pub mod views;
 
 pub use intake::{IntakeLimits, Webhooks};
+pub use pods::PodSource;
 pub use router::{Role, router, router_for};
 pub use snapshots::SnapshotSource;
 pub use state::{AppState, AppStateBuilder};

@@ -25,6 +25,7 @@ use crate::{
     orders::Operators,
     pages::lately::last_day,
     picture::Picture,
+    pods::{PodSource, Pods},
     readiness::Readiness,
     snapshots::SnapshotSource,
     staging::StagingProxy,
@@ -67,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) webhooks: Option<Webhooks>,
     pub(crate) staging: Option<Arc<dyn StagingProxy>>,
     pub(crate) inspector: Option<Arc<dyn Inspector>>,
+    pub(crate) pods: Option<Pods>,
     /// What each visitor may still ask of GitHub.
     pub(crate) questions: Allowances,
     pub(crate) behind_proxy: bool,
@@ -109,6 +111,7 @@ impl AppState {
             webhooks: None,
             staging: None,
             inspector: None,
+            pods: None,
             questions: Allowances::new(QUESTIONS, QUESTION_EVERY),
             behind_proxy: false,
             readiness: Arc::default(),
@@ -150,6 +153,14 @@ impl AppStateBuilder {
     #[must_use]
     pub fn inspector(mut self, inspector: Arc<dyn Inspector>) -> Self {
         self.0.inspector = Some(inspector);
+        self
+    }
+
+    /// Shows why a worker's pod waits, in the cluster's words; usually the engine's cluster. Without it such
+    /// a worker's page has its state alone.
+    #[must_use]
+    pub fn pods(mut self, source: Arc<dyn PodSource>) -> Self {
+        self.0.pods = Some(Pods::new(source));
         self
     }
 

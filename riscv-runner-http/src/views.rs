@@ -16,7 +16,10 @@ mod window;
 mod workers;
 
 pub(crate) use self::{
-    boards::shown as shown_boards, concealment::knows_repository, queue::Shown, status::concealed_orders,
+    boards::shown as shown_boards,
+    concealment::{diagnostics, knows_repository},
+    queue::Shown,
+    status::concealed_orders,
     window::midnight,
 };
 pub use self::{

@@ -132,8 +132,8 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let stores = (&store, &pages);
     let mut state = state(&config, serve.role, stores, &witness, &policy, &controls, entrance)?;
     state = state.counted(Arc::new(counts));
-    if let Some(source) = snapshots {
-        state = state.snapshots(source);
+    if let (Some(source), Some(cluster)) = (snapshots, &cluster) {
+        state = state.snapshots(source).pods(Arc::<KubeCluster>::clone(cluster));
     }
     if let Some(inspector) = inspector {
         state = state.inspector(Arc::new(inspector));

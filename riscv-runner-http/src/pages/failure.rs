@@ -1,7 +1,9 @@
 //! Why a worker failed, for people: the reason first, the details on demand.
 
 use maud::{Markup, html};
-use riscv_runner_core::failure::{ContainerEnd, FailureInfo, FailureReason, PodEvent, PodFailure};
+use riscv_runner_core::failure::{
+    ContainerEnd, Diagnostics, FailureInfo, FailureReason, PodEvent, PodFailure,
+};
 
 use super::text;
 
@@ -41,10 +43,20 @@ pub(crate) fn whole(reason: FailureReason, info: &FailureInfo) -> Markup {
     }
 }
 
+/// What is known of a pod that has not failed.
+pub(crate) fn so_far(seen: &Diagnostics) -> Markup {
+    diagnostics(seen, Space::Page)
+}
+
 fn details(pod: &PodFailure, space: Space) -> Markup {
-    let seen = &pod.diagnostics;
     html! {
         @if let Some(note) = &pod.note { p class="message" { bdi { (note) } } }
+        (diagnostics(&pod.diagnostics, space))
+    }
+}
+
+fn diagnostics(seen: &Diagnostics, space: Space) -> Markup {
+    html! {
         @if seen.pod_reason.is_some() || seen.pod_message.is_some() {
             p class="message" {
                 "Pod: " (seen.pod_reason.as_deref().unwrap_or("no reason"))

@@ -5,6 +5,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use riscv_runner_core::{
+    failure::Diagnostics,
     ids::{IdError, JobId, NodeName, WorkerName},
     pod::{Pod, PodPhase},
     ports::{JobRow, PortResult, WorkerRow},
@@ -26,6 +27,8 @@ struct OneWorkerJson {
     timeline: Vec<Stage>,
     /// Its pod, where it still exists and this process sees the cluster.
     pod: Option<PodJson>,
+    /// What the cluster says of the pod, while it waits; `null` also where it could not be asked.
+    diagnostics: Option<Diagnostics>,
     as_of: Timestamp,
 }
 
@@ -66,11 +69,14 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Some(Ok(picture)) => picture.snapshot.pods.present().and_then(|pods| pods.get(&name).map(seen)),
         Some(Err(_)) | None => None,
     };
+    let is_waiting = pod.as_ref().is_some_and(|pod| matches!(pod.phase, PodPhase::Pending { .. }));
+    let diagnostics = if is_waiting { waits(&state, &visitor, &row).await } else { None };
     let job = job.filter(|job| views::knows_repository(visitor.reader, &job.job.facts));
     let shown = OneWorkerJson {
         worker: WorkerView::of(&row, visitor.reader),
         timeline: timeline(&row, job.as_ref(), pod.as_ref()),
         pod,
+        diagnostics,
         as_of: state.0.platform.now(),
     };
     if !visitor.is_html() {
@@ -83,6 +89,13 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     } else {
         visitor.live(&title, &content)
     }
+}
+
+/// Why its pod waits, as far as the cluster says and this reader may know.
+async fn waits(state: &AppState, visitor: &Visitor, row: &WorkerRow) -> Option<Diagnostics> {
+    let pods = state.0.pods.as_ref()?;
+    let seen = pods.look(&row.worker.name, visitor.client, state.0.platform.now()).await?;
+    Some(views::diagnostics(visitor.reader, &row.worker, &seen))
 }
 
 fn asked(path: &str) -> Result<WorkerName, Fault> {
@@ -154,6 +167,11 @@ fn page(visitor: &Visitor, shown: &OneWorkerJson, job: Option<&JobRow>) -> Marku
         }
         h2 { "What happened" }
         (stages(&shown.timeline, worker.completed_at.is_none().then_some(shown.as_of)))
+        @if let Some(seen) = &shown.diagnostics {
+            h2 { "Why its pod waits" }
+            (failure::so_far(seen))
+            @if seen.events.is_empty() { p class="quiet" { "No events are shown." } }
+        }
         @if let (Some(reason), Some(info)) = (worker.failure_reason, &worker.failure_info) {
             h2 { "Why it failed" }
             (failure::whole(reason, info))

@@ -42,14 +42,33 @@ pub(crate) fn failure(reader: Reader, worker: &Worker, info: &FailureInfo) -> Fa
     match info {
         FailureInfo::V1(_) if texts => info.clone(),
         FailureInfo::V1(_) => FailureInfo::message(WITHHELD),
-        FailureInfo::V2(pod) => FailureInfo::V2(without_texts(pod, texts)),
+        FailureInfo::V2(pod) => FailureInfo::V2(PodFailure {
+            version: pod.version,
+            reason: pod.reason,
+            note: text(texts, &pod.note),
+            diagnostics: without_texts(&pod.diagnostics, texts),
+        }),
     }
 }
 
-fn without_texts(pod: &PodFailure, texts: bool) -> PodFailure {
-    let withheld = |text: &Option<String>| text.as_ref().map(|_| WITHHELD.to_owned());
-    let text = |text: &Option<String>| if texts { text.clone() } else { withheld(text) };
-    let diagnostics = &pod.diagnostics;
+/// What is known of the worker's pod as this reader may see it.
+pub(crate) fn diagnostics(reader: Reader, worker: &Worker, seen: &Diagnostics) -> Diagnostics {
+    match reader {
+        Reader::Authenticated => seen.clone(),
+        Reader::Anonymous => without_texts(seen, knows_target(reader, worker)),
+    }
+}
+
+fn withheld(text: &Option<String>) -> Option<String> {
+    text.as_ref().map(|_| WITHHELD.to_owned())
+}
+
+fn text(texts: bool, text: &Option<String>) -> Option<String> {
+    if texts { text.clone() } else { withheld(text) }
+}
+
+fn without_texts(diagnostics: &Diagnostics, texts: bool) -> Diagnostics {
+    let text = |told: &Option<String>| text(texts, told);
     let mut shown = Diagnostics {
         pod_reason: diagnostics.pod_reason.clone(),
         pod_message: text(&diagnostics.pod_message),
@@ -62,5 +81,5 @@ fn without_texts(pod: &PodFailure, texts: bool) -> PodFailure {
         end.message = if end.exit_code.is_some() { withheld(&end.message) } else { text(&end.message) };
         end.logs = withheld(&end.logs);
     }
-    PodFailure { version: pod.version, reason: pod.reason, note: text(&pod.note), diagnostics: shown }
+    shown
 }

@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use riscv_runner_core::{
+    failure::Diagnostics,
     ids::{EntityId, ImageRef, InstallationId, JobId, Login, NodeName, PoolName, ReplicaName, WorkerName},
     job::JobPhase,
     labels::LabelSet,
@@ -23,7 +24,7 @@ use riscv_runner_core::{
     snapshot::Snapshot,
     worker::{KnownJob, Worker, WorkerStatus},
 };
-use riscv_runner_http::SnapshotSource;
+use riscv_runner_http::{PodSource, SnapshotSource};
 use riscv_runner_sim::{clock::SimClock, store::MemoryStore};
 
 /// The boards, pods and the store beside them.
@@ -32,6 +33,8 @@ pub(crate) struct Looking {
     clock: SimClock,
     nodes: Mutex<BTreeMap<NodeName, Node>>,
     pods: Mutex<BTreeMap<WorkerName, Pod>>,
+    told: Mutex<Diagnostics>,
+    asked: AtomicU32,
     looks: AtomicU32,
     most_read: AtomicU32,
     blind: AtomicBool,
@@ -45,6 +48,8 @@ impl Looking {
             clock,
             nodes: Mutex::default(),
             pods: Mutex::default(),
+            told: Mutex::default(),
+            asked: AtomicU32::new(0),
             looks: AtomicU32::new(0),
             most_read: AtomicU32::new(0),
             blind: AtomicBool::new(false),
@@ -121,6 +126,16 @@ impl Looking {
         self.pods.lock().unwrap().insert(name, pod);
     }
 
+    /// What the cluster says of any pod.
+    pub(crate) fn tell(&self, told: Diagnostics) {
+        *self.told.lock().unwrap() = told;
+    }
+
+    /// How often the cluster was asked about a pod.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// How often somebody looked.
     pub(crate) fn looks(&self) -> u32 {
         self.looks.load(Ordering::Relaxed)
@@ -139,6 +154,14 @@ impl Looking {
     /// The store does not answer any more.
     pub(crate) fn lose_store(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl PodSource for Looking {
+    async fn diagnose(&self, _: &WorkerName) -> Diagnostics {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.told.lock().unwrap().clone()
     }
 }
 

@@ -20,8 +20,8 @@ use riscv_runner_core::{
 };
 use riscv_runner_github::{signature::WebhookSecrets, webhook::KnownApps};
 use riscv_runner_http::{
-    AppState, AppStateBuilder, IntakeLimits, Role, Webhooks, metrics::Metrics, readiness::Readiness,
-    router_for,
+    AppState, AppStateBuilder, IntakeLimits, PodSource, Role, Webhooks, metrics::Metrics,
+    readiness::Readiness, router_for,
 };
 use riscv_runner_sim::{
     chance::Stream,
@@ -108,7 +108,7 @@ impl Serving {
         let serving = Self::made(
             Role::All,
             IntakeLimits::default(),
-            |builder, looking| builder.snapshots(looking),
+            |builder, looking| builder.pods(Arc::clone(&looking) as Arc<dyn PodSource>).snapshots(looking),
             |store| Stores { deliveries: store.clone(), reports: store.clone(), lease: store },
         );
         serving.looking.add_boards("k1", boards);

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use riscv_runner_core::{
-    failure::{ContainerEnd, Diagnostics, FailureInfo, FailureReason, PodFailure},
+    failure::{ContainerEnd, Diagnostics, FailureInfo, FailureReason, PodEvent, PodFailure},
     pod::PodPhase,
     scope::Target,
 };
@@ -112,4 +112,45 @@ async fn what_a_job_wrote_to_its_termination_log_is_for_readers() {
         let reader = serving.get_as_reader(path).await.text;
         assert!(reader.contains("the secret plan"), "{path}: {reader}");
     }
+}
+
+#[tokio::test]
+async fn why_a_pod_waits_is_asked_of_the_cluster_when_somebody_looks() {
+    let serving = Serving::seeing(2);
+    let event = PodEvent {
+        kind: "Warning".into(),
+        reason: "FailedScheduling".into(),
+        message: format!("no board is free {HOSTILE}"),
+        count: 3,
+        first_seen: None,
+        last_seen: Some(serving.clock.now()),
+    };
+    let waits = ContainerEnd { reason: Some("ContainerCreating".into()), ..ContainerEnd::default() };
+    let started = ContainerEnd { logs: Some("a step's output".into()), ..ContainerEnd::default() };
+    let containers = [("runner".to_owned(), waits), ("init".to_owned(), started)].into();
+    serving.looking.tell(Diagnostics { events: vec![event], containers, ..Diagnostics::default() });
+    let since = serving.clock.now();
+    serving.looking.worker("rr-waits", "k1-1", PodPhase::Pending { reason: None }, None).await;
+    serving.looking.worker("rr-runs", "k1-2", PodPhase::Running { since }, None).await;
+    let page = serving.get("/worker/rr-waits").await.text;
+    for text in [
+        "Why its pod waits",
+        "FailedScheduling",
+        "no board is free &lt;img",
+        "(3 times)",
+        "ContainerCreating",
+    ] {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    let body = serving.get_as_reader("/worker/rr-waits.json").await.json();
+    assert_eq!(body["diagnostics"]["events"][0]["reason"], "FailedScheduling");
+    assert!(!body.to_string().contains("a step's output"), "a log is for failures: {body}");
+    assert_eq!(serving.looking.asked(), 1, "once for all who look within a moment");
+    let runs = serving.get("/worker/rr-runs.json").await.json();
+    assert_eq!((&runs["diagnostics"], serving.looking.asked()), (&Value::Null, 1));
+    for _ in 0..40 {
+        serving.get("/worker/rr-waits.json").await;
+    }
+    let often = serving.get("/worker/rr-waits.json").await;
+    assert_eq!((often.status, &often.json()["diagnostics"]), (StatusCode::OK, &Value::Null));
 }
