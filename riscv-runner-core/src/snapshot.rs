@@ -57,6 +57,16 @@ pub struct Demand {
     pub waiting: Vec<PendingJob>,
 }
 
+impl Demand {
+    /// The waiting jobs that were counted too. The list may be newer than the count; what came in between is
+    /// for the next look.
+    #[must_use]
+    pub fn counted(&self) -> &[PendingJob] {
+        let counted = self.pending.saturating_sub(self.skipped) as usize;
+        &self.waiting[..counted.min(self.waiting.len())]
+    }
+}
+
 /// The demand of every pool key that has any.
 pub type DemandByKey = BTreeMap<PoolKey, Demand>;
 

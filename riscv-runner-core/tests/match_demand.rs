@@ -16,6 +16,16 @@ use riscv_runner_core::{
 };
 
 #[test]
+fn a_job_that_came_after_the_count_is_for_the_next_cycle() {
+    let count = |jobs| {
+        let world = World::new("a:3").job(1, "1", "a", 30).job(2, "1", "a", 20);
+        world.edit(|world| world.snapshot.demand.get_mut(&key("1", "a")).unwrap().pending = jobs)
+    };
+    count(0).schedules("hold 1 demand_met\nhold 2 demand_met");
+    count(1).schedules("provision org:1|a for 1\nhold 2 demand_met");
+}
+
+#[test]
 fn one_slot_serves_the_older_of_two() {
     World::new("a:1").job(2, "1", "a", 10).job(1, "1", "a", 5).schedules(
         "provision org:1|a for 2

@@ -20,7 +20,7 @@ pub fn match_demand(draft: &mut Draft<'_>) {
     let mut queues = Queues::of(draft);
     while let Some(turn) = queues.next() {
         let (key, demand) = (turn.key, turn.demand);
-        let waiting = &demand.waiting[turn.next..];
+        let waiting = &demand.counted()[turn.next..];
         let Some(job) = waiting.first() else { break };
         let judged = if let Some(hold) = paused(draft, job) {
             let jobs = first_while(waiting, |other| other.repo == job.repo);

@@ -51,8 +51,10 @@ impl<'a> Queues<'a> {
         let mut line_of = HashMap::new();
         for (key, wanted) in demand {
             let met = met(draft, key, wanted).saturating_sub(wanted.skipped) as usize;
-            let met = met.min(wanted.waiting.len());
-            draft.held.push(key, Hold::DemandMet, &wanted.waiting[..met]);
+            let counted = wanted.counted();
+            let met = met.min(counted.len());
+            draft.held.push(key, Hold::DemandMet, &counted[..met]);
+            draft.held.push(key, Hold::DemandMet, &wanted.waiting[counted.len()..]);
             let account = fair.then(|| key.scope.entity());
             let line = *line_of.entry(account).or_insert_with(|| {
                 queues.lines.push(Line { account, heads: BinaryHeap::new() });
@@ -67,7 +69,7 @@ impl<'a> Queues<'a> {
     }
 
     fn enter(&mut self, line: usize, key: &'a PoolKey, demand: &Demand, next: usize) {
-        if let Some(job) = demand.waiting.get(next) {
+        if let Some(job) = demand.counted().get(next) {
             self.lines[line].heads.push(Reverse((job.created_at, job.id, key, next)));
         }
     }

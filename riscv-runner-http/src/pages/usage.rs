@@ -47,8 +47,8 @@ fn page(UsageView { usage, totals, part }: &UsageView) -> Markup {
         @for row in usage {
             tr {
                 th scope="row" { (row.entity_name) }
-                td { (row.k8s_pool) }
-                td { (text::labels(&row.job_labels)) }
+                td data-name="Pool" { (row.k8s_pool) }
+                td data-name="Labels" { (text::labels(&row.job_labels)) }
                 (counts(Totals::of([row])))
             }
         }
@@ -58,7 +58,7 @@ fn page(UsageView { usage, totals, part }: &UsageView) -> Markup {
     };
     let caption = html! { "Jobs that wait or run and live workers, by account, pool and labels" };
     html! {
-        (layout::table("Usage", &caption, &COLUMNS, &rows))
+        (layout::cards("Usage", &caption, &COLUMNS, &rows))
         @if part.total_count == 0 { p { "Nothing waits and nothing runs." } }
     }
 }
@@ -66,8 +66,9 @@ fn page(UsageView { usage, totals, part }: &UsageView) -> Markup {
 fn counts(totals: Totals) -> Markup {
     let Totals { jobs_pending, jobs_running, workers_pending, workers_running } = totals;
     html! {
-        @for count in [jobs_pending, jobs_running, workers_pending, workers_running] {
-            td class="number" { (count) }
-        }
+        td data-name="Jobs waiting" class="number" { (jobs_pending) }
+        td data-name="Jobs running" class="number" { (jobs_running) }
+        td data-name="Workers starting" class="number" { (workers_pending) }
+        td data-name="Workers running" class="number" { (workers_running) }
     }
 }
