@@ -67,7 +67,13 @@ pub(crate) async fn connection(config: &Config) -> Result<Connection, Failure> {
 pub(crate) async fn cluster(config: &Config, wakes: &[Wake]) -> Result<Arc<KubeCluster>, Failure> {
     let settings = &config.cluster;
     let connection = connection(config).await?;
-    Ok(Arc::new(KubeCluster::start(&connection, config.pools.templates.clone(), settings.options, wakes)))
+    Ok(Arc::new(KubeCluster::start(
+        &connection,
+        config.pools.templates.clone(),
+        settings.options,
+        Arc::new(TokioPlatform),
+        wakes,
+    )))
 }
 
 /// An engine that looks, and acts only when it is asked for a single cycle.

@@ -33,10 +33,14 @@ pub fn is_staging(policy: &Policy, delivery: &Delivery) -> bool {
 /// Whether jobs of the repository are for us: its account is not banned, and neither belongs to staging.
 #[must_use]
 pub fn is_served(by: &IntakePolicy<'_>, entity: &Entity, repo: &RepoName) -> bool {
-    let special = by.policy.entities.get(&entity.id);
-    !is_banned(by, entity.id)
-        && !special.is_some_and(|special| special.staging)
-        && !by.policy.staging_repositories.contains(repo)
+    is_served_account(by, entity.id) && !by.policy.staging_repositories.contains(repo)
+}
+
+/// Whether the account is neither banned nor staging's.
+#[must_use]
+pub fn is_served_account(by: &IntakePolicy<'_>, entity: EntityId) -> bool {
+    let is_staging = by.policy.entities.get(&entity).is_some_and(|special| special.staging);
+    !is_staging && !is_banned(by, entity)
 }
 
 /// Whether a job of a run is for us, by who started the run; one that is known here is followed to its end.

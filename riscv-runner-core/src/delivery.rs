@@ -2,13 +2,14 @@
 
 mod kept;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    backoff::age,
     entity::{Entity, EntityKind},
     ids::{AppId, DeliveryGuid, InstallationId, Login, RepoName},
     installation::InstallationNews,
@@ -271,6 +272,19 @@ impl JobWrite {
             Self::Unchanged | Self::NoRow => false,
         }
     }
+
+    /// How long the job had been queued, counted from its creation on GitHub, if this write is the
+    /// one by which `event` told that a runner took it.
+    #[must_use]
+    pub fn wait_ended(self, facts: &JobFacts, event: &JobEvent) -> Option<Duration> {
+        use JobPhase::{Completed, Pending, Running};
+        let (Self::Inserted(Running | Completed) | Self::Moved { from: Pending, to: Running | Completed }) =
+            self
+        else {
+            return None;
+        };
+        event.start().map(|start| age(start.at, facts.created_at))
+    }
 }
 
 impl Effect {
@@ -307,4 +321,15 @@ pub struct Recorded {
     pub outcome: Outcome,
     /// What the join did.
     pub job: Option<JobWrite>,
+}
+
+impl Recorded {
+    /// How long the job of `record` had been queued, if it told that a runner took it.
+    #[must_use]
+    pub fn wait_ended(self, record: &DeliveryRecord) -> Option<Duration> {
+        match &record.effect {
+            Effect::Join { facts, event, .. } => self.job?.wait_ended(facts, event),
+            Effect::Nothing(_) => None,
+        }
+    }
 }

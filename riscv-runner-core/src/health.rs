@@ -2,6 +2,7 @@
 //!
 //! Guards that hold for every rule live once, in [`examine`]. Nothing here acts.
 
+mod drained;
 mod rules;
 
 use std::{fmt, time::Duration};
@@ -9,7 +10,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::rules::WORKER_RULES;
+pub use self::{drained::drained_since, rules::WORKER_RULES};
 use crate::{
     backoff::age,
     failure::FailureReason,
@@ -41,8 +42,8 @@ pub struct View<'a> {
     pub sightings: Option<&'a Sightings>,
     /// By how many workers its key's supply exceeds demand and `warm`.
     pub surplus: u32,
-    /// Idle runners that a rule keeps for its key.
-    pub warm: u32,
+    /// Whether a rule keeps idle runners for its key, and GitHub does hand out the key's jobs.
+    pub kept_warm: bool,
     /// Since when an operator drains its board or its pool, or a board that its pod may still be bound to.
     pub drained_since: Option<Timestamp>,
     /// Since when its installation is known to be gone; `None` too while a delivery of the time before

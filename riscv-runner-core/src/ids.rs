@@ -24,6 +24,12 @@ impl IdError {
     pub(crate) fn new(what: &'static str, problem: impl Into<String>) -> Self {
         Self { what, problem: problem.into() }
     }
+
+    /// What was to be identified: `login`, `pool name`, …
+    #[must_use]
+    pub const fn what(&self) -> &'static str {
+        self.what
+    }
 }
 
 macro_rules! number_id {

@@ -174,6 +174,18 @@ pub enum JobEvent {
     },
 }
 
+impl JobEvent {
+    /// When a runner took the job, where the event tells it.
+    #[must_use]
+    pub const fn start(&self) -> Option<&Start> {
+        match self {
+            Self::InProgress(start) | Self::ConfirmedRunning(start) => Some(start),
+            Self::Completed { start, .. } => start.as_ref(),
+            Self::Queued | Self::Requeued { .. } | Self::Revived { .. } | Self::Lost { .. } => None,
+        }
+    }
+}
+
 /// What an event does to a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]

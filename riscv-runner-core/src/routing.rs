@@ -8,6 +8,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    admission::{IntakePolicy, is_served_account},
+    controls::Controls,
     entity::{Entity, EntityKind},
     ids::{EntityId, ImageRef, Login, PoolName, RepoName},
     job::Placement,
@@ -243,7 +245,8 @@ fn placement(policy: &Policy, rule: &Route) -> Option<Placement> {
 pub type KeptWarm = BTreeMap<PoolKey, ScopeRef>;
 
 /// Idle runners that rules keep: for every organization that has demand or workers of a rule's labels, or had
-/// them before, unless its App is gone.
+/// them before, unless its App is gone. None, but remembered, while GitHub would hand them jobs that we must not
+/// run: the organization is banned, paused, or belongs to staging.
 #[must_use]
 pub fn warm(policy: &Policy, snapshot: &Snapshot, before: &KeptWarm) -> BTreeMap<PoolKey, Warm> {
     let rules: Vec<_> = policy.routes.iter().filter(|rule| rule.warm > 0).collect();
@@ -272,7 +275,14 @@ pub fn warm(policy: &Policy, snapshot: &Snapshot, before: &KeptWarm) -> BTreeMap
         };
         let rule = rules.iter().find(fits)?;
         let placement = placement(policy, rule)?;
-        Some((key, Warm { count: rule.warm, scope: scope.clone(), placement }))
+        let count = if may_be_warm(policy, &snapshot.controls, scope.entity) { rule.warm } else { 0 };
+        Some((key, Warm { count, scope: scope.clone(), placement }))
     };
     organizations.filter_map(wish).collect()
+}
+
+fn may_be_warm(policy: &Policy, controls: &Controls, entity: EntityId) -> bool {
+    controls.everything_paused.is_none()
+        && !controls.paused_entities.contains_key(&entity)
+        && is_served_account(&IntakePolicy { policy, controls }, entity)
 }

@@ -36,6 +36,12 @@ pub struct Sightings {
     pub idle_looks: u32,
     /// Since when every look found it busy though offline.
     pub lost_since: Option<Timestamp>,
+    /// Since when every look found it offline and idle.
+    #[serde(default)]
+    pub offline_since: Option<Timestamp>,
+    /// How many looks in a row found it offline and idle.
+    #[serde(default)]
+    pub offline_looks: u32,
     /// Whether any look found it busy.
     pub was_busy: bool,
     /// Since when every look found it missing.
@@ -53,12 +59,15 @@ impl Sightings {
                 idle_since: None,
                 idle_looks: 0,
                 lost_since: None,
+                offline_since: None,
+                offline_looks: 0,
                 absent_since: self.absent_since.or(Some(now)),
                 absent_looks: self.absent_looks.saturating_add(1),
                 ..self.clone()
             };
         };
         let idle = runner.online && !runner.busy;
+        let offline = !runner.online && !runner.busy;
         let was_busy = self.was_busy || runner.busy;
         let lost = !runner.online && was_busy;
         Self {
@@ -67,6 +76,8 @@ impl Sightings {
             idle_since: idle.then_some(self.idle_since.unwrap_or(now)),
             idle_looks: if idle { self.idle_looks.saturating_add(1) } else { 0 },
             lost_since: lost.then_some(self.lost_since.unwrap_or(now)),
+            offline_since: offline.then_some(self.offline_since.unwrap_or(now)),
+            offline_looks: if offline { self.offline_looks.saturating_add(1) } else { 0 },
             was_busy,
             absent_since: None,
             absent_looks: 0,

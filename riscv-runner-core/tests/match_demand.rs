@@ -5,9 +5,11 @@ mod common;
 use common::{World, at, key, note, scope, worker_name};
 use riscv_runner_core::{
     backoff::Backoff,
+    controls::Controls,
     ids::{EntityId, InstallationId, PoolName, RepoName},
     job::{JobPhase, Placement},
     observed::{Observed, Why},
+    plan::{Action, Hold},
     pod::PodPhase,
     policy::{Cap, EntityPolicy, Sharing},
     quarantine::Quarantine,
@@ -347,14 +349,34 @@ fn fifo_lets_the_oldest_go_first_and_fair_the_least_served() {
     );
 }
 
+fn kept_warm(world: World, count: u32) -> World {
+    world.edit(move |w| {
+        let placement = Placement { pool: "a".parse().unwrap(), image: "image:1".parse().unwrap() };
+        w.snapshot.warm.insert(key("1", "a"), Warm { count, scope: scope("1"), placement });
+    })
+}
+
+#[test]
+fn no_runner_is_kept_warm_for_a_job_that_is_held() {
+    let paused = World::new("a:9").job(1, "1", "a", 10).edit(|w| {
+        let repo = w.snapshot.demand[&key("1", "a")].waiting[0].repo.clone();
+        w.snapshot.controls.paused_repos.insert(repo, common::note());
+    });
+    kept_warm(paused, 2).schedules("hold 1 paused");
+}
+
+#[test]
+fn jobs_on_runners_that_are_not_ours_add_none_to_those_kept_warm() {
+    let elsewhere = World::new("a:9").running_jobs("1", "a", 5);
+    kept_warm(elsewhere.clone(), 1).schedules("provision org:1|a for warm");
+    let one_is_ours = elsewhere.running_worker("w", "1", "a", "a0", 60).runs("w", 1, JobPhase::Running);
+    kept_warm(one_is_ours.clone(), 1).schedules("provision org:1|a for warm");
+    kept_warm(one_is_ours.running_worker("idle", "1", "a", "a1", 60), 1).schedules("");
+}
+
 #[test]
 fn warm_runners_come_after_the_jobs() {
-    let warm = |count| {
-        World::new("a:2").job(1, "1", "a", 10).edit(move |w| {
-            let placement = Placement { pool: "a".parse().unwrap(), image: "image:1".parse().unwrap() };
-            w.snapshot.warm.insert(key("1", "a"), Warm { count, scope: scope("1"), placement });
-        })
-    };
+    let warm = |count| kept_warm(World::new("a:2").job(1, "1", "a", 10), count);
     warm(1).schedules(
         "provision org:1|a for 1
          provision org:1|a for warm",
@@ -373,4 +395,27 @@ fn names_are_new_and_valid() {
     assert_eq!(names.len(), 2);
     assert!(!names.contains(&worker_name("w")));
     assert!(names.iter().all(|name| name.as_str().starts_with("rr-") && name.as_str().len() == 12));
+}
+
+#[test]
+fn a_worker_that_waited_to_be_made_heeds_what_was_ordered_meanwhile() {
+    let plan = World::new("a:2").job(1, "1", "a", 10).schedule();
+    let Action::Provision(planned) = &plan.steps[0].action else { panic!("a worker is planned") };
+    let heed = |order: fn(&mut Controls)| {
+        let (mut provision, mut controls) = (planned.clone(), Controls::default());
+        order(&mut controls);
+        provision.heed(&controls).map(|()| provision.avoid)
+    };
+    assert_eq!(heed(|_| ()), Ok(planned.avoid.clone()));
+    let drained: fn(&mut Controls) =
+        |controls| drop(controls.drained_nodes.insert("a0".parse().unwrap(), note()));
+    assert_eq!(heed(drained), Ok(vec!["a0".parse().unwrap()]));
+    let forbidding: [fn(&mut Controls); 3] = [
+        |controls| controls.everything_paused = Some(note()),
+        |controls| drop(controls.paused_entities.insert(EntityId::new(1).unwrap(), note())),
+        |controls| drop(controls.drained_pools.insert("a".parse().unwrap(), note())),
+    ];
+    for order in forbidding {
+        assert!(matches!(heed(order), Err(Hold::Paused { .. })));
+    }
 }

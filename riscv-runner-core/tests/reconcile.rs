@@ -377,6 +377,59 @@ fn one_look_is_not_enough_to_call_a_runner_idle_or_missing() {
 }
 
 #[test]
+fn a_runner_that_hangs_is_ended_though_its_pod_runs() {
+    let looks = |looks| Sightings {
+        offline_since: Some(at(300)),
+        offline_looks: looks,
+        first_online: Some(at(800)),
+        ..Sightings::default()
+    };
+    let offline = World::new("a:1")
+        .job(1, "1", "a", 700)
+        .running_worker("w", "1", "a", "a0", 900)
+        .edit_worker("w", |worker| worker.online_at = Some(at(800)))
+        .listing("1", "w-")
+        .sightings("w", looks(2));
+    let lost = Some(FailureReason::RunnerLost);
+    assert_eq!(remedy(&offline), lost);
+    assert_eq!(remedy(&offline.clone().runs("w", 2, JobPhase::Completed)), lost, "its job was cancelled");
+    assert_eq!(remedy(&offline.clone().runs("w", 2, JobPhase::Running)), None);
+    assert_eq!(remedy(&offline.clone().runs("w", 2, JobPhase::Failed)), None, "nobody knows whether it runs");
+    assert_eq!(remedy(&offline.clone().listing("1", "w-!")), None, "GitHub calls it busy");
+    assert_eq!(remedy(&offline.clone().sightings("w", looks(1))), None, "one look may be wrong");
+    assert_eq!(remedy(&offline.listing_failed("1")), None);
+}
+
+#[test]
+fn a_runner_whose_job_is_over_gives_its_board_back() {
+    let over = World::new("a:1")
+        .running_worker("w", "1", "a", "a0", 900)
+        .runs("w", 1, JobPhase::Completed)
+        .listing("1", "w")
+        .sightings("w", idle(300, 2));
+    assert_eq!(remedy(&over), Some(FailureReason::RunnerGone));
+    assert_eq!(remedy(&over.clone().sightings("w", idle(299, 2))), None);
+    assert_eq!(remedy(&over.clone().listing("1", "w!")), None, "GitHub calls it busy");
+    assert_eq!(remedy(&over.runs("w", 1, JobPhase::Failed)), None, "nobody knows whether it is over");
+}
+
+#[test]
+fn an_idle_runner_is_kept_warm_unless_github_hands_it_no_jobs() {
+    let warm = |world: World| {
+        world.running_worker("w", "1", "a", "a0", 900).listing("1", "w").sightings("w", idle(600, 2)).edit(
+            |w| {
+                let placement = Placement { pool: "a".parse().unwrap(), image: "image:1".parse().unwrap() };
+                let warm = Warm { count: 1, scope: common::scope("1"), placement };
+                w.snapshot.warm.insert(common::key("1", "a"), warm);
+            },
+        )
+    };
+    assert_eq!(remedy(&warm(World::new("a:1"))), None);
+    assert_eq!(remedy(&warm(World::new("a:1").job(1, "1", "a", 599))), None);
+    assert_eq!(remedy(&warm(World::new("a:1").job(1, "1", "a", 600))), Some(FailureReason::RunnerIdle));
+}
+
+#[test]
 fn only_as_many_are_surplus_as_exceed_the_demand() {
     let world = World::new("a:3")
         .job(1, "1", "a", 5)

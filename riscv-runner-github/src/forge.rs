@@ -10,7 +10,7 @@ use riscv_runner_core::{
     ids::{InstallationId, Login, RunnerId},
     ports::{
         ActiveRun, Deletion, Forge, HookDelivery, JobRef, JobReport, JobSighting, LeaderProof, MintError,
-        MintRequest, Minted, Platform, PortError, PortErrorKind, PortResult, RepoRef, RunRef,
+        MintRequest, Minted, Platform, PortResult, RepoRef, RunRef,
     },
     runner::Runner,
     scope::ScopeRef,
@@ -106,13 +106,6 @@ impl GithubForge {
         let asked = deliveries::redeliver(&self.api, app, attempt).await;
         asked.map_err(|error| error.into_port("redeliver a webhook"))
     }
-
-    fn leading(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
-        if proof.holds(self.api.client.now()) {
-            return Ok(());
-        }
-        Err(PortError::new(PortErrorKind::NotLeader, operation, "the lease has ended; nothing was sent"))
-    }
 }
 
 #[async_trait]
@@ -133,7 +126,7 @@ impl Forge for GithubForge {
         runner: RunnerId,
     ) -> PortResult<Deletion> {
         const OPERATION: &str = "delete a runner";
-        self.leading(proof, OPERATION)?;
+        proof.guard(self.api.client.now(), OPERATION)?;
         runners::delete(&self.api, scope, runner).await.map_err(|error| error.into_port(OPERATION))
     }
 
@@ -160,7 +153,7 @@ impl Forge for GithubForge {
 
     async fn redeliver(&self, proof: &LeaderProof, app: EntityKind, delivery: i64) -> PortResult<()> {
         const OPERATION: &str = "redeliver a webhook";
-        self.leading(proof, OPERATION)?;
+        proof.guard(self.api.client.now(), OPERATION)?;
         deliveries::redeliver(&self.api, app, delivery).await.map_err(|error| error.into_port(OPERATION))
     }
 

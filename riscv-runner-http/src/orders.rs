@@ -3,7 +3,9 @@
 //! The token is asked for before anything is read. Only `Authorization: Bearer` is taken: a browser
 //! never sends it by itself, so no other site can make one give an order.
 
-use std::sync::Arc;
+mod sent;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{body::Body, extract::State, response::Response};
 use http::{
@@ -12,19 +14,19 @@ use http::{
 };
 use riscv_runner_core::{
     controls::{
-        ControlTarget, Note, Order, Ordered, Verb, WrittenOrder,
+        ControlTarget, Order, Ordered, WrittenOrder,
         known::{self, Known, NameProblem},
     },
-    ids::{JobId, WorkerName},
+    ids::{EntityId, JobId, Login, WorkerName},
     observed::Observed,
-    policy::Cap,
     ports::{ControlStore, PortError},
     snapshot::Snapshot,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 
+use self::sent::{Invalid, Sent, SentTarget};
 use crate::{
     answer::{self, Fault},
     state::{AppState, PICTURE_MAX_AGE},
@@ -32,53 +34,12 @@ use crate::{
 
 /// An order is a few lines.
 const MAX_BODY: usize = 16 * 1024;
-/// Who is named in the audit when the sender names nobody.
-const NOBODY: &str = "http";
 
 /// Who may order, and where orders go.
 #[derive(Clone)]
 pub(crate) struct Operators {
     pub(crate) store: Arc<dyn ControlStore>,
     pub(crate) token: Option<SecretString>,
-}
-
-/// An order as it is sent; it has the shape in which answers repeat it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sent {
-    verb: String,
-    target: SentTarget,
-    #[serde(default)]
-    max_workers: Option<SentCap>,
-    /// Take the name though nothing is known that has it; end a worker though a job runs on it.
-    #[serde(default)]
-    force: bool,
-    reason: String,
-    #[serde(default)]
-    actor: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SentTarget {
-    kind: String,
-    #[serde(default)]
-    name: Option<SentName>,
-}
-
-/// Ids are numbers, and names are text; an id may be either.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum SentName {
-    Number(i64),
-    Text(String),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum SentCap {
-    Number(u32),
-    Text(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -93,6 +54,7 @@ enum Refusal {
     TooLarge,
     Invalid(&'static str, String),
     Unknown(NameProblem),
+    UnknownAccount(Login, Option<String>),
     Busy(JobId),
     Unavailable(PortError),
 }
@@ -112,21 +74,17 @@ async fn carry_out(state: &AppState, headers: &HeaderMap, body: Body) -> Result<
         return Err(Refusal::Unauthorized);
     }
     let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| Refusal::TooLarge)?;
-    let sent: Sent = serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::Invalid("body", format!("the body is not an order: {error}")))?;
-    let now = state.0.platform.now();
-    let actor = sent.actor.clone().unwrap_or_else(|| NOBODY.to_owned());
-    let note = Note::new(&sent.reason, &actor, now)
-        .map_err(|error| Refusal::Invalid("reason", error.to_string()))?;
-    let (force, order) = (sent.force, sent.order()?);
-    check(state, operators, &order, force).await?;
-    let ordered = state.read(operators.store.order(&order, &note)).await.map_err(Refusal::Unavailable)?;
+    let sent = Sent::read(&bytes, state.0.platform.now())?;
+    let order = sent.order(resolve(state, operators, &sent.target).await?)?;
+    check(state, operators, &order, sent.force).await?;
+    let note = &sent.note;
+    let ordered = state.read(operators.store.order(&order, note)).await.map_err(Refusal::Unavailable)?;
     let changed = ordered == Ordered::Done;
     if let (Order::Revoke { worker, .. }, Ordered::NothingToDo) = (&order, ordered) {
         must_have_been(state, worker).await?;
     }
     tracing::info!(verb = %order.verb(), target = %order.target(), actor = note.actor, reason = note.reason, changed, "an operator gave an order");
-    Ok(Answer { changed, order: WrittenOrder::of(&order, &note) })
+    Ok(Answer { changed, order: WrittenOrder::of(&order, note) })
 }
 
 fn holds(headers: &HeaderMap, token: &SecretString) -> bool {
@@ -137,30 +95,29 @@ fn holds(headers: &HeaderMap, token: &SecretString) -> bool {
     presented.is_some_and(|presented| token.expose_secret().as_bytes().ct_eq(presented.as_bytes()).into())
 }
 
-impl Sent {
-    fn order(self) -> Result<Order, Refusal> {
-        let verb = Verb::parse(&self.verb).ok_or_else(|| {
-            let verbs = Verb::ALL.map(Verb::as_str).join(", ");
-            Refusal::Invalid("verb", format!("{:?} is not one of {verbs}", self.verb))
-        })?;
-        let name = match self.target.name {
-            Some(SentName::Number(id)) => id.to_string(),
-            Some(SentName::Text(name)) => name,
-            None => String::new(),
-        };
-        let target = ControlTarget::parse(&self.target.kind, &name)
-            .map_err(|error| Refusal::Invalid("target", error.to_string()))?;
-        let cap = match self.max_workers {
-            Some(SentCap::Number(n)) => Some(Cap::AtMost(n)),
-            Some(SentCap::Text(word)) if word == "unlimited" => Some(Cap::Unlimited),
-            Some(SentCap::Text(word)) => {
-                let problem = format!("must be a number or \"unlimited\", not {word:?}");
-                return Err(Refusal::Invalid("max_workers", problem));
-            }
-            None => None,
-        };
-        Order::new(verb, target, cap, self.force).map_err(|error| Refusal::Invalid("verb", error.to_string()))
+impl From<Invalid> for Refusal {
+    fn from(Invalid { field, problem }: Invalid) -> Self {
+        Self::Invalid(field, problem)
     }
+}
+
+/// What the order is about; an account that is named by its login must be known.
+async fn resolve(
+    state: &AppState,
+    operators: &Operators,
+    target: &SentTarget,
+) -> Result<ControlTarget, Refusal> {
+    let login = match target {
+        SentTarget::Known(target) => return Ok(target.clone()),
+        SentTarget::Account(login) => login,
+    };
+    let accounts = accounts(state, operators).await?;
+    let known = Known { accounts, ..Known::default() };
+    let account = known.account(login.as_str());
+    account.map(ControlTarget::Entity).ok_or_else(|| {
+        let logins: Vec<_> = known.accounts.values().flatten().map(ToString::to_string).collect();
+        Refusal::UnknownAccount(login.clone(), known::suggest(login.as_str(), &logins))
+    })
 }
 
 /// Whether what the order names is there, and, of a worker, free.
@@ -209,11 +166,19 @@ async fn names(
     });
     let mut known = Known { pools: policy.pools.keys().cloned().collect(), boards, ..Known::default() };
     if matches!(order.target(), ControlTarget::Entity(_)) {
-        known.accounts = policy.entities.keys().map(|id| (*id, None)).collect();
-        let heard = state.read(operators.store.known_accounts()).await.map_err(Refusal::Unavailable)?;
-        known.accounts.extend(heard.into_iter().map(|entity| (entity.id, Some(entity.login))));
+        known.accounts = accounts(state, operators).await?;
     }
     Ok(known)
+}
+
+async fn accounts(
+    state: &AppState,
+    operators: &Operators,
+) -> Result<BTreeMap<EntityId, Option<Login>>, Refusal> {
+    let heard = state.read(operators.store.known_accounts()).await.map_err(Refusal::Unavailable)?;
+    let configured = state.policy().entities.keys().map(|id| (*id, None)).collect::<Vec<_>>();
+    let heard = heard.into_iter().map(|entity| (entity.id, Some(entity.login)));
+    Ok(configured.into_iter().chain(heard).collect())
 }
 
 impl Refusal {
@@ -241,6 +206,11 @@ impl Refusal {
                 let hint = problem.suggestion().map_or_else(String::new, |text| format!("{text} or: "));
                 let hint = format!("{hint}{otherwise}");
                 (status, Fault::new(problem.to_string()).field("target").hint(hint))
+            }
+            Self::UnknownAccount(login, suggestion) => {
+                let fault = Fault::new(format!("no account named {login} is known")).field("target");
+                let hint = suggestion.map_or_else(String::new, |text| format!("{text} or: "));
+                (StatusCode::NOT_FOUND, fault.hint(format!("{hint}name it by its numeric id")))
             }
             Self::Busy(job) => {
                 let fault = Fault::new(format!("the worker runs job {job}")).field("target").hint(

@@ -1,6 +1,8 @@
 //! The core's `Cluster` port on Kubernetes: observations come from watches, changes are single calls
 //! whose answers are merged into what the watches show. Nothing is decided or retried here.
 
+mod secrets;
+
 use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -19,7 +21,7 @@ use riscv_runner_core::{
     ids::{NodeName, PodUid, PoolName, WorkerName},
     pod::{Node, Pod},
     ports::{
-        Cluster, CreatedPod, Grace, JitConfig, LeaderProof, NodeMap, PodMap, PodRequest, PortError,
+        Cluster, CreatedPod, Grace, JitConfig, LeaderProof, NodeMap, Platform, PodMap, PodRequest, PortError,
         PortErrorKind, PortResult, SecretObject,
     },
 };
@@ -66,6 +68,7 @@ pub struct KubeCluster {
     client: kube::Client,
     namespace: String,
     options: ClusterOptions,
+    platform: Arc<dyn Platform>,
     templates: RwLock<Arc<PoolTemplates>>,
     pods: Watched<WorkerName, Pod>,
     nodes: Watched<NodeName, Machine>,
@@ -73,13 +76,14 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// Starts watching; `wakes` are woken whenever a pod or a node changed. Must be called inside a
-    /// tokio runtime.
+    /// Starts watching; `wakes` are woken whenever a pod or a node changed. `platform` tells whether a
+    /// lease has ended. Must be called inside a tokio runtime.
     #[must_use]
     pub fn start(
         connection: &Connection,
         templates: PoolTemplates,
         options: ClusterOptions,
+        platform: Arc<dyn Platform>,
         wakes: &[Wake],
     ) -> Self {
         let (client, namespace) = (connection.client.clone(), connection.namespace.clone());
@@ -91,7 +95,7 @@ impl KubeCluster {
         watches.spawn(pod_watch);
         watches.spawn(node_watch);
         let templates = RwLock::new(Arc::new(templates));
-        Self { client, namespace, options, templates, pods, nodes, _watches: watches }
+        Self { client, namespace, options, platform, templates, pods, nodes, _watches: watches }
     }
 
     /// Takes new templates; pods created from now on follow them.
@@ -101,6 +105,11 @@ impl KubeCluster {
 
     pub(crate) const fn client(&self) -> &kube::Client {
         &self.client
+    }
+
+    /// Right before every request that changes something.
+    pub(crate) fn guard(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
+        proof.guard(self.platform.now(), operation)
     }
 
     pub(crate) const fn call_timeout(&self) -> Duration {
@@ -141,44 +150,10 @@ impl KubeCluster {
         self.pods.write().delete(name, uid.as_str(), Instant::now());
     }
 
-    /// Writes the secret; one of ours that is there already gets the new content. Returns its uid.
-    async fn put_secret(&self, secret: &core::Secret) -> PortResult<Option<String>> {
-        let api = self.secret_api();
-        let name = secret.name_any();
-        let failed = |error: ApiError| error.into_port("create secret", format!("secret {name}"));
-        match self.within(api.create(&PostParams::default(), secret)).await {
-            Ok(stored) => return Ok(stored.uid()),
-            Err(error) if error.is_already_exists() => {}
-            Err(error) => return Err(failed(error)),
-        }
-        let there = self.within(api.get(&name)).await.map_err(failed)?;
-        if !carries_our_labels(&there) {
-            let detail = format!("secret {name} belongs to somebody else; it is left as it is");
-            return Err(PortError::new(PortErrorKind::Conflict, "create secret", detail));
-        }
-        let mut replacement = secret.clone();
-        replacement.metadata.resource_version = there.resource_version();
-        let stored =
-            self.within(api.replace(&name, &PostParams::default(), &replacement)).await.map_err(failed)?;
-        Ok(stored.uid())
-    }
-
-    /// Takes back a secret whose pod will not come. If that fails the sweep will find it.
-    async fn take_back_secret(&self, name: &WorkerName, uid: Option<String>) {
-        let params = DeleteParams {
-            preconditions: Some(Preconditions { uid, resource_version: None }),
-            ..DeleteParams::default()
-        };
-        if let Err(error) = self.within(self.secret_api().delete(name.as_str(), &params)).await
-            && !error.is_not_found()
-        {
-            tracing::warn!(worker.name = %name, %error, "a secret without a pod is left over; the sweep will delete it");
-        }
-    }
-
     /// A pod of the wanted name is there: is it the one that we would have created?
     async fn adopt_existing(
         &self,
+        proof: &LeaderProof,
         request: &PodRequest,
         secret_uid: Option<String>,
     ) -> PortResult<CreatedPod> {
@@ -199,7 +174,7 @@ impl KubeCluster {
                 Ok(CreatedPod { uid: pod.uid })
             }
             None => {
-                self.take_back_secret(name, secret_uid).await;
+                self.take_back_secret(proof, name, secret_uid).await;
                 let detail = format!("pod {name} is there and is not this worker's; it is left as it is");
                 Err(PortError::new(PortErrorKind::Conflict, "create pod", detail))
             }
@@ -246,13 +221,14 @@ impl Cluster for KubeCluster {
 
     async fn create(
         &self,
-        _proof: &LeaderProof,
+        proof: &LeaderProof,
         request: &PodRequest,
         jit: &JitConfig,
     ) -> PortResult<CreatedPod> {
         let pool = self.template(&request.pool)?;
-        let secret_uid = self.put_secret(&runner_secret(request, &pool, jit)).await?;
+        let secret_uid = self.put_secret(proof, &runner_secret(request, &pool, jit)).await?;
         let pod = runner_pod(request, &pool);
+        self.guard(proof, "create pod")?;
         match self.within(self.pod_api().create(&PostParams::default(), &pod)).await {
             Ok(pod) => {
                 self.record(&pod);
@@ -262,17 +238,17 @@ impl Cluster for KubeCluster {
                     PortError::new(PortErrorKind::Bug, "create pod", detail)
                 })
             }
-            Err(error) if error.is_already_exists() => self.adopt_existing(request, secret_uid).await,
+            Err(error) if error.is_already_exists() => self.adopt_existing(proof, request, secret_uid).await,
             Err(error) => {
                 if error.is_certain() {
-                    self.take_back_secret(&request.name, secret_uid).await;
+                    self.take_back_secret(proof, &request.name, secret_uid).await;
                 }
                 Err(error.into_port("create pod", format!("pod {}", request.name)))
             }
         }
     }
 
-    async fn kill(&self, _proof: &LeaderProof, name: &WorkerName, uid: &PodUid) -> PortResult<()> {
+    async fn kill(&self, proof: &LeaderProof, name: &WorkerName, uid: &PodUid) -> PortResult<()> {
         let ended = self
             .pods
             .read()
@@ -281,6 +257,7 @@ impl Cluster for KubeCluster {
         if ended {
             return Ok(());
         }
+        self.guard(proof, "kill pod")?;
         let patch = Patch::Merge(json!({
             "metadata": { "uid": uid },
             "spec": { "activeDeadlineSeconds": KILL_DEADLINE_SECONDS },
@@ -311,6 +288,7 @@ impl Cluster for KubeCluster {
             preconditions: Some(Preconditions { uid: Some(uid.to_string()), resource_version: None }),
             ..DeleteParams::default()
         };
+        self.guard(proof, "delete pod")?;
         match self.within(self.pod_api().delete(name.as_str(), &params)).await {
             Ok(answer) => match answer.left().filter(is_ending) {
                 Some(pod) => self.record(&pod),
@@ -323,7 +301,8 @@ impl Cluster for KubeCluster {
         self.delete_secret(proof, name).await
     }
 
-    async fn delete_secret(&self, _proof: &LeaderProof, name: &WorkerName) -> PortResult<()> {
+    async fn delete_secret(&self, proof: &LeaderProof, name: &WorkerName) -> PortResult<()> {
+        self.guard(proof, "delete secret")?;
         match self.within(self.secret_api().delete(name.as_str(), &DeleteParams::default())).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),

@@ -25,7 +25,8 @@ pub(crate) fn slots_patch(slots: Option<u32>) -> Patch<Value> {
 
 #[async_trait]
 impl BoardSlots for KubeCluster {
-    async fn advertise(&self, _proof: &LeaderProof, node: &NodeName, slots: u32) -> PortResult<()> {
+    async fn advertise(&self, proof: &LeaderProof, node: &NodeName, slots: u32) -> PortResult<()> {
+        self.guard(proof, "advertise a board")?;
         let api: Api<Node> = Api::all(self.client().clone());
         let (params, patch) = (PatchParams::default(), slots_patch(Some(slots)));
         let call = api.patch_status(node.as_str(), &params, &patch);

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use riscv_runner_core::{
     controls::{Controls, Note},
     entity::EntityKind,
+    ids::EntityId,
     worker::Worker,
 };
 use riscv_runner_sim::{
@@ -62,4 +63,37 @@ fn a_runner_that_is_kept_warm_leaves_a_board_that_is_drained() {
     assert_eq!(live(&world).len(), 1, "another is kept instead");
     assert!(moved(&world), "and not there");
     assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn nothing_is_kept_warm_for_an_account_that_is_held_back() {
+    type Order = fn(&World, Note) -> Controls;
+    let orders: [(&str, Order); 3] = [
+        ("ban", |world, note| Controls {
+            banned_entities: [(entity(world), note)].into(),
+            ..Controls::default()
+        }),
+        ("pause", |world, note| Controls {
+            paused_entities: [(entity(world), note)].into(),
+            ..Controls::default()
+        }),
+        ("pause all", |_, note| Controls { everything_paused: Some(note), ..Controls::default() }),
+    ];
+    for (name, order) in orders {
+        let (mut world, kept) = one_is_kept();
+        let note = Note { reason: "abuse".into(), actor: "ann".into(), since: world.clock().now() };
+        let controls = order(&world, note);
+        world.store().set_controls(controls);
+        world.run_until(10 * MINUTE, |_| false);
+        assert_eq!(live(&world), [], "{name}: no runner is there to take a job");
+        world.store().set_controls(Controls::default());
+        world.run_until(10 * MINUTE, |world| !live(world).is_empty());
+        let [again] = live(&world).try_into().expect("one is kept again");
+        assert_ne!(again.name, kept.name);
+        assert_eq!(world.violations(), [], "{name}");
+    }
+}
+
+fn entity(world: &World) -> EntityId {
+    world.store().all_jobs()[0].job.facts.entity.id
 }

@@ -139,11 +139,15 @@ impl Committer {
                     let done = done.filter_map(|(record, result)| Some((record, *result.as_ref().ok()?)));
                     done.flat_map(|(record, done)| spans::of_delivery(record, done, at)).collect()
                 });
-                results
-                    .into_iter()
-                    .map(|result| {
+                records
+                    .iter()
+                    .zip(results)
+                    .map(|(record, result)| {
                         let done = result.map_err(|error| IntakeError::Store(Arc::new(error)))?;
                         self.observer.observe(EngineEvent::Delivered { outcome: done.outcome });
+                        if let Some(waited) = done.wait_ended(record) {
+                            self.observer.observe(EngineEvent::JobStarted { waited });
+                        }
                         Ok(done)
                     })
                     .collect()

@@ -222,6 +222,9 @@ impl Engine {
             let (facts, before) = (&doubtful.job.facts, Some(&doubtful.job.state));
             spans::of_job(Evidence { facts, before, event: &event, write, at: self.now() })
         });
+        if let Some(waited) = write.wait_ended(&doubtful.job.facts, &event) {
+            self.parts.observer.observe(EngineEvent::JobStarted { waited });
+        }
         if write.wakes_scheduler() {
             self.parts.observer.observe(EngineEvent::Recovered { kind: recovery(&event) });
             self.parts.wakes.schedule.wake();

@@ -64,13 +64,20 @@ impl Engine {
         }
     }
 
-    /// Stops leading: nothing is changed any more until the lease is ours again.
+    /// Stops leading: nothing is changed until the lease is ours again.
     pub(super) fn depose(&self) {
+        if self.ceased() {
+            tracing::warn!("this replica lost the lease");
+        }
+    }
+
+    /// Whether this replica led until now.
+    fn ceased(&self) -> bool {
         let ended = self.leading.send_if_modified(|leading| leading.take().is_some());
         if ended {
-            tracing::warn!("this replica does not lead any more");
             self.parts.observer.observe(EngineEvent::Leading(false));
         }
+        ended
     }
 
     /// Gives the lease back.
@@ -79,6 +86,8 @@ impl Engine {
         if let Err(error) = self.parts.store.release_lease(&proof).await {
             tracing::warn!(error = error.chain(), "the lease was not given back; it ends by itself");
         }
-        self.depose();
+        if self.ceased() {
+            tracing::info!("this replica gave the lease back");
+        }
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::told::Told;
 use crate::{
+    controls::Controls,
     ids::{DeliveryGuid, InstallationId, JobId, PoolName, RepoId, RunId, WorkerName},
     polling::{ActiveRuns, Asked, Looked, Rounds, RunsLooked},
     routing::KeptWarm,
@@ -50,6 +51,8 @@ pub(super) struct Remembered {
     pub(super) free: BTreeMap<PoolName, u32>,
     /// Why jobs are held, as far as the log has told it.
     pub(super) told: Told,
+    /// What operators held back when the store was last read.
+    pub(super) controls: Controls,
     /// Workers that are being made.
     pub(super) in_flight: BTreeSet<WorkerName>,
     /// Deliveries that were given up, for as long as GitHub's log shows them.

@@ -83,6 +83,7 @@ pub(super) async fn supply(engine: &Engine) -> PortResult<(Snapshot, Installatio
     snapshot.workers.values_mut().for_each(|worker| installations.renew(&mut worker.scope));
     snapshot.nodes = known("nodes", nodes);
     snapshot.pods = known("pods", pods);
+    engine.memory.lock().controls.clone_from(&standing.controls);
     snapshot.controls = standing.controls;
     snapshot.backoffs = standing.backoffs;
     snapshot.quarantines = standing.quarantines;

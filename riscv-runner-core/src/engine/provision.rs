@@ -81,6 +81,11 @@ impl Engine {
         let mut in_flight = self.memory.making(&provision.name);
         let Some(_permit) = self.permit().await else { return self.hand_back(provision).await };
         let mut current = provision.clone();
+        // A long queue may have passed since it was planned.
+        let heeded = current.heed(&self.memory.lock().controls);
+        if let Err(hold) = heeded {
+            return self.give_up(provision, FailureReason::Drained, hold.to_string(), false).await;
+        }
         for _ in 0..NAME_TRIES {
             let minted = self.mint(&current, &mut so_far).await;
             let taken = matches!(minted, Some(Err(NameIsTaken)));

@@ -37,7 +37,7 @@ impl Engine {
                 let Remembered { owed, looked, .. } = &mut *memory;
                 owed.values_mut().for_each(|scope| installations.renew(scope));
                 polling::still_owed(owed, &recent, looked, snapshot.now, &policy.timeouts);
-                polling::scopes_due(&snapshot, owed, looked, &policy.timeouts)
+                polling::scopes_due(&snapshot, owed, looked, &policy)
             };
             snapshot.runners = self.list(&due).await;
             snapshot.scopes = due;

@@ -136,6 +136,9 @@ impl Engine {
             let before = row.map(|job| &job.state);
             spans::of_job(Evidence { facts: &facts, before, event: &event, write, at: self.now() })
         });
+        if let Some(waited) = write.wait_ended(&facts, &event) {
+            self.parts.observer.observe(EngineEvent::JobStarted { waited });
+        }
         if write.wakes_scheduler() {
             let revived = matches!(event, JobEvent::Revived { .. });
             let kind = if revived { Recovery::RevivedJob } else { Recovery::UnheardJob };

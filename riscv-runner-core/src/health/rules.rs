@@ -50,7 +50,7 @@ pub const WORKER_RULES: &[Rule] = &[
     },
     Rule {
         reason: FailureReason::RunnerLost,
-        says: "its runner went offline while busy, and its pod does not run",
+        says: "its runner went offline: while busy, and its pod does not run, or without a job",
         setting: Some("runner_lost"),
         threshold: |timeouts| timeouts.runner_lost,
         remedy: Remedy::Kill,
@@ -59,7 +59,7 @@ pub const WORKER_RULES: &[Rule] = &[
     },
     Rule {
         reason: FailureReason::RunnerGone,
-        says: "its registration is gone, as after a job, but its pod goes on",
+        says: "its registration is gone, or its job is over, but its pod keeps running",
         setting: Some("runner_lost"),
         threshold: |timeouts| timeouts.runner_lost,
         remedy: Remedy::Kill,
@@ -131,15 +131,32 @@ fn runner_never_registered(view: &View<'_>) -> Option<Timestamp> {
 }
 
 fn runner_lost(view: &View<'_>) -> Option<Timestamp> {
-    if view.runner.present()?.online || running_since(view).is_some() {
+    let (runner, sightings) = (view.runner.present()?, view.sightings?);
+    if runner.online {
         return None;
     }
-    view.sightings?.lost_since
+    if running_since(view).is_none() {
+        return sightings.lost_since;
+    }
+    let was_online = view.worker.online_at.is_some() || sightings.first_online.is_some();
+    let may_work = runner.busy || view.worker.job.is_some_and(|job| job.phase != JobPhase::Completed);
+    let counts = was_online && !may_work && sightings.offline_looks >= LOOKS;
+    sightings.offline_since.filter(|_| counts)
 }
 
 fn runner_gone(view: &View<'_>) -> Option<Timestamp> {
     running_since(view)?;
-    if view.runner.is_absent() { view.worker.gone_at } else { None }
+    match view.runner {
+        Observed::Absent => view.worker.gone_at,
+        Observed::Present(runner) => {
+            // An ephemeral runner ends with its job; one that hangs holds its board for days.
+            let sightings = view.sightings?;
+            let is_over = view.worker.job.is_some_and(|job| job.phase == JobPhase::Completed);
+            let counts = is_over && !runner.busy && sightings.idle_looks >= LOOKS;
+            sightings.idle_since.filter(|_| counts)
+        }
+        Observed::Unknown(_) => None,
+    }
 }
 
 /// Without a job a runner would take one as long as it is there. One look is enough: GitHub refuses to delete
@@ -157,10 +174,7 @@ fn runner_surplus(view: &View<'_>) -> Option<Timestamp> {
 }
 
 fn runner_idle(view: &View<'_>) -> Option<Timestamp> {
-    if view.warm > 0 {
-        return None;
-    }
-    idle_since(view)
+    if view.kept_warm { None } else { idle_since(view) }
 }
 
 fn idle_since(view: &View<'_>) -> Option<Timestamp> {

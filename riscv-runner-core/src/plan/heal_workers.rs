@@ -1,14 +1,12 @@
 //! Health: at most one remedy for each live worker, by the first rule that fires.
 
-use jiff::Timestamp;
-
 use super::{Action, Because, Draft, PodEnd, sync_pods::end_worker};
 use crate::{
+    backoff::age,
     failure::FailureReason,
-    health::{self, Remedy, View},
-    ids::NodeName,
-    pod::Pod,
+    health::{self, Remedy, View, drained_since},
     polling::all_arrived,
+    scope::PoolKey,
     worker::Worker,
 };
 
@@ -44,7 +42,7 @@ fn view<'a>(draft: &Draft<'a>, worker: &'a Worker) -> View<'a> {
     let warm = snapshot.warm.get(&key).map_or(0, |warm| warm.count);
     let pod = snapshot.pod(&worker.name);
     let node = pod.present().and_then(|pod| pod.node.as_ref());
-    let drained_since = drained_since(draft, worker, pod.present().copied());
+    let drained_since = drained_since(snapshot, draft.policy, worker, pod.present().copied());
     View {
         now: snapshot.now,
         watching_since: snapshot.watching_since,
@@ -55,7 +53,7 @@ fn view<'a>(draft: &Draft<'a>, worker: &'a Worker) -> View<'a> {
         runner: snapshot.runner(worker),
         sightings: snapshot.sightings.get(&worker.name),
         surplus: supply.workers.saturating_sub(jobs.saturating_add(warm)),
-        warm,
+        kept_warm: warm > 0 && !is_starved(draft, &key),
         drained_since,
         installation_gone_since: snapshot
             .installations
@@ -66,22 +64,10 @@ fn view<'a>(draft: &Draft<'a>, worker: &'a Worker) -> View<'a> {
     }
 }
 
-/// A pod that is not bound may still be bound to a board of its pool that was drained after it was made: later
-/// ones are told to avoid it.
-fn drained_since(draft: &Draft<'_>, worker: &Worker, pod: Option<&Pod>) -> Option<Timestamp> {
-    let pod = pod.filter(|pod| pod.holds_slot())?;
-    let controls = &draft.snapshot.controls;
-    if let Some(note) = controls.drained_pools.get(&worker.pool) {
-        return Some(note.since);
-    }
-    match &pod.node {
-        Some(node) => controls.drained_nodes.get(node).map(|note| note.since),
-        None => {
-            let selector = &draft.policy.pools.get(&worker.pool)?.node_selector;
-            let nodes = draft.snapshot.nodes.present()?;
-            let may_bind = |name: &NodeName| nodes.get(name).is_some_and(|node| node.matches(selector));
-            let drained = controls.drained_nodes.iter().filter(|(name, _)| may_bind(name));
-            drained.map(|(_, note)| note.since).filter(|since| *since > pod.created_at).max()
-        }
-    }
+/// Whether a job of the key has waited for as long as an idle runner may: GitHub does not hand jobs to the
+/// runners that are there.
+fn is_starved(draft: &Draft<'_>, key: &PoolKey) -> bool {
+    let oldest =
+        draft.snapshot.demand.get(key).filter(|demand| demand.pending > 0).map(|demand| demand.oldest);
+    oldest.flatten().is_some_and(|since| age(draft.snapshot.now, since) >= draft.policy.timeouts.runner_idle)
 }

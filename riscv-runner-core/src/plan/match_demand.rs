@@ -7,7 +7,7 @@
 use super::{Action, Because, Draft, Finding, Hold, Provision, capacity::Capacity, queues::Queues};
 use crate::{
     backoff::Backoff,
-    controls::ControlTarget,
+    controls::{ControlTarget, Controls, Note},
     ids::{EntityId, ImageRef, InstallationId, JobId, PoolName},
     job::Placement,
     scope::{PoolKey, ScopeRef},
@@ -86,7 +86,7 @@ fn obstacle(
 ) -> Result<(), Hold> {
     let name = &wish.placement.pool;
     let entity = key.scope.entity();
-    withheld(draft, entity, name)?;
+    withheld(&draft.snapshot.controls, entity, name)?;
     if let Some(max) = draft.entity_cap(entity).get().filter(|max| draft.live_of(entity) >= *max) {
         // A cap of run time wins over the configuration, so where there is one, it is the one reached.
         let note = draft.snapshot.controls.entity_caps.get(&entity).map(|(_, note)| note.clone());
@@ -110,9 +110,9 @@ fn obstacle(
     Ok(())
 }
 
-fn withheld(draft: &Draft<'_>, entity: EntityId, pool: &PoolName) -> Result<(), Hold> {
-    let controls = &draft.snapshot.controls;
-    let paused = |target, note: &crate::controls::Note| Err(Hold::Paused { target, note: note.clone() });
+/// The order of an operator that forbids new workers for the account in the pool.
+fn withheld(controls: &Controls, entity: EntityId, pool: &PoolName) -> Result<(), Hold> {
+    let paused = |target, note: &Note| Err(Hold::Paused { target, note: note.clone() });
     if let Some(note) = &controls.everything_paused {
         return paused(ControlTarget::Everything, note);
     }
@@ -122,6 +122,20 @@ fn withheld(draft: &Draft<'_>, entity: EntityId, pool: &PoolName) -> Result<(), 
     match controls.drained_pools.get(pool) {
         Some(note) => paused(ControlTarget::Pool(pool.clone()), note),
         None => Ok(()),
+    }
+}
+
+impl Provision {
+    /// Heeds what operators have ordered since the plan was made: boards drained meanwhile are avoided.
+    ///
+    /// # Errors
+    /// When such an order forbids the worker.
+    pub fn heed(&mut self, controls: &Controls) -> Result<(), Hold> {
+        withheld(controls, self.scope.entity, &self.pool)?;
+        let drained = controls.drained_nodes.keys().filter(|node| !self.avoid.contains(node));
+        let drained: Vec<_> = drained.cloned().collect();
+        self.avoid.extend(drained);
+        Ok(())
     }
 }
 
@@ -216,12 +230,14 @@ fn provision<'a>(
     draft.decide(action, because);
 }
 
-/// Workers beyond what jobs ask for, where a rule keeps some; held jobs come first.
+/// Workers beyond those that jobs have or will get, where a rule keeps some. None while a job of the key is
+/// held: GitHub would hand it to them.
 fn keep_warm(draft: &mut Draft<'_>, mut capacity: Option<&mut Capacity>) {
     for (key, warm) in &draft.snapshot.warm {
-        let jobs =
-            draft.snapshot.demand.get(key).map_or(0, |demand| demand.pending.saturating_add(demand.running));
-        while draft.supply(key).workers < jobs.saturating_add(warm.count) {
+        let demand = draft.snapshot.demand.get(key);
+        while let Some(spare) = spare(draft, key, demand)
+            && spare < warm.count
+        {
             let wish = Wish { scope: &warm.scope, placement: &warm.placement, job: None };
             if obstacle(draft, capacity.as_deref_mut(), key, &wish).is_err() {
                 break;
@@ -232,10 +248,22 @@ fn keep_warm(draft: &mut Draft<'_>, mut capacity: Option<&mut Capacity>) {
     }
 }
 
+/// How many workers of a key neither have a job nor are needed for one that waits; `None` while jobs wait that
+/// none is on its way for.
+fn spare(draft: &Draft<'_>, key: &PoolKey, demand: Option<&Demand>) -> Option<u32> {
+    let workers = draft.supply(key).workers;
+    let Some(demand) = demand else { return Some(workers) };
+    let met = met(draft, key, demand);
+    (met == demand.pending).then(|| workers.saturating_sub(taken(draft, key, demand)).saturating_sub(met))
+}
+
+/// How many of a key's workers have a job.
+fn taken(draft: &Draft<'_>, key: &PoolKey, demand: &Demand) -> u32 {
+    // Jobs and workers are read one after the other: a link may be newer or older than the count.
+    draft.supply(key).taken.min(demand.running)
+}
+
 /// How many of a key's oldest waiting jobs are served by workers that are there or on their way.
 pub(super) fn met(draft: &Draft<'_>, key: &PoolKey, demand: &Demand) -> u32 {
-    let supply = draft.supply(key);
-    // Jobs and workers are read one after the other: a link may be newer or older than the count.
-    let taken = supply.taken.min(demand.running);
-    supply.workers.saturating_sub(taken).min(demand.pending)
+    draft.supply(key).workers.saturating_sub(taken(draft, key, demand)).min(demand.pending)
 }

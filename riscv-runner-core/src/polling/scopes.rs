@@ -9,10 +9,11 @@ use jiff::Timestamp;
 
 use crate::{
     backoff::age,
+    health::drained_since,
     ids::{RunnerName, WorkerName},
     observed::{Observed, Why},
     pod::PodPhase,
-    policy::{NamePrefix, Timeouts},
+    policy::{NamePrefix, Policy, Timeouts},
     runner::RunnerListing,
     scope::{Scope, ScopeRef},
     snapshot::{SightingsByWorker, Snapshot},
@@ -103,8 +104,9 @@ pub fn scopes_due(
     snapshot: &Snapshot,
     owed: &BTreeMap<Scope, ScopeRef>,
     looked: &BTreeMap<Scope, Looked>,
-    timeouts: &Timeouts,
+    policy: &Policy,
 ) -> Vec<ScopeRef> {
+    let timeouts = &policy.timeouts;
     let live = snapshot.workers.values().map(|worker| &worker.scope);
     let mut scopes: BTreeMap<Scope, &ScopeRef> =
         owed.values().chain(live).map(|scope| (scope.scope(), scope)).collect();
@@ -117,18 +119,22 @@ pub fn scopes_due(
         let quiet = if forsaken { timeouts.orphan_grace * 2 } else { timeouts.runners_poll * QUIET_POLLS };
         last.left_overs
             || age(snapshot.now, last.at) >= quiet
-            || workers.any(|worker| is_doubtful(snapshot, worker))
+            || workers.any(|worker| is_doubtful(snapshot, policy, worker))
     });
     scopes.into_values().cloned().collect()
 }
 
 /// A worker whose pod runs, but of which no job tells that its runner works.
-fn is_doubtful(snapshot: &Snapshot, worker: &Worker) -> bool {
+fn is_doubtful(snapshot: &Snapshot, policy: &Policy, worker: &Worker) -> bool {
     if worker.runs_known_job() {
         return false;
     }
     match snapshot.pod(&worker.name) {
-        Observed::Present(pod) => matches!(pod.phase, PodPhase::Running { .. } | PodPhase::Unknown),
+        Observed::Present(pod) => {
+            // Before a drain ends a worker whose pod is still pending, its registration must have been seen.
+            matches!(pod.phase, PodPhase::Running { .. } | PodPhase::Unknown)
+                || drained_since(snapshot, policy, worker, Some(pod)).is_some()
+        }
         Observed::Absent => worker.runner.is_some(),
         Observed::Unknown(_) => false,
     }

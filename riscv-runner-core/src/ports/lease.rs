@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::PortResult;
+use super::{PortError, PortErrorKind, PortResult};
 use crate::ids::{Epoch, ReplicaName};
 
 /// Proof that its holder leads. Only a [`LeaseStore`] makes one; every mutating call demands it.
@@ -32,6 +32,17 @@ impl LeaderProof {
     #[must_use]
     pub const fn until(&self) -> Timestamp {
         self.until
+    }
+
+    /// Guards a change outside: whoever makes one asks at its own `now`, right before it sends.
+    ///
+    /// # Errors
+    /// [`PortErrorKind::NotLeader`] when the lease has ended.
+    pub fn guard(&self, now: Timestamp, operation: &'static str) -> PortResult<()> {
+        if self.holds(now) {
+            return Ok(());
+        }
+        Err(PortError::new(PortErrorKind::NotLeader, operation, "the lease has ended; nothing was sent"))
     }
 
     /// Whether it still holds at `now`.

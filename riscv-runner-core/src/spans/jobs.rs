@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Fact, Span, SpanKey, Subject, Trouble};
 use crate::{
     delivery::{DeliveryRecord, Effect, JobWrite, Recorded},
-    job::{End, JobEvent, JobFacts, JobPhase, JobState, Loss, Start},
+    job::{End, JobEvent, JobFacts, JobPhase, JobState, Start},
 };
 
 /// GitHub's conclusions that are failures of the job. The others are wishes: cancelled, skipped, neutral.
@@ -53,8 +53,16 @@ pub fn of_job(evidence: Evidence<'_>) -> Vec<Span> {
     let attempt = before.map(|state| state.attempt);
     let job = Life { facts, attempt };
     let held = before.and_then(|state| state.start.as_ref());
-    let (told, end, loss) = parts(event);
-    let start = told.or(held);
+    let start = event.start().or(held);
+    let (end, loss) = match event {
+        JobEvent::Completed { end, .. } => (Some(end), None),
+        JobEvent::Lost { loss, .. } => (None, Some(loss)),
+        JobEvent::Queued
+        | JobEvent::InProgress(_)
+        | JobEvent::ConfirmedRunning(_)
+        | JobEvent::Requeued { .. }
+        | JobEvent::Revived { .. } => (None, None),
+    };
     match (to, end) {
         (JobPhase::Pending, _) => {
             let was = held.filter(|_| from == Some(JobPhase::Running));
@@ -74,15 +82,6 @@ pub fn of_job(evidence: Evidence<'_>) -> Vec<Span> {
             spans.push(job.whole(end.at, Some(end), failure(end)));
             spans
         }
-    }
-}
-
-fn parts(event: &JobEvent) -> (Option<&Start>, Option<&End>, Option<&Loss>) {
-    match event {
-        JobEvent::Queued | JobEvent::Requeued { .. } | JobEvent::Revived { .. } => (None, None, None),
-        JobEvent::InProgress(start) | JobEvent::ConfirmedRunning(start) => (Some(start), None, None),
-        JobEvent::Completed { end, start } => (start.as_ref(), Some(end), None),
-        JobEvent::Lost { loss, .. } => (None, None, Some(loss)),
     }
 }
 

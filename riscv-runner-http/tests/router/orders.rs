@@ -104,10 +104,18 @@ async fn what_is_wrong_with_an_order_is_named() {
         body
     };
     for (body, field, text) in [
-        (json!([]), "body", "not an order"),
-        (entity("explode", json!({})), "verb", "not one of pause, resume"),
-        (entity("drain", json!({})), "verb", "drain takes a board or a pool, not entity"),
-        (entity("limit", json!({})), "verb", "limit needs max_workers"),
+        (json!(7), "body", "not an order"),
+        (json!({ "reason": "r" }), "verb", "verb must be one of pause, resume"),
+        (entity("explode", json!({})), "verb", "must be one of pause, resume"),
+        (entity("drain", json!({})), "target", "drain takes a board or a pool, not entity"),
+        (entity("limit", json!({})), "max_workers", "limit needs max_workers"),
+        (entity("limit", json!({ "max_workers": -1 })), "max_workers", "a number from 0 on"),
+        (entity("ban", json!({ "max_workers": 1 })), "max_workers", "ban takes no max_workers"),
+        (entity("ban", json!({ "actor": "" })), "actor", "must not be empty"),
+        (entity("ban", json!({ "reason": null })), "reason", "must not be empty"),
+        (entity("ban", json!({ "force": "yes" })), "force", "true or false"),
+        (json!({ "verb": "pause", "reason": "r", "target": { "kind": "moon" } }), "target", "must be one of"),
+        (json!({ "verb": "pause", "reason": "r", "target": {} }), "target", "missing field `kind`"),
         (entity("limit", json!({ "max_workers": "lots" })), "max_workers", "a number or \"unlimited\""),
         (entity("ban", json!({ "reason": " " })), "reason", "must not be empty"),
         (entity("ban", json!({ "because": "x" })), "body", "unknown field `because`"),
@@ -120,6 +128,21 @@ async fn what_is_wrong_with_an_order_is_named() {
     let large = json!({ "verb": "x".repeat(20_000) });
     assert_eq!(order(&serving, &large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(serving.store.control_audit(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_account_may_be_named_by_its_login() {
+    let serving = serving();
+    serving.send(Job { id: 5, ..Job::default() }.request("g1")).await;
+    let limit = |login: &str| json!({ "verb": "limit", "target": { "kind": "entity", "name": login }, "max_workers": 3, "reason": "r" });
+    let accounts = serving.store.known_accounts().await.unwrap();
+    let account = accounts.first().expect("the delivery told of one");
+    let answer = order(&serving, &limit(&account.login.as_str().to_uppercase())).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.json()["order"]["target"]["name"], account.id.get());
+    let answer = order(&serving, &limit("nobody-of-ours")).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text);
+    assert_eq!(answer.json()["error"], "no account named nobody-of-ours is known");
 }
 
 #[tokio::test]

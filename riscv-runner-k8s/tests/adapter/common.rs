@@ -39,6 +39,10 @@ impl Platform for RealTime {
     }
 }
 
+pub(crate) fn started(connection: &Connection, options: ClusterOptions, wakes: &[Wake]) -> KubeCluster {
+    KubeCluster::start(connection, templates(), options, Arc::new(RealTime), wakes)
+}
+
 pub(crate) fn proof() -> LeaderProof {
     LeaderProof::issued_by_lease_store(Epoch::new(1).unwrap(), Timestamp::MAX)
 }
@@ -99,7 +103,7 @@ impl Fixture {
         let kubelet = Kubelet::connect(&double.kubeconfig(), "default").await.unwrap();
         let wake = Wake::default();
         let connection = connection(&double.kubeconfig(), "default").await;
-        let cluster = KubeCluster::start(&connection, templates(), options, std::slice::from_ref(&wake));
+        let cluster = started(&connection, options, std::slice::from_ref(&wake));
         Self { double, kubelet, cluster: Arc::new(cluster), wake }
     }
 

@@ -56,11 +56,11 @@ async fn an_unknown_context_and_a_missing_file_are_named() {
 #[tokio::test]
 async fn wrong_credentials_are_refused_with_what_to_mend() {
     use riscv_runner_core::ports::{Cluster, PortErrorKind};
-    use riscv_runner_k8s::{ClusterOptions, KubeCluster};
+    use riscv_runner_k8s::ClusterOptions;
     let double = KubeDouble::start().await.unwrap();
     let wrong = double.kubeconfig().replace("double-token", "another-token");
     let connection = crate::common::connection(&wrong, "default").await;
-    let cluster = KubeCluster::start(&connection, crate::common::templates(), ClusterOptions::default(), &[]);
+    let cluster = crate::common::started(&connection, ClusterOptions::default(), &[]);
     let error = cluster.secrets().await.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Denied);
     assert!(error.to_string().contains("renew the kubeconfig"), "{error}");

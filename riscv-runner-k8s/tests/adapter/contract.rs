@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{Fixture, RealTime, connection, pool, proof, templates};
+use crate::common::{Fixture, RealTime, connection, pool, proof};
 use riscv_runner_k8s::{ClusterOptions, KubeCluster};
 use riscv_runner_sim::{
     contract::cluster::{CHECKS, Subject, check_all},
@@ -37,7 +37,7 @@ async fn on_a_real_api_server(kubeconfig: &str) {
     let prefix = format!("contract-{}-", std::process::id());
     let kubelet = Kubelet::connect(kubeconfig, namespace).await.unwrap();
     let connection = connection(kubeconfig, namespace).await;
-    let cluster = KubeCluster::start(&connection, templates(), ClusterOptions::default(), &[]);
+    let cluster = crate::common::started(&connection, ClusterOptions::default(), &[]);
     check_all(&subject(Arc::new(cluster), kubelet, &prefix)).await;
 }
 

@@ -7,7 +7,7 @@ use riscv_runner_core::{
     ids::NodeName,
     ports::{Cluster, PortErrorKind},
 };
-use riscv_runner_k8s::{ClusterOptions, KubeCluster};
+use riscv_runner_k8s::ClusterOptions;
 use riscv_runner_sim::doubles::kube::{Fault, FaultKind, KubeDouble, NodeSpec, Verb};
 
 async fn woken(fixture: &Fixture) -> bool {
@@ -41,7 +41,7 @@ async fn before_the_first_listing_nothing_is_known() {
     let double = KubeDouble::start().await.unwrap();
     double.outage(true);
     let connection = crate::common::connection(&double.kubeconfig(), "default").await;
-    let cluster = KubeCluster::start(&connection, crate::common::templates(), options, &[]);
+    let cluster = crate::common::started(&connection, options, &[]);
     for error in [cluster.pods().await.unwrap_err(), cluster.nodes().await.unwrap_err()] {
         assert_eq!(error.kind(), PortErrorKind::Transient);
         assert!(error.to_string().contains("the first listing is not complete"), "{error}");

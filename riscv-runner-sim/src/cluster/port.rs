@@ -23,7 +23,7 @@ use crate::{
 /// The cluster as one process sees it.
 pub struct SimCluster {
     truth: SharedTruth,
-    clock: SimClock,
+    pub(super) clock: SimClock,
     latency: (Duration, Duration),
     luck: Mutex<Stream>,
 }
@@ -49,13 +49,6 @@ impl SimCluster {
         let result = self.truth.with(act);
         self.transit().await;
         result
-    }
-
-    pub(super) fn lead(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
-        if proof.holds(self.clock.now()) {
-            return Ok(());
-        }
-        Err(PortError::new(PortErrorKind::NotLeader, operation, "the lease is over"))
     }
 }
 
@@ -114,7 +107,7 @@ impl Cluster for SimCluster {
         request: &PodRequest,
         jit: &JitConfig,
     ) -> PortResult<CreatedPod> {
-        self.lead(proof, "create a pod")?;
+        proof.guard(self.clock.now(), "create a pod")?;
         self.ask(|truth| {
             let secret = Secret { created_at: truth.now(), jit: jit.clone() };
             truth.boards.secrets.entry(request.name.clone()).or_insert(secret).jit = jit.clone();
@@ -132,7 +125,7 @@ impl Cluster for SimCluster {
     }
 
     async fn kill(&self, proof: &LeaderProof, name: &WorkerName, uid: &PodUid) -> PortResult<()> {
-        self.lead(proof, "kill a pod")?;
+        proof.guard(self.clock.now(), "kill a pod")?;
         self.ask(|truth| {
             let found = meant(truth, name, uid, "kill a pod")?;
             if found.is_some_and(|pod| pod.pod.holds_slot()) {
@@ -150,7 +143,7 @@ impl Cluster for SimCluster {
         uid: &PodUid,
         grace: Grace,
     ) -> PortResult<()> {
-        self.lead(proof, "delete a pod")?;
+        proof.guard(self.clock.now(), "delete a pod")?;
         self.ask(|truth| {
             meant(truth, name, uid, "delete a pod")?;
             truth.delete_pod(name, grace);
@@ -160,7 +153,7 @@ impl Cluster for SimCluster {
     }
 
     async fn delete_secret(&self, proof: &LeaderProof, name: &WorkerName) -> PortResult<()> {
-        self.lead(proof, "delete a secret")?;
+        proof.guard(self.clock.now(), "delete a secret")?;
         self.ask(|truth| {
             truth.boards.secrets.remove(name);
         })

@@ -11,7 +11,7 @@ use super::SimCluster;
 #[async_trait]
 impl BoardSlots for SimCluster {
     async fn advertise(&self, proof: &LeaderProof, node: &NodeName, slots: u32) -> PortResult<()> {
-        self.lead(proof, "advertise a board")?;
+        proof.guard(self.clock.now(), "advertise a board")?;
         self.ask(|truth| match truth.boards.nodes.get_mut(node) {
             Some(machine) => {
                 machine.node.slots = slots;

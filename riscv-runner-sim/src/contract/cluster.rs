@@ -89,6 +89,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("the_jit_configuration_is_in_the_secret_alone", creating::the_jit_configuration_is_in_the_secret_alone),
     ("a_repeated_create_brings_its_own_jit_configuration", creating::a_repeated_create_brings_its_own_jit),
     ("somebody_elses_pod_is_left_alone", creating::somebody_elses_pod_is_left_alone),
+    ("a_lease_that_has_ended_changes_nothing", creating::a_lease_that_has_ended_changes_nothing),
     ("nodes_to_avoid_are_avoided", creating::nodes_to_avoid_are_avoided),
     ("phases_are_told", observing::phases_are_told),
     ("a_failure_has_its_exit_code", observing::a_failure_has_its_exit_code),

@@ -108,13 +108,6 @@ impl SimForge {
             }
         }
     }
-
-    fn lead(&self, proof: &LeaderProof, operation: &'static str) -> PortResult<()> {
-        if proof.holds(self.clock.now()) {
-            return Ok(());
-        }
-        Err(PortError::new(PortErrorKind::NotLeader, operation, "the lease is over"))
-    }
 }
 
 fn check(truth: &Truth, installation: InstallationId) -> Result<(), Refusal> {
@@ -162,7 +155,7 @@ fn report(truth: &Truth, id: JobId) -> Option<JobReport> {
 #[async_trait]
 impl Forge for SimForge {
     async fn mint(&self, proof: &LeaderProof, request: &MintRequest) -> Result<Minted, MintError> {
-        self.lead(proof, "register a runner").map_err(|_| MintError::NotLeader)?;
+        proof.guard(self.clock.now(), "register a runner").map_err(|_| MintError::NotLeader)?;
         self.transit().await;
         let installation = request.scope.installation;
         let made = self.truth.with(|truth| {
@@ -203,7 +196,7 @@ impl Forge for SimForge {
         scope: &ScopeRef,
         runner: RunnerId,
     ) -> PortResult<Deletion> {
-        self.lead(proof, "delete a runner")?;
+        proof.guard(self.clock.now(), "delete a runner")?;
         let deleted = self.ask(scope.installation, |truth| truth.deregister(scope.scope(), runner)).await;
         deleted.map_err(|refusal| error("delete a runner", refusal))
     }
@@ -269,7 +262,7 @@ impl Forge for SimForge {
     }
 
     async fn redeliver(&self, proof: &LeaderProof, _: EntityKind, delivery: i64) -> PortResult<()> {
-        self.lead(proof, "redeliver")?;
+        proof.guard(self.clock.now(), "redeliver")?;
         self.transit().await;
         let known = usize::try_from(delivery).is_ok_and(|n| {
             self.truth.with(|truth| {

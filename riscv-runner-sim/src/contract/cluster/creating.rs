@@ -3,7 +3,7 @@
 use futures::{FutureExt, future::BoxFuture};
 use riscv_runner_core::{
     pod::{PodIdentity, PodPhase},
-    ports::{JitConfig, PortErrorKind},
+    ports::{Grace, JitConfig, LeaderProof, PortErrorKind},
 };
 
 use super::Subject;
@@ -89,6 +89,34 @@ pub(super) fn nodes_to_avoid_are_avoided(subject: &Subject) -> BoxFuture<'_, ()>
         subject.created(&request).await;
         let facts = subject.facts(&request.name).await.expect("the pod is there");
         assert_eq!(facts.avoided, request.avoid);
+        subject.clean(&request, None).await;
+    }
+    .boxed()
+}
+
+pub(super) fn a_lease_that_has_ended_changes_nothing(subject: &Subject) -> BoxFuture<'_, ()> {
+    async move {
+        let (request, node) = (subject.request("lease"), subject.node("lease"));
+        let created = subject.created(&request).await;
+        let ended = LeaderProof::issued_by_lease_store(subject.proof.epoch(), subject.platform.now());
+        let (cluster, name, jit) = (&subject.cluster, &request.name, JitConfig::from("late".to_owned()));
+        let other = subject.request("late");
+        let refusals = [
+            cluster.create(&ended, &other, &jit).await.map(drop),
+            cluster.create(&ended, &request, &jit).await.map(drop),
+            cluster.kill(&ended, name, &created.uid).await,
+            cluster.delete(&ended, name, &created.uid, Grace::Zero).await,
+            cluster.delete_secret(&ended, name).await,
+            cluster.advertise(&ended, &node.name, 1).await,
+        ];
+        for refused in refusals {
+            assert_eq!(refused.map_err(|error| error.kind()), Err(PortErrorKind::NotLeader));
+        }
+        let facts = subject.facts(name).await.expect("the pod is there");
+        assert_eq!((facts.killed, facts.jit.as_deref()), (false, Some("jit-of-the-first")));
+        assert_eq!(subject.facts(&other.name).await, None);
+        let secrets = cluster.secrets().await.expect("secrets can be observed");
+        assert!(secrets.iter().all(|secret| secret.name != other.name), "no secret is left either");
         subject.clean(&request, None).await;
     }
     .boxed()
