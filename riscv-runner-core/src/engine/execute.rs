@@ -182,6 +182,11 @@ impl Engine {
             backoff: end.backoff,
             quarantine: end.quarantine.clone(),
         };
+        if end.is_forced() {
+            // A row that has ended while its job runs protects its pod: if the pod cannot be ended now, the
+            // order must stay in force.
+            self.end_pod(proof, &end.worker, &end.pod).await?;
+        }
         if self.parts.store.change_worker(proof, &end.worker, end.from, &change).await? == Cas::Stale {
             return Ok(());
         }
@@ -196,7 +201,7 @@ impl Engine {
             // Nothing runs any more, so this is tidiness: what is left is found by the clean-up.
             self.may_end(proof, &end.worker, end.registration.as_ref()).await?;
         }
-        self.end_pod(proof, &end.worker, &end.pod).await
+        if end.is_forced() { Ok(()) } else { self.end_pod(proof, &end.worker, &end.pod).await }
     }
 
     async fn end_pod(&self, proof: &LeaderProof, worker: &WorkerName, pod: &PodEnd) -> PortResult<()> {
