@@ -48,10 +48,52 @@ fn rows_follow_their_pods() {
         "delete_secret w
          end w pod_failed nothing",
     );
-    world.pod("w", Some("a0"), failed(Some(7)), 30).reconciles(
-        "delete_secret w
-         end w runner_version_refused nothing",
-    );
+}
+
+#[test]
+fn exit_code_7_is_a_refusal_only_where_nothing_shows_that_github_accepted_the_runner() {
+    let ended = |ago| {
+        let failed = PodPhase::Failed { at: at(ago), exit_code: Some(7), reason: None };
+        World::new("a:3").worker("w", "1", "a", 90).pod("w", Some("a0"), failed, 90).edit_worker(
+            "w",
+            |worker| {
+                worker.status = WorkerStatus::Running;
+                worker.node = Some("a0".parse().unwrap());
+            },
+        )
+    };
+    let end = |world: &World| {
+        let end = world.reconcile().steps.into_iter().find_map(|step| step.action.as_end().cloned());
+        end.map(|end| (end.reason, end.refused_image.is_some()))
+    };
+    let refused = FailureReason::RunnerVersionRefused;
+    assert_eq!(end(&ended(30)), Some((refused, true)));
+    assert_eq!(end(&ended(29)), None, "its job's `in_progress` may be on its way");
+    let failed = Some((FailureReason::PodFailed, false));
+    assert_eq!(end(&ended(0).runs("w", 1, JobPhase::Running)), failed);
+    assert_eq!(end(&ended(30).runs("w", 1, JobPhase::Completed)), failed);
+    assert_eq!(end(&ended(30).edit_worker("w", |worker| worker.online_at = Some(at(60)))), failed);
+    let busy = Sightings { was_busy: true, ..Sightings::default() };
+    assert_eq!(end(&ended(30).sightings("w", busy)), failed);
+    // Another worker of the image came up after this one was reserved, or long before.
+    let other = |online| {
+        let world = ended(30).running_worker("v", "2", "a", "a1", 600);
+        world.edit_worker("v", |worker| worker.online_at = Some(at(online)))
+    };
+    assert_eq!(end(&other(90)), Some((refused, false)));
+    assert_eq!(end(&other(91)), Some((refused, true)));
+}
+
+#[test]
+fn a_refusal_is_lifted_once_github_accepts_a_runner_of_the_image() {
+    let world = World::new("a:2").running_worker("w", "1", "a", "a0", 60).edit(|w| {
+        w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(600));
+    });
+    world.reconciles("");
+    let online = |ago| world.clone().edit_worker("w", |worker| worker.online_at = Some(at(ago)));
+    online(601).reconciles("");
+    online(5).reconciles("lift_refusal w");
+    world.clone().runs("w", 1, JobPhase::Running).reconciles("lift_refusal w");
 }
 
 #[test]
@@ -425,6 +467,15 @@ fn for_pass(name: &str) -> (World, World) {
         world
     };
     match name {
+        "lift_refusals" => {
+            let refused = |online| {
+                let world = World::new("a:1").running_worker("w", "1", "a", "a0", 900);
+                world.edit_worker("w", |worker| worker.online_at = Some(at(online))).edit(|w| {
+                    w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(600));
+                })
+            };
+            (refused(60), refused(800))
+        }
         "sync_pods" => (plain.clone().pod("w", Some("a0"), running.clone(), 60), plain),
         "revoke_workers" => (revoked(busy.clone(), true), revoked(busy, false)),
         "sweep_orphans" => {

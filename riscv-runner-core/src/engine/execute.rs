@@ -125,6 +125,12 @@ impl Engine {
                 parts.cluster.delete(proof, &worker, &uid, Grace::Default).await
             }
             Action::DeleteSecret { worker } => parts.cluster.delete_secret(proof, &worker).await,
+            Action::LiftRefusal { image, .. } => {
+                tracing::info!(%image, "GitHub accepts the runner of this image; it is minted for again");
+                parts.store.refuse_image(proof, &image, None).await?;
+                parts.wakes.schedule.wake();
+                Ok(())
+            }
             Action::Deregister { worker, registration } => {
                 if self.may_end(proof, &worker, Some(&registration)).await? {
                     parts.observer.observe(EngineEvent::Recovered { kind: Recovery::LeftOverRegistration });
@@ -213,7 +219,7 @@ impl Engine {
     }
 
     async fn refuse(&self, proof: &LeaderProof, image: &ImageRef) -> PortResult<()> {
-        tracing::error!(%image, "GitHub refuses the runner of this image as too old; nothing is minted for it until the image is replaced");
+        tracing::error!(%image, "GitHub refuses the runner of this image as too old; nothing is minted for it but for one worker that tries it now and then; replace the image");
         self.parts.store.refuse_image(proof, image, Some(self.now())).await
     }
 

@@ -85,6 +85,11 @@ pub fn audit(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<Violation
                     broken.push(Violation::BusyWorker(worker.clone()));
                 }
             }
+            Action::LiftRefusal { worker, image } => {
+                if !snapshot.refused_images.contains_key(image) {
+                    broken.push(Violation::WrongSource(worker.clone()));
+                }
+            }
             Action::DeleteSecret { .. } => {}
         }
     }

@@ -116,8 +116,10 @@ pub enum Hold {
     ImageRefused {
         /// The image.
         image: ImageRef,
-        /// Since when.
+        /// When it refused it last.
         since: Timestamp,
+        /// When one worker tries it again; `None` while one does.
+        until: Option<Timestamp>,
     },
     /// The pool is not in the configuration.
     UnknownPool {
@@ -157,6 +159,7 @@ impl Hold {
             | Self::BackingOff { until, .. }
             | Self::RateLimited { until }
             | Self::MintingRefused { until, .. } => Some(*until),
+            Self::ImageRefused { until, .. } => *until,
             Self::DemandMet
             | Self::Paused { .. }
             | Self::EntityAtCap { .. }
@@ -164,7 +167,6 @@ impl Hold {
             | Self::NoCapacity { .. }
             | Self::CapacityUnknown
             | Self::AuthFailing { .. }
-            | Self::ImageRefused { .. }
             | Self::UnknownPool { .. } => None,
         }
     }
@@ -204,8 +206,12 @@ impl fmt::Display for Hold {
             Self::MintingRefused { status, until } => {
                 write!(f, "GitHub refuses to register runners with status {status}; asked again at {until}")
             }
-            Self::ImageRefused { image, since } => {
-                write!(f, "GitHub refuses the runner of {image} as too old since {since}")
+            Self::ImageRefused { image, since, until } => {
+                write!(f, "GitHub refused the runner of {image} as too old at {since}; ")?;
+                match until {
+                    Some(until) => write!(f, "one worker tries it again at {until}"),
+                    None => f.write_str("one worker tries it again now"),
+                }
             }
             Self::UnknownPool { pool } => write!(f, "pool {pool} is not in the configuration"),
         }

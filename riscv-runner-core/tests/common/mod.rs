@@ -343,6 +343,7 @@ fn line(action: &Action) -> String {
         Action::MarkRunning { .. }
         | Action::MarkCompleted { .. }
         | Action::MarkGone { .. }
+        | Action::LiftRefusal { .. }
         | Action::Adopt { .. }
         | Action::KillPod { .. }
         | Action::DeletePod { .. }
