@@ -7,12 +7,12 @@ use riscv_runner_core::{
     controls::Revocation,
     failure::FailureReason,
     health::{Rule, WORKER_RULES},
-    ids::PoolName,
+    ids::{PoolName, RunnerName},
     job::{JobPhase, Placement},
     observed::{Observed, Why},
     plan::{Action, Draft, PASSES},
     pod::PodPhase,
-    runner::Sightings,
+    runner::{Group, Sightings},
     snapshot::{InstallationHealth, Warm},
     worker::WorkerStatus,
 };
@@ -208,7 +208,62 @@ fn unknown_pods_of_ours_are_adopted_or_ended() {
             pods.get_mut(&worker_name("w")).unwrap().identity = None;
         }
     });
-    nameless.reconciles("kill_pod w");
+    nameless.reconciles("");
+}
+
+#[test]
+fn a_pod_that_cannot_be_adopted_is_ended_only_once_its_runner_is_listed_as_idle() {
+    let mut world = World::new("a:1").worker("w", "1", "a", 600).pod(
+        "w",
+        Some("a0"),
+        PodPhase::Running { since: at(600) },
+        600,
+    );
+    world.snapshot.workers.clear();
+    let nameless = world.edit(|w| {
+        if let Observed::Present(pods) = &mut w.snapshot.pods {
+            pods.get_mut(&worker_name("w")).unwrap().identity = None;
+        }
+    });
+    nameless.reconciles("");
+    nameless.clone().listing_failed("1").reconciles("");
+    nameless.clone().listing("1", "other").reconciles("");
+    nameless.clone().listing("1", "w!").reconciles("");
+    let idle = nameless.listing("2", "other").listing("1", "other w");
+    idle.reconciles("kill_pod w");
+    let plan = idle.reconcile();
+    let Action::KillPod { registration: Some(asked), .. } = &plan.steps[0].action else { panic!("{plan:?}") };
+    assert_eq!((asked.scope.entity.get(), asked.runner.get()), (1, 101));
+}
+
+#[test]
+fn a_worker_of_an_unknown_registration_on_a_lost_node_waits_until_github_was_asked() {
+    let world = ill(FailureReason::NodeUnreachable).edit_worker("w", |worker| worker.runner = None);
+    world.reconciles("");
+    world.clone().listing_failed("1").reconciles("");
+    world.clone().listing("1", "other").reconciles("end w node_unreachable force_delete");
+    let listed = world.listing("1", "w!");
+    listed.reconciles("end w node_unreachable force_delete");
+    let end = listed.reconcile().steps.into_iter().find_map(|step| step.action.as_end().cloned());
+    assert!(end.unwrap().registration.is_some(), "GitHub decides");
+}
+
+#[test]
+fn a_registration_in_another_group_is_seen_and_left_alone() {
+    let moved = |world: World, name: &RunnerName| {
+        world.edit(|w| {
+            for listing in w.snapshot.runners.values_mut() {
+                if let Observed::Present(listing) = listing {
+                    listing.get_mut(name).unwrap().group = Group::Other;
+                }
+            }
+        })
+    };
+    let seen = Sightings { first_seen: Some(at(600)), ..Sightings::default() };
+    let world = World::new("a:1").listing("1", "x").sightings("x", seen);
+    world.reconciles("deregister x");
+    let name = worker_name("x");
+    moved(world, &RunnerName::from(&name)).reconciles("");
 }
 
 #[test]
