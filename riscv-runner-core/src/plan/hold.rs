@@ -70,6 +70,9 @@ pub enum Hold {
         total: u32,
         /// Slots taken of them.
         active: u32,
+        /// Boards set aside because their workers keep failing.
+        #[serde(default)]
+        quarantined: u32,
         /// Boards of the pool that operators drain.
         #[serde(default)]
         drained: u32,
@@ -77,7 +80,7 @@ pub enum Hold {
         #[serde(default, skip_serializing_if = "is_none_drained")]
         drained_boards: Arc<Vec<DrainedBoard>>,
     },
-    /// Boards of the pool are set aside because their workers keep failing, and no other is free.
+    /// Boards of the pool are set aside because their workers keep failing, and there is no other to wait for.
     BoardQuarantined {
         /// The pool.
         pool: PoolName,
@@ -186,8 +189,13 @@ impl fmt::Display for Hold {
                 })
             }
             Self::PoolAtCap { pool, current, max } => write!(f, "pool {pool} has {current} of {max} workers"),
-            Self::NoCapacity { pool, total, active, drained, drained_boards } => {
+            Self::NoCapacity { pool, total, active, quarantined, drained, drained_boards } => {
                 write!(f, "pool {pool} has no free slot: {active} of {total} are taken")?;
+                match quarantined {
+                    0 => {}
+                    1 => f.write_str(", 1 board is set aside after failures")?,
+                    n => write!(f, ", {n} boards are set aside after failures")?,
+                }
                 say_drained(f, *drained, drained_boards)
             }
             Self::BoardQuarantined { pool, boards, until } => {

@@ -32,7 +32,7 @@ pub fn match_demand(draft: &mut Draft<'_>) {
         } else {
             let because = Because::DemandExceedsSupply {
                 key: key.clone(),
-                demand: demand.pending.saturating_add(demand.running),
+                demand: demand.jobs(),
                 supply: draft.supply(key).workers,
             };
             provision(draft, capacity.as_ref(), key, &Wish::of(job), because);
@@ -130,11 +130,15 @@ fn withheld(draft: &Draft<'_>, entity: EntityId, pool: &PoolName) -> Result<(), 
 fn no_slot(capacity: &Capacity, pool: &PoolName) -> Hold {
     let slots = capacity.slots(pool).cloned().unwrap_or_default();
     match slots.quarantined {
-        Some((boards, until)) => Hold::BoardQuarantined { pool: pool.clone(), boards, until },
-        None => Hold::NoCapacity {
+        // Where a board is merely busy, the job waits for that one too: the pool is full.
+        Some((boards, until)) if slots.active == 0 => {
+            Hold::BoardQuarantined { pool: pool.clone(), boards, until }
+        }
+        quarantined => Hold::NoCapacity {
             pool: pool.clone(),
             total: slots.total,
             active: slots.active,
+            quarantined: quarantined.map_or(0, |(boards, _)| boards),
             drained: slots.drained,
             drained_boards: slots.drained_boards,
         },
