@@ -244,10 +244,6 @@ text_id!(
     PoolName, "pool name", 63, dns_label
 );
 text_id!(
-    /// A kind of RISC-V machine: the value of the node label `riseproject.dev/board`.
-    BoardName, "board name", 63, printable
-);
-text_id!(
     /// A Kubernetes node.
     NodeName, "node name", 253, printable
 );

@@ -21,6 +21,7 @@ pub mod match_demand;
 pub mod mint_failure;
 pub mod names;
 mod queues;
+pub mod refused_images;
 pub mod revoke_workers;
 mod route_caps;
 mod side_by_side;
@@ -69,7 +70,7 @@ pub enum Finding {
         /// The pool.
         pool: crate::ids::PoolName,
     },
-    /// GitHub refuses the runner of this image as too old: nothing is minted for it.
+    /// GitHub refuses the runner of this image as too old: one worker at a time tries it now and then.
     ImageRefused {
         /// The image.
         image: crate::ids::ImageRef,
@@ -99,6 +100,7 @@ pub struct Pass {
 
 /// The reconciling passes, in the order in which they run.
 pub const PASSES: &[Pass] = &[
+    Pass { name: "lift_refusals", plan: refused_images::lift_refusals },
     Pass { name: "sync_pods", plan: sync_pods::sync_pods },
     Pass { name: "revoke_workers", plan: revoke_workers::revoke_workers },
     Pass { name: "sweep_orphans", plan: sweep_orphans::sweep_orphans },

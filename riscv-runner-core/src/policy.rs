@@ -149,7 +149,8 @@ pub struct Timeouts {
     pub backoff: Duration,
     /// The longest that a key waits.
     pub backoff_longest: Duration,
-    /// How long a board whose workers failed is set aside; doubled each time.
+    /// How long a board whose workers failed is set aside, doubled each time, and an image that GitHub
+    /// refused, not doubled.
     pub quarantine: Duration,
     /// The longest that a board is set aside.
     pub quarantine_longest: Duration,

@@ -7,7 +7,7 @@ mod runs;
 mod scopes;
 
 pub use deliveries::{Missing, Next, all_arrived, missing_deliveries, sweep_from};
-pub use jobs::{ActiveRuns, Asked, Question, events_of, questions, still_asked, without_installation};
+pub use jobs::{ActiveRuns, Asked, Question, event_of, questions, still_asked, without_installation};
 pub use rounds::Rounds;
 pub use runs::{
     RunsLeft, RunsLooked, event_of_listed, forget_active, forget_listed, forget_runs, repos_due, repos_since,

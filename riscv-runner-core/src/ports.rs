@@ -1,7 +1,8 @@
 //! The ports: what the engine needs of a store, of GitHub and of a cluster, in the domain's words.
 //!
 //! Every method that changes something outside takes a [`LeaderProof`], which only the holder of the
-//! lease has; observing takes none. Ports decide nothing and do not retry.
+//! lease has; observing takes none. Ports decide nothing and do not retry, with one
+//! exception: registering a runner, which GitHub refuses in bursts while a job waits, is tried a few times.
 
 mod board_slots;
 mod cluster;

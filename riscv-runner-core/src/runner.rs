@@ -18,6 +18,20 @@ pub struct Runner {
     pub online: bool,
     /// Whether GitHub calls it busy. Known to be wrong at times.
     pub busy: bool,
+    /// Whose runner group it is in.
+    #[serde(default)]
+    pub group: Group,
+}
+
+/// The runner group of a registration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// The one in which we register, or the only one there is.
+    #[default]
+    Ours,
+    /// Another one: somebody else may use our prefix there, or moved a runner of ours to it.
+    Other,
 }
 
 /// The registrations of one scope, by name.

@@ -58,6 +58,12 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// The jobs that supply is compared with: those that wait and those that run.
+    #[must_use]
+    pub const fn jobs(&self) -> u32 {
+        self.pending.saturating_add(self.running)
+    }
+
     /// The waiting jobs that were counted too. The list may be newer than the count; what came in between is
     /// for the next look.
     #[must_use]
@@ -212,12 +218,6 @@ impl Snapshot {
             Some(listing) => listing.and_find(|runners| runners.get(&RunnerName::from(&worker.name))),
             None => Observed::Unknown(Why::NotLooked),
         }
-    }
-
-    /// Live workers in one pool.
-    #[must_use]
-    pub fn live_workers_in(&self, pool: &PoolName) -> usize {
-        self.workers.values().filter(|w| !w.status.is_terminal() && w.pool == *pool).count()
     }
 }
 

@@ -6,10 +6,13 @@ use common::{World, at, key, note, scope, worker_name};
 use riscv_runner_core::{
     backoff::Backoff,
     controls::Controls,
-    ids::{EntityId, InstallationId, PoolName, RepoName},
+    ids::{EntityId, InstallationId, JobId, PoolName, RepoName},
     job::{JobPhase, Placement},
     observed::{Observed, Why},
-    plan::{Action, Hold},
+    plan::{
+        Action, Hold, Plan,
+        audit::{Violation, audit},
+    },
     pod::PodPhase,
     policy::{Cap, EntityPolicy, Sharing},
     quarantine::Quarantine,
@@ -277,6 +280,20 @@ fn the_minting_limit_bounds_what_is_planned_for_an_installation() {
 }
 
 #[test]
+fn a_plan_that_serves_a_job_twice_or_holds_it_too_fails_its_audit() {
+    let world = World::new("a:2").job(1, "1", "a", 10).job(2, "1", "a", 9);
+    let plan = world.schedule();
+    let broken = |plan: &Plan| audit(&world.snapshot, &world.policy, plan);
+    let first = JobId::new(1).unwrap();
+    let mut twice = plan.clone();
+    let Action::Provision(second) = &mut twice.steps[1].action else { panic!("{twice:?}") };
+    second.job = Some(first);
+    assert_eq!(broken(&twice), [Violation::Account(first)]);
+    let held = World::new("a:0").job(1, "1", "a", 10).schedule().held;
+    assert_eq!(broken(&Plan { held, ..plan }), [Violation::Account(first)]);
+}
+
+#[test]
 fn a_refused_image_stops_its_minting_with_one_loud_finding() {
     let world = World::new("a:3").job(1, "1", "a", 10).job(2, "2", "a", 9).edit(|w| {
         w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(60));
@@ -286,6 +303,49 @@ fn a_refused_image_stops_its_minting_with_one_loud_finding() {
          hold 2 image_refused",
     );
     assert_eq!(world.schedule().findings.len(), 1);
+}
+
+#[test]
+fn a_refused_image_is_tried_by_one_worker_at_a_time_after_a_while() {
+    let refused = |since| {
+        World::new("a:3").job(1, "1", "a", 10).job(2, "2", "a", 9).edit(|w| {
+            w.snapshot.refused_images.insert("image:1".parse().unwrap(), since);
+        })
+    };
+    refused(at(599)).schedules(
+        "hold 1 image_refused
+         hold 2 image_refused",
+    );
+    assert_eq!(refused(at(599)).schedule().held.next_look(), Some(at(-1)));
+    refused(at(600)).schedules(
+        "provision org:1|a for 1
+         hold 2 image_refused",
+    );
+    let before = refused(at(600)).worker("w", "3", "a", 700);
+    before.clone().schedules(
+        "provision org:1|a for 1
+         hold 2 image_refused",
+    );
+    before.worker("c", "3", "a", 20).schedules(
+        "hold 1 image_refused
+         hold 2 image_refused",
+    );
+}
+
+#[test]
+fn boards_set_aside_are_the_reason_only_where_no_other_is_there_to_wait_for() {
+    let with = |world: World| {
+        world.job(1, "1", "a", 10).edit(|w| {
+            let quarantine = Quarantine { strikes: 3, times: 1, until: Some(at(-60)) };
+            w.snapshot.quarantines.insert("a0".parse().unwrap(), quarantine);
+        })
+    };
+    with(World::new("a:1")).schedules("hold 1 board_quarantined");
+    let busy = with(World::new("a:2").running_worker("w", "2", "a", "a1", 60));
+    busy.schedules("hold 1 no_capacity");
+    let held = busy.schedule().held;
+    let said = held.iter().next().unwrap().1.to_string();
+    assert_eq!(said, "pool a has no free slot: 1 of 1 are taken, 1 board is set aside after failures");
 }
 
 #[test]
@@ -303,8 +363,8 @@ fn a_quarantined_board_is_avoided_and_then_tried_by_one_canary() {
     };
     with(at(-60)).schedules(
         "provision org:1|a for 1
-         hold 2 board_quarantined
-         hold 3 board_quarantined",
+         hold 2 no_capacity
+         hold 3 no_capacity",
     );
     with(at(1)).schedules(
         "provision org:1|a for 1

@@ -15,6 +15,7 @@ use riscv_runner_core::{
     observed::{Observed, Why},
     plan,
     ports::EngineEvent,
+    quarantine::Quarantine,
     snapshot::{InstallationHealth, Snapshot},
 };
 
@@ -75,6 +76,21 @@ fn a_pool_without_boards_is_told_after_its_patience_once_and_when_it_is_over() {
     t.rules.pool_exhausted_after = Duration::from_secs(60);
     assert_eq!(t.look(19 * minutes), NOTHING, "it begins anew");
     assert_eq!(t.look(20 * minutes), ["pool_exhausted a"]);
+}
+
+#[test]
+fn a_pool_is_exhausted_whether_or_not_a_board_of_it_is_set_aside() {
+    let set_aside = |world: World| {
+        world.job(1, "1", "a", 60).edit(|w| {
+            let quarantine = Quarantine { strikes: 3, times: 1, until: Some(at(100_000)) };
+            w.snapshot.quarantines.insert("a0".parse().unwrap(), quarantine);
+        })
+    };
+    for world in [World::new("a:1"), World::new("a:2").running_worker("w", "2", "a", "a1", 60)] {
+        let mut t = Watching::new(set_aside(world));
+        assert_eq!(t.look(0), NOTHING);
+        assert_eq!(t.look(15 * 60), ["pool_exhausted a"]);
+    }
 }
 
 #[test]

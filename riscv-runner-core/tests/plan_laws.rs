@@ -221,6 +221,7 @@ fn take_effect(next: &mut Snapshot, action: &Action) {
             }
             end_pod(next, &name, &end.pod);
         }
+        Action::LiftRefusal { image, .. } => drop(next.refused_images.remove(image)),
         Action::Adopt { uid, identity, node, created_at, .. } => {
             let mut row = World::new("").worker("t", "1", "a", 0).snapshot.workers[&worker_name("t")].clone();
             (row.name, row.scope, row.labels) =

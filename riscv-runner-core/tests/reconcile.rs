@@ -7,12 +7,12 @@ use riscv_runner_core::{
     controls::Revocation,
     failure::FailureReason,
     health::{Rule, WORKER_RULES},
-    ids::PoolName,
+    ids::{PoolName, RunnerName},
     job::{JobPhase, Placement},
     observed::{Observed, Why},
     plan::{Action, Draft, PASSES},
     pod::PodPhase,
-    runner::Sightings,
+    runner::{Group, Sightings},
     snapshot::{InstallationHealth, Warm},
     worker::WorkerStatus,
 };
@@ -48,10 +48,52 @@ fn rows_follow_their_pods() {
         "delete_secret w
          end w pod_failed nothing",
     );
-    world.pod("w", Some("a0"), failed(Some(7)), 30).reconciles(
-        "delete_secret w
-         end w runner_version_refused nothing",
-    );
+}
+
+#[test]
+fn exit_code_7_is_a_refusal_only_where_nothing_shows_that_github_accepted_the_runner() {
+    let ended = |ago| {
+        let failed = PodPhase::Failed { at: at(ago), exit_code: Some(7), reason: None };
+        World::new("a:3").worker("w", "1", "a", 90).pod("w", Some("a0"), failed, 90).edit_worker(
+            "w",
+            |worker| {
+                worker.status = WorkerStatus::Running;
+                worker.node = Some("a0".parse().unwrap());
+            },
+        )
+    };
+    let end = |world: &World| {
+        let end = world.reconcile().steps.into_iter().find_map(|step| step.action.as_end().cloned());
+        end.map(|end| (end.reason, end.refused_image.is_some()))
+    };
+    let refused = FailureReason::RunnerVersionRefused;
+    assert_eq!(end(&ended(30)), Some((refused, true)));
+    assert_eq!(end(&ended(29)), None, "its job's `in_progress` may be on its way");
+    let failed = Some((FailureReason::PodFailed, false));
+    assert_eq!(end(&ended(0).runs("w", 1, JobPhase::Running)), failed);
+    assert_eq!(end(&ended(30).runs("w", 1, JobPhase::Completed)), failed);
+    assert_eq!(end(&ended(30).edit_worker("w", |worker| worker.online_at = Some(at(60)))), failed);
+    let busy = Sightings { was_busy: true, ..Sightings::default() };
+    assert_eq!(end(&ended(30).sightings("w", busy)), failed);
+    // Another worker of the image came up after this one was reserved, or long before.
+    let other = |online| {
+        let world = ended(30).running_worker("v", "2", "a", "a1", 600);
+        world.edit_worker("v", |worker| worker.online_at = Some(at(online)))
+    };
+    assert_eq!(end(&other(90)), Some((refused, false)));
+    assert_eq!(end(&other(91)), Some((refused, true)));
+}
+
+#[test]
+fn a_refusal_is_lifted_once_github_accepts_a_runner_of_the_image() {
+    let world = World::new("a:2").running_worker("w", "1", "a", "a0", 60).edit(|w| {
+        w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(600));
+    });
+    world.reconciles("");
+    let online = |ago| world.clone().edit_worker("w", |worker| worker.online_at = Some(at(ago)));
+    online(601).reconciles("");
+    online(5).reconciles("lift_refusal w");
+    world.clone().runs("w", 1, JobPhase::Running).reconciles("lift_refusal w");
 }
 
 #[test]
@@ -166,7 +208,62 @@ fn unknown_pods_of_ours_are_adopted_or_ended() {
             pods.get_mut(&worker_name("w")).unwrap().identity = None;
         }
     });
-    nameless.reconciles("kill_pod w");
+    nameless.reconciles("");
+}
+
+#[test]
+fn a_pod_that_cannot_be_adopted_is_ended_only_once_its_runner_is_listed_as_idle() {
+    let mut world = World::new("a:1").worker("w", "1", "a", 600).pod(
+        "w",
+        Some("a0"),
+        PodPhase::Running { since: at(600) },
+        600,
+    );
+    world.snapshot.workers.clear();
+    let nameless = world.edit(|w| {
+        if let Observed::Present(pods) = &mut w.snapshot.pods {
+            pods.get_mut(&worker_name("w")).unwrap().identity = None;
+        }
+    });
+    nameless.reconciles("");
+    nameless.clone().listing_failed("1").reconciles("");
+    nameless.clone().listing("1", "other").reconciles("");
+    nameless.clone().listing("1", "w!").reconciles("");
+    let idle = nameless.listing("2", "other").listing("1", "other w");
+    idle.reconciles("kill_pod w");
+    let plan = idle.reconcile();
+    let Action::KillPod { registration: Some(asked), .. } = &plan.steps[0].action else { panic!("{plan:?}") };
+    assert_eq!((asked.scope.entity.get(), asked.runner.get()), (1, 101));
+}
+
+#[test]
+fn a_worker_of_an_unknown_registration_on_a_lost_node_waits_until_github_was_asked() {
+    let world = ill(FailureReason::NodeUnreachable).edit_worker("w", |worker| worker.runner = None);
+    world.reconciles("");
+    world.clone().listing_failed("1").reconciles("");
+    world.clone().listing("1", "other").reconciles("end w node_unreachable force_delete");
+    let listed = world.listing("1", "w!");
+    listed.reconciles("end w node_unreachable force_delete");
+    let end = listed.reconcile().steps.into_iter().find_map(|step| step.action.as_end().cloned());
+    assert!(end.unwrap().registration.is_some(), "GitHub decides");
+}
+
+#[test]
+fn a_registration_in_another_group_is_seen_and_left_alone() {
+    let moved = |world: World, name: &RunnerName| {
+        world.edit(|w| {
+            for listing in w.snapshot.runners.values_mut() {
+                if let Observed::Present(listing) = listing {
+                    listing.get_mut(name).unwrap().group = Group::Other;
+                }
+            }
+        })
+    };
+    let seen = Sightings { first_seen: Some(at(600)), ..Sightings::default() };
+    let world = World::new("a:1").listing("1", "x").sightings("x", seen);
+    world.reconciles("deregister x");
+    let name = worker_name("x");
+    moved(world, &RunnerName::from(&name)).reconciles("");
 }
 
 #[test]
@@ -478,6 +575,15 @@ fn for_pass(name: &str) -> (World, World) {
         world
     };
     match name {
+        "lift_refusals" => {
+            let refused = |online| {
+                let world = World::new("a:1").running_worker("w", "1", "a", "a0", 900);
+                world.edit_worker("w", |worker| worker.online_at = Some(at(online))).edit(|w| {
+                    w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(600));
+                })
+            };
+            (refused(60), refused(800))
+        }
         "sync_pods" => (plain.clone().pod("w", Some("a0"), running.clone(), 60), plain),
         "revoke_workers" => (revoked(busy.clone(), true), revoked(busy, false)),
         "sweep_orphans" => {

@@ -115,7 +115,7 @@ impl Forge for GithubForge {
     }
 
     async fn runners(&self, scope: &ScopeRef) -> PortResult<Vec<Runner>> {
-        let listed = runners::list(&self.api, scope, &self.naming.prefix).await;
+        let listed = self.runners.list(&self.api, &self.naming, scope).await;
         listed.map_err(|error| error.into_port("list runners"))
     }
 

@@ -45,10 +45,7 @@ impl Groups {
     ///
     /// Where the organization's plan has no groups of its own, it is the default group.
     pub(crate) async fn ensure(&self, api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, ApiError> {
-        let slot = {
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(found.entry(scope.entity).or_default())
-        };
+        let slot = self.slot(scope.entity);
         let mut remembered = slot.lock().await;
         if let Some(id) = *remembered {
             return Ok(id);
@@ -56,6 +53,24 @@ impl Groups {
         let id = find_or_create(api, scope, name).await?;
         *remembered = Some(id);
         Ok(id)
+    }
+
+    /// The id of the group called `name`, which is not made here; the default group where it is missing.
+    pub(crate) async fn look_up(&self, api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, ApiError> {
+        let slot = self.slot(scope.entity);
+        let mut remembered = slot.lock().await;
+        if let Some(id) = *remembered {
+            return Ok(id);
+        }
+        let (found, default) = find(api, scope, name, Priority::Reconcile).await?;
+        // Whoever registers a runner makes a group that is missing.
+        *remembered = found;
+        Ok(found.unwrap_or(default))
+    }
+
+    fn slot(&self, entity: EntityId) -> Remembered {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(found.entry(entity).or_default())
     }
 
     /// Forgets the group, after GitHub did not find `id`; one that was found since stays.
@@ -71,7 +86,7 @@ impl Groups {
 }
 
 async fn find_or_create(api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, ApiError> {
-    let (found, default) = find(api, scope, name).await?;
+    let (found, default) = find(api, scope, name, Priority::Provision).await?;
     if let Some(id) = found {
         return Ok(id);
     }
@@ -79,7 +94,8 @@ async fn find_or_create(api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, 
         Ok(id) => Ok(id),
         // Another replica made it between our look and our request.
         Err(ApiError::Status { status: 409, message }) => {
-            find(api, scope, name).await?.0.ok_or(ApiError::Status { status: 409, message })
+            let (found, _) = find(api, scope, name, Priority::Provision).await?;
+            found.ok_or(ApiError::Status { status: 409, message })
         }
         Err(ApiError::Status { status: status @ (402 | 403 | 404 | 422), message }) => {
             tracing::warn!(
@@ -95,9 +111,14 @@ async fn find_or_create(api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, 
 }
 
 /// The group of that name, and the default group.
-async fn find(api: &Api, scope: &ScopeRef, name: &str) -> Result<(Option<i64>, i64), ApiError> {
+async fn find(
+    api: &Api,
+    scope: &ScopeRef,
+    name: &str,
+    priority: Priority,
+) -> Result<(Option<i64>, i64), ApiError> {
     let segments = ["orgs", scope.login.as_str(), "actions", "runner-groups"];
-    let ask = Ask::get(asker(scope), Priority::Provision, Endpoint::RunnerGroups, &segments);
+    let ask = Ask::get(asker(scope), priority, Endpoint::RunnerGroups, &segments);
     let (mut found, mut default) = (None, DEFAULT_GROUP);
     api.list(&ask, |page: Page| {
         for group in page.runner_groups {

@@ -137,8 +137,10 @@ impl Job {
             }
         } else if self.status == "in_progress" {
             ReportedState::InProgress(Start { at: started_at, runner })
-        } else {
+        } else if self.status == "queued" {
             ReportedState::Queued
+        } else {
+            ReportedState::NotYetQueued
         };
         let details = JobDetails {
             labels: self.labels,

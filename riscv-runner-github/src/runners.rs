@@ -14,7 +14,7 @@ use riscv_runner_core::{
     backoff,
     ids::{InstallationId, RunnerId, RunnerName},
     ports::{Deletion, LeaderProof, MintError, MintRequest, Minted},
-    runner::Runner,
+    runner::{Group, Runner},
     scope::{Scope, ScopeRef, Target},
 };
 use secrecy::SecretString;
@@ -82,6 +82,7 @@ struct Listed {
     name: String,
     status: String,
     busy: bool,
+    runner_group_id: Option<i64>,
 }
 
 impl Runners {
@@ -112,6 +113,40 @@ impl Runners {
                 self.register(api, naming, proof, request, group).await
             }
             result => result,
+        }
+    }
+
+    /// Lists the registrations of a scope whose names begin with our prefix, whatever their group: one of ours
+    /// that an operator moved is not gone.
+    pub(crate) async fn list(
+        &self,
+        api: &Api,
+        naming: &Naming,
+        scope: &ScopeRef,
+    ) -> Result<Vec<Runner>, ApiError> {
+        let mut ours = listed(api, scope).await?;
+        ours.retain(|runner| runner.name.starts_with(&naming.prefix));
+        let id = match scope.target {
+            Target::Organization if !ours.is_empty() => self.group(api, naming, scope).await,
+            Target::Organization | Target::Repository { .. } => None,
+        };
+        let group = |runner: &Listed| match (&scope.target, runner.runner_group_id) {
+            (Target::Organization, Some(other)) if id != Some(other) => Group::Other,
+            // Repositories have no groups, and a server that names none has none.
+            (Target::Organization | Target::Repository { .. }, _) => Group::Ours,
+        };
+        Ok(ours.into_iter().filter_map(|runner| runner.as_runner(group(&runner))).collect())
+    }
+
+    /// Our group; `None` where it cannot be known now. Then nothing is called ours, and nothing cleaned up.
+    async fn group(&self, api: &Api, naming: &Naming, scope: &ScopeRef) -> Option<i64> {
+        match self.groups.look_up(api, scope, &naming.group).await {
+            Ok(id) => Some(id),
+            Err(error) => {
+                let error = error.into_port("look up the runner group");
+                tracing::warn!(organization = %scope.login, error = error.chain(), "our runner group is not known; registrations are not cleaned up");
+                None
+            }
         }
     }
 
@@ -231,8 +266,8 @@ fn unregistered(error: ApiError) -> MintError {
     }
 }
 
-/// Lists the registrations of a scope whose names begin with `prefix`.
-pub(crate) async fn list(api: &Api, scope: &ScopeRef, prefix: &str) -> Result<Vec<Runner>, ApiError> {
+/// All registrations of a scope: the whole listing or none.
+async fn listed(api: &Api, scope: &ScopeRef) -> Result<Vec<Listed>, ApiError> {
     let path = Path::of(scope);
     let segments = path.segments(&[]);
     let endpoint = path.pick(Endpoint::OrganizationRunners, Endpoint::RepositoryRunners);
@@ -251,8 +286,7 @@ pub(crate) async fn list(api: &Api, scope: &ScopeRef, prefix: &str) -> Result<Ve
         let problem = format!("{} of {total} runners were listed; the listing moved", all.len());
         return Err(ApiError::Status { status: 503, message: problem });
     }
-    let ours = all.into_values().filter(|runner| runner.name.starts_with(prefix));
-    Ok(ours.filter_map(Listed::into_runner).collect())
+    Ok(all.into_values().collect())
 }
 
 /// Deletes a registration; GitHub refuses while it is busy.
@@ -278,9 +312,9 @@ pub(crate) async fn delete(api: &Api, scope: &ScopeRef, runner: RunnerId) -> Res
 }
 
 impl Listed {
-    fn into_runner(self) -> Option<Runner> {
+    fn as_runner(&self, group: Group) -> Option<Runner> {
         let name = RunnerName::new(&self.name).ok()?;
-        Some(Runner { id: self.id, name, online: self.status == "online", busy: self.busy })
+        Some(Runner { id: self.id, name, online: self.status == "online", busy: self.busy, group })
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use riscv_runner_core::{
     entity::EntityKind,
+    failure::FailureReason,
     job::JobPhase,
     policy::Cap,
-    ports::{LeaderProof, PortErrorKind, SchedulingStore},
+    ports::{Cluster as _, LeaderProof, PortErrorKind, SchedulingStore},
 };
 use riscv_runner_sim::{
     faults::{FaultKind, FaultProfile, ProcessFaults, WebhookFaults},
@@ -119,6 +120,32 @@ fn nobody_is_killed_while_listings_of_runners_answer_500() {
     let summary = world.summary();
     assert_eq!(world.violations(), []);
     assert_eq!(summary.conclusions.get("success"), Some(&summary.jobs), "{:?}", summary.conclusions);
+}
+
+#[test]
+fn a_worker_revoked_by_force_ends_although_its_pod_could_not_be_ended_at_first() {
+    let mut config = WorldConfig::drawn(5, FaultProfile::default());
+    config.jobs = 6;
+    config.arrival = Arrival::Burst;
+    config.work = (HOUR, 2 * HOUR);
+    let mut world = World::new(config);
+    let busy = |world: &World| {
+        let rows = world.store().all_workers();
+        rows.into_iter().find(|row| row.worker.runs_known_job()).map(|row| row.worker.name)
+    };
+    assert!(world.run_until(HOUR, |world| busy(world).is_some()));
+    let name = busy(&world).unwrap();
+    world.break_operation("kill a pod", 3 * MINUTE);
+    world.revoke_by_force(name.clone());
+    let end = world.clock().elapsed() + 10 * MINUTE;
+    world.run_until(HOUR, |world| world.clock().elapsed() >= end);
+    let cluster = world.cluster();
+    let pods = world.visit(MINUTE, async move { cluster.pods().await }).unwrap().unwrap();
+    assert!(pods.get(&name).is_none_or(|pod| !pod.holds_slot()), "{:?}", pods.get(&name));
+    let rows = world.store().all_workers();
+    let row = rows.iter().find(|row| row.worker.name == name).unwrap();
+    assert_eq!(row.worker.failure.as_ref().map(|(reason, _)| *reason), Some(FailureReason::Revoked));
+    assert_eq!(world.violations(), []);
 }
 
 fn leader(world: &World) -> Option<&Replica> {

@@ -73,13 +73,13 @@ impl Engine {
                     == Cas::Done
                 {
                     parts.wakes.schedule.wake();
-                    self.trace_end(&worker).await;
                     if let Some(key) = served {
                         parts.store.clear_backoff(proof, &key).await?;
                     }
                     if let Some(node) = node {
                         parts.store.set_quarantine(proof, &node, None).await?;
                     }
+                    self.trace_end(&worker).await;
                 }
                 Ok(())
             }
@@ -125,6 +125,12 @@ impl Engine {
                 parts.cluster.delete(proof, &worker, &uid, Grace::Default).await
             }
             Action::DeleteSecret { worker } => parts.cluster.delete_secret(proof, &worker).await,
+            Action::LiftRefusal { image, .. } => {
+                tracing::info!(%image, "GitHub accepts the runner of this image; it is minted for again");
+                parts.store.refuse_image(proof, &image, None).await?;
+                parts.wakes.schedule.wake();
+                Ok(())
+            }
             Action::Deregister { worker, registration } => {
                 if self.may_end(proof, &worker, Some(&registration)).await? {
                     parts.observer.observe(EngineEvent::Recovered { kind: Recovery::LeftOverRegistration });
@@ -146,7 +152,7 @@ impl Engine {
         match self.parts.forge.delete_runner(proof, scope, *runner).await? {
             Deletion::Deleted | Deletion::Gone => Ok(true),
             Deletion::Busy => {
-                tracing::info!(%worker, "GitHub says that the runner is busy; it is left alone");
+                tracing::info!(%worker, "GitHub refuses to delete the registration: the runner is busy");
                 Ok(false)
             }
         }
@@ -182,21 +188,32 @@ impl Engine {
             backoff: end.backoff,
             quarantine: end.quarantine.clone(),
         };
+        if end.is_forced() {
+            // A row that has ended while its job runs protects its pod: if the pod cannot be ended now, the
+            // order must stay in force.
+            self.end_pod(proof, &end.worker, &end.pod).await?;
+        }
         if self.parts.store.change_worker(proof, &end.worker, end.from, &change).await? == Cas::Stale {
             return Ok(());
         }
         self.parts.observer.observe(EngineEvent::WorkerFailed { reason: end.reason });
         self.parts.wakes.schedule.wake();
         self.parts.wakes.jobs.wake();
+        let done = self.clear_up(proof, &end).await;
         self.trace_end(&end.worker).await;
+        done
+    }
+
+    /// What an ended worker leaves behind.
+    async fn clear_up(&self, proof: &LeaderProof, end: &EndWorker) -> PortResult<()> {
         if let Some(image) = &end.refused_image {
             self.refuse(proof, image).await?;
         }
         if !end.is_destructive() {
-            // Nothing runs any more, so this is tidiness: what is left is found by the clean-up.
+            // Nothing runs, so this is tidiness: what is left is found by the clean-up.
             self.may_end(proof, &end.worker, end.registration.as_ref()).await?;
         }
-        self.end_pod(proof, &end.worker, &end.pod).await
+        if end.is_forced() { Ok(()) } else { self.end_pod(proof, &end.worker, &end.pod).await }
     }
 
     async fn end_pod(&self, proof: &LeaderProof, worker: &WorkerName, pod: &PodEnd) -> PortResult<()> {
@@ -208,7 +225,7 @@ impl Engine {
     }
 
     async fn refuse(&self, proof: &LeaderProof, image: &ImageRef) -> PortResult<()> {
-        tracing::error!(%image, "GitHub refuses the runner of this image as too old; nothing is minted for it until the image is replaced");
+        tracing::error!(%image, "GitHub refuses the runner of this image as too old; nothing is minted for it but for one worker that tries it now and then; replace the image");
         self.parts.store.refuse_image(proof, image, Some(self.now())).await
     }
 

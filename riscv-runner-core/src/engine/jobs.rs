@@ -208,7 +208,7 @@ impl Engine {
         } else {
             None
         };
-        match polling::events_of(doubtful, Some(report), conclusion.as_deref(), now, &policy.timeouts) {
+        match polling::event_of(doubtful, report, conclusion.as_deref(), now, &policy.timeouts) {
             Some(event) => self.join(proof, doubtful, event).await,
             None => Ok(()),
         }

@@ -7,7 +7,7 @@ use futures::{
     stream::{self, StreamExt},
 };
 
-use super::{Engine, memory::Remembered, observe};
+use super::{Engine, memory::Remembered, observe, schedule::audited};
 use crate::{
     ids::WorkerName,
     observed::Observed,
@@ -50,7 +50,7 @@ impl Engine {
             let names = names(&snapshot, &policy);
             observe::add_rows_of_left_overs(self, &installations, &mut snapshot, &names).await?;
             let plan = plan::reconcile(&snapshot, &policy);
-            if self.passes_audit(&snapshot, &policy, &plan) {
+            if let Some(plan) = audited(&snapshot, &policy, plan) {
                 self.execute(plan).await;
             }
             Ok(())

@@ -21,9 +21,7 @@ impl Engine {
             let (snapshot, truncated) = observe::demand_and_supply(self, &policy).await?;
             let plan = plan::schedule(&snapshot, &policy);
             self.tell_held(&plan.held);
-            if !self.passes_audit(&snapshot, &policy, &plan) {
-                return Ok(());
-            }
+            let Some(plan) = audited(&snapshot, &policy, plan) else { return Ok(()) };
             {
                 let mut memory = self.memory.lock();
                 memory.next_look = plan.held.next_look();
@@ -41,23 +39,26 @@ impl Engine {
         }
         .boxed()
     }
+}
 
-    /// Whether the plan keeps every law; if not, nothing of it is executed.
-    pub(super) fn passes_audit(&self, snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> bool {
-        let violations = audit(snapshot, policy, plan);
-        for violation in &violations {
-            tracing::error!(%violation, "the plan breaks a law and is not executed; this is a defect, please report it");
-        }
-        for step in &plan.steps {
-            tracing::info!(
-                worker = %step.action.worker(),
-                action = step.action.name(),
-                because = %step.because,
-                "planned"
-            );
-        }
-        violations.is_empty()
+/// The plan, if it keeps every law; else nothing of it is executed.
+pub(super) fn audited(snapshot: &Snapshot, policy: &Policy, plan: Plan) -> Option<Plan> {
+    let violations = audit(snapshot, policy, &plan);
+    for violation in &violations {
+        tracing::error!(%violation, "the plan breaks a law and is not executed; this is a bug, please report it");
     }
+    if !violations.is_empty() {
+        return None;
+    }
+    for step in &plan.steps {
+        tracing::info!(
+            worker = %step.action.worker(),
+            action = step.action.name(),
+            because = %step.because,
+            "planned"
+        );
+    }
+    Some(plan)
 }
 
 fn provisions(plan: &Plan) -> Vec<Arc<Provision>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::{BoxFuture, FutureExt};
 
-use super::{Engine, observe};
+use super::{Engine, observe, schedule::audited};
 use crate::{
     plan::{self, capacity::Capacity},
     policy::Policy,
@@ -20,7 +20,7 @@ impl Engine {
             let (mut snapshot, installations) = observe::supply(self).await?;
             observe::add_rows_of_left_overs(self, &installations, &mut snapshot, &BTreeSet::new()).await?;
             let plan = plan::reconcile(&snapshot, &policy);
-            if self.passes_audit(&snapshot, &policy, &plan) {
+            if let Some(plan) = audited(&snapshot, &policy, plan) {
                 self.execute(plan).await;
             }
             self.notice_free_slots(&snapshot, &policy);

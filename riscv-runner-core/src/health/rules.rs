@@ -97,6 +97,11 @@ pub const WORKER_RULES: &[Rule] = &[
 
 fn node_unreachable(view: &View<'_>) -> Option<Timestamp> {
     let pod = view.pod.present().filter(|pod| pod.holds_slot())?;
+    // GitHub has the last word about its job: without a registration to ask about, only a look at the listing
+    // says that there is none.
+    if view.worker.runner.is_none() && view.runner.is_unknown() {
+        return None;
+    }
     match view.node.as_ref()? {
         Observed::Present(node) => node.unreachable_since,
         // When it went is not known; it has not been there since the pod was bound at the earliest.

@@ -103,16 +103,29 @@ impl Look {
 }
 
 fn pools(plan: &Plan, holding: &mut BTreeMap<Condition, String>) {
-    let mut waiting: BTreeMap<&PoolName, (usize, u32)> = BTreeMap::new();
+    let mut waiting: BTreeMap<&PoolName, (usize, String)> = BTreeMap::new();
     for group in plan.held.groups() {
-        if let Hold::NoCapacity { pool, total, .. } = &group.hold {
-            let entry = waiting.entry(pool).or_default();
-            *entry = (entry.0 + group.jobs.len(), *total);
+        if let Some((pool, why)) = exhausted(&group.hold) {
+            let jobs = waiting.get(pool).map_or(0, |(jobs, _)| *jobs) + group.jobs.len();
+            waiting.insert(pool, (jobs, why));
         }
     }
-    for (pool, (jobs, slots)) in waiting {
-        let text = format!("At least {jobs} jobs wait; {slots} slots take workers, and all are taken.");
-        holding.insert(Condition::PoolExhausted(pool.clone()), text);
+    for (pool, (jobs, why)) in waiting {
+        holding.insert(Condition::PoolExhausted(pool.clone()), format!("At least {jobs} jobs wait; {why}."));
+    }
+}
+
+/// The pool whose boards a held job waits for, and what keeps them.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other reasons are not the pool's")]
+fn exhausted(hold: &Hold) -> Option<(&PoolName, String)> {
+    match hold {
+        Hold::NoCapacity { pool, total, .. } => {
+            Some((pool, format!("{total} slots take workers, and all are taken")))
+        }
+        Hold::BoardQuarantined { pool, boards, .. } => {
+            Some((pool, format!("no board takes workers, and {boards} are set aside after failures")))
+        }
+        _ => None,
     }
 }
 

@@ -105,6 +105,13 @@ pub enum Action {
         /// The registration.
         registration: Registration,
     },
+    /// Mint again for an image that was set aside as too old.
+    LiftRefusal {
+        /// The worker whose runner GitHub accepted.
+        worker: WorkerName,
+        /// Its image.
+        image: ImageRef,
+    },
 }
 
 /// A worker to be made.
@@ -237,7 +244,8 @@ impl Action {
             | Self::KillPod { worker, .. }
             | Self::DeletePod { worker, .. }
             | Self::DeleteSecret { worker }
-            | Self::Deregister { worker, .. } => worker,
+            | Self::Deregister { worker, .. }
+            | Self::LiftRefusal { worker, .. } => worker,
         }
     }
 
@@ -268,6 +276,7 @@ impl Action {
             Self::DeletePod { .. } => "delete_pod",
             Self::DeleteSecret { .. } => "delete_secret",
             Self::Deregister { .. } => "deregister",
+            Self::LiftRefusal { .. } => "lift_refusal",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Adoption: pods of ours that no live row stands for.
 
 use super::{Action, Because, Draft, PodEnd, action::Registration};
-use crate::{backoff::age, pod::Pod, worker::Worker};
+use crate::{backoff::age, ids::RunnerName, pod::Pod, snapshot::Snapshot, worker::Worker};
 
-/// Adopts live pods that have no row, and ends live pods whose worker has ended.
+/// Adopts live pods that have no row, and ends live pods whose worker has ended. A pod that cannot be adopted
+/// is ended once its runner is listed as idle and GitHub agrees.
 pub fn adopt_pods(draft: &mut Draft<'_>) {
     let snapshot = draft.snapshot;
     let Some(pods) = snapshot.pods.present() else { return };
@@ -40,15 +41,29 @@ fn adopt(draft: &mut Draft<'_>, pod: &Pod) {
     if age(draft.snapshot.now, pod.created_at) < draft.policy.timeouts.orphan_grace {
         return;
     }
+    let worker = pod.name.clone();
     let action = match &pod.identity {
         Some(identity) => Action::Adopt {
-            worker: pod.name.clone(),
+            worker,
             uid: pod.uid.clone(),
             identity: identity.clone(),
             node: pod.node.clone(),
             created_at: pod.created_at,
         },
-        None => Action::KillPod { worker: pod.name.clone(), pod: PodEnd::of(pod), registration: None },
+        None => {
+            let Some(registration) = idle_registration(draft.snapshot, pod) else { return };
+            Action::KillPod { worker, pod: PodEnd::of(pod), registration: Some(registration) }
+        }
     };
     draft.decide(action, Because::NoRow);
+}
+
+/// The registration of a pod that does not say where its runner is registered: GitHub is asked before it is
+/// deleted. In a scope that nobody looked at a job may run; the pod's own deadline ends what is never listed.
+fn idle_registration(snapshot: &Snapshot, pod: &Pod) -> Option<Registration> {
+    let name = RunnerName::from(&pod.name);
+    snapshot.scopes.iter().find_map(|scope| {
+        let runner = snapshot.runners.get(&scope.scope())?.present()?.get(&name)?;
+        (!runner.busy).then(|| Registration { scope: scope.clone(), runner: runner.id })
+    })
 }

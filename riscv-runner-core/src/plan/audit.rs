@@ -7,7 +7,7 @@ use std::{
 
 use super::{Action, EndWorker, Plan, capacity::Capacity};
 use crate::{
-    ids::{EntityId, PoolName, WorkerName},
+    ids::{EntityId, JobId, PoolName, WorkerName},
     labels::LabelSet,
     policy::Policy,
     scope::{PoolKey, Scope},
@@ -34,8 +34,8 @@ pub enum Violation {
     Twice(WorkerName),
     /// A change from a status that the snapshot does not show.
     WrongSource(WorkerName),
-    /// A waiting job is both served and held, or neither.
-    Account(String),
+    /// A waiting job is served twice, or both served and held.
+    Account(JobId),
 }
 
 impl fmt::Display for Violation {
@@ -51,6 +51,7 @@ pub fn audit(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<Violation
     let mut broken = Vec::new();
     caps(snapshot, policy, plan, &mut broken);
     slots(snapshot, policy, plan, &mut broken);
+    account(plan, &mut broken);
     let mut decided = BTreeSet::new();
     for step in &plan.steps {
         match &step.action {
@@ -83,6 +84,11 @@ pub fn audit(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<Violation
             Action::Deregister { worker, .. } => {
                 if snapshot.workers.contains_key(worker) {
                     broken.push(Violation::BusyWorker(worker.clone()));
+                }
+            }
+            Action::LiftRefusal { worker, image } => {
+                if !snapshot.refused_images.contains_key(image) {
+                    broken.push(Violation::WrongSource(worker.clone()));
                 }
             }
             Action::DeleteSecret { .. } => {}
@@ -168,12 +174,23 @@ fn caps(snapshot: &Snapshot, policy: &Policy, plan: &Plan, broken: &mut Vec<Viol
         }
     }
     for (key, new) in keys {
-        let jobs = snapshot.demand.get(&key).map_or(0, |demand| (demand.pending + demand.running) as usize);
+        let jobs = snapshot.demand.get(&key).map_or(0, |demand| demand.jobs() as usize);
         let warm = snapshot.warm.get(&key).map_or(0, |warm| warm.count as usize);
         let supply = supplied.get(&(key.scope, &key.labels)).copied().unwrap_or(0);
         if supply + new > jobs + warm {
             broken.push(Violation::MoreThanDemand(format!("{key}: {supply} + {new} > {jobs} + {warm}")));
         }
+    }
+}
+
+/// Reconciling judges no waiting job, so that one is neither served nor held breaks no law here.
+fn account(plan: &Plan, broken: &mut Vec<Violation>) {
+    let mut served = BTreeSet::new();
+    let jobs = plan.steps.iter().filter_map(|step| step.action.as_provision()?.job);
+    broken.extend(jobs.filter(|job| !served.insert(*job)).map(Violation::Account));
+    if !served.is_empty() {
+        let held = plan.held.iter().map(|(job, _)| job);
+        broken.extend(held.filter(|job| served.contains(job)).map(Violation::Account));
     }
 }
 

@@ -59,6 +59,8 @@ pub enum Because {
     NoLiveWorker,
     /// The runner has started, and read its secret.
     RunnerStarted,
+    /// GitHub accepted the runner of an image that was set aside as too old.
+    RunnerAccepted,
     /// The pod ended longer ago than pods are kept.
     GraceOver {
         /// When it ended.
@@ -89,6 +91,7 @@ impl fmt::Display for Because {
             Self::WorkerEnded => f.write_str("its worker has ended"),
             Self::NoLiveWorker => f.write_str("no live worker needs it"),
             Self::RunnerStarted => f.write_str("the runner has started"),
+            Self::RunnerAccepted => f.write_str("GitHub accepts the runner of its image"),
             Self::GraceOver { ended_at } => write!(f, "the pod ended at {ended_at}"),
         }
     }

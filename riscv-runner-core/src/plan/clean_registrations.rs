@@ -1,9 +1,14 @@
 //! Registrations of ours that belong to no live worker.
 
 use super::{Action, Because, Draft, action::Registration};
-use crate::{backoff::age, ids::WorkerName, runner::Runner, scope::ScopeRef};
+use crate::{
+    backoff::age,
+    ids::WorkerName,
+    runner::{Group, Runner},
+    scope::ScopeRef,
+};
 
-/// Deletes idle registrations with our prefix whose worker has ended or has no row, once they have been
+/// Deletes idle registrations with our prefix, in our group or on our repositories, whose worker has ended or has no row, once they have been
 /// seen for longer than the grace: another replica may just have made them.
 pub fn clean_registrations(draft: &mut Draft<'_>) {
     let snapshot = draft.snapshot;
@@ -17,7 +22,7 @@ pub fn clean_registrations(draft: &mut Draft<'_>) {
 
 fn clean(draft: &mut Draft<'_>, scope: &ScopeRef, runner: &Runner) {
     let snapshot = draft.snapshot;
-    if runner.busy || !draft.policy.name_prefix.owns(runner.name.as_str()) {
+    if runner.busy || runner.group == Group::Other || !draft.policy.name_prefix.owns(runner.name.as_str()) {
         return;
     }
     let Ok(name) = WorkerName::new(runner.name.as_str()) else { return };

@@ -10,7 +10,8 @@ use super::{
     side_by_side::side_by_side,
 };
 use crate::{
-    ids::{EntityId, InstallationId, PoolName, WorkerName},
+    ids::{EntityId, ImageRef, InstallationId, PoolName, WorkerName},
+    job::Placement,
     labels::LabelSet,
     policy::{Cap, Policy},
     runner::Sightings,
@@ -49,6 +50,7 @@ pub struct Draft<'a> {
     pub(super) route_caps: RouteCaps<'a>,
     planned: BTreeMap<InstallationId, u32>,
     names: BTreeSet<WorkerName>,
+    images: BTreeSet<&'a ImageRef>,
 }
 
 impl<'a> Draft<'a> {
@@ -69,6 +71,7 @@ impl<'a> Draft<'a> {
             route_caps: RouteCaps::new(snapshot, policy),
             planned: BTreeMap::new(),
             names: BTreeSet::new(),
+            images: BTreeSet::new(),
         };
         for (worker, seen) in side_by_side(&snapshot.workers, &snapshot.sightings) {
             draft.count(worker, seen);
@@ -141,8 +144,17 @@ impl<'a> Draft<'a> {
         self.chance.next()
     }
 
+    /// Whether this plan makes a worker of the image, which GitHub has refused.
+    pub(super) fn tries(&self, image: &ImageRef) -> bool {
+        self.images.contains(image)
+    }
+
     /// Debits one more worker.
-    pub(super) fn debit(&mut self, key: &'a PoolKey, pool: &'a PoolName, installation: InstallationId) {
+    pub(super) fn debit(&mut self, key: &'a PoolKey, placement: &'a Placement, installation: InstallationId) {
+        let Placement { pool, image } = placement;
+        if self.snapshot.refused_images.contains_key(image) {
+            self.images.insert(image);
+        }
         self.route_caps.debit(&key.labels, pool);
         *self.planned.entry(installation).or_default() += 1;
         self.supply.entry((key.scope, &key.labels)).or_default().workers += 1;

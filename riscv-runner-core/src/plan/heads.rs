@@ -98,14 +98,15 @@ pub(super) type Shares = BTreeMap<(Option<EntityId>, PoolName), u32>;
 fn unmet_by_age<'a>(draft: &Draft<'a>) -> Vec<Unmet<'a>> {
     let waiting = draft.snapshot.demand.iter().filter(|(_, demand)| demand.pending > 0);
     let unmet = |(key, demand)| Unmet { key, demand, unmet: demand.pending - met(draft, key, demand) };
-    let open = |of: &Unmet<'_>| of.unmet > 0 && !is_withheld(draft.snapshot, of);
+    let open = |of: &Unmet<'_>| of.unmet > 0 && !is_withheld(draft, of);
     let mut keys: Vec<_> = waiting.map(unmet).filter(open).collect();
     keys.sort_by_key(|of| of.demand.oldest);
     keys
 }
 
 /// Whether something holds back all jobs of the key.
-fn is_withheld(snapshot: &Snapshot, of: &Unmet<'_>) -> bool {
+fn is_withheld(draft: &Draft<'_>, of: &Unmet<'_>) -> bool {
+    let snapshot = draft.snapshot;
     let controls = &snapshot.controls;
     if controls.everything_paused.is_some() || controls.paused_entities.contains_key(&of.entity()) {
         return true;
@@ -116,7 +117,7 @@ fn is_withheld(snapshot: &Snapshot, of: &Unmet<'_>) -> bool {
     let front = of.demand.front.as_ref();
     // Jobs of other pools may run in another image.
     let image = front.map(|front| &front.placement.image).filter(|_| !of.is_mixed());
-    barred(snapshot, of.key, front.map(|front| front.scope.installation), image, 0).is_some()
+    barred(draft, of.key, front.map(|front| front.scope.installation), image, 0).is_some()
 }
 
 /// The free slots that a new worker may have.

@@ -70,6 +70,9 @@ pub enum Hold {
         total: u32,
         /// Slots taken of them.
         active: u32,
+        /// Boards set aside because their workers keep failing.
+        #[serde(default)]
+        quarantined: u32,
         /// Boards of the pool that operators drain.
         #[serde(default)]
         drained: u32,
@@ -77,7 +80,7 @@ pub enum Hold {
         #[serde(default, skip_serializing_if = "is_none_drained")]
         drained_boards: Arc<Vec<DrainedBoard>>,
     },
-    /// Boards of the pool are set aside because their workers keep failing, and no other is free.
+    /// Boards of the pool are set aside because their workers keep failing, and there is no other to wait for.
     BoardQuarantined {
         /// The pool.
         pool: PoolName,
@@ -116,8 +119,10 @@ pub enum Hold {
     ImageRefused {
         /// The image.
         image: ImageRef,
-        /// Since when.
+        /// When it refused it last.
         since: Timestamp,
+        /// When one worker tries it again; `None` while one does.
+        until: Option<Timestamp>,
     },
     /// The pool is not in the configuration.
     UnknownPool {
@@ -157,6 +162,7 @@ impl Hold {
             | Self::BackingOff { until, .. }
             | Self::RateLimited { until }
             | Self::MintingRefused { until, .. } => Some(*until),
+            Self::ImageRefused { until, .. } => *until,
             Self::DemandMet
             | Self::Paused { .. }
             | Self::EntityAtCap { .. }
@@ -164,7 +170,6 @@ impl Hold {
             | Self::NoCapacity { .. }
             | Self::CapacityUnknown
             | Self::AuthFailing { .. }
-            | Self::ImageRefused { .. }
             | Self::UnknownPool { .. } => None,
         }
     }
@@ -184,8 +189,13 @@ impl fmt::Display for Hold {
                 })
             }
             Self::PoolAtCap { pool, current, max } => write!(f, "pool {pool} has {current} of {max} workers"),
-            Self::NoCapacity { pool, total, active, drained, drained_boards } => {
+            Self::NoCapacity { pool, total, active, quarantined, drained, drained_boards } => {
                 write!(f, "pool {pool} has no free slot: {active} of {total} are taken")?;
+                match quarantined {
+                    0 => {}
+                    1 => f.write_str(", 1 board is set aside after failures")?,
+                    n => write!(f, ", {n} boards are set aside after failures")?,
+                }
                 say_drained(f, *drained, drained_boards)
             }
             Self::BoardQuarantined { pool, boards, until } => {
@@ -204,8 +214,12 @@ impl fmt::Display for Hold {
             Self::MintingRefused { status, until } => {
                 write!(f, "GitHub refuses to register runners with status {status}; asked again at {until}")
             }
-            Self::ImageRefused { image, since } => {
-                write!(f, "GitHub refuses the runner of {image} as too old since {since}")
+            Self::ImageRefused { image, since, until } => {
+                write!(f, "GitHub refused the runner of {image} as too old at {since}; ")?;
+                match until {
+                    Some(until) => write!(f, "one worker tries it again at {until}"),
+                    None => f.write_str("one worker tries it again now"),
+                }
             }
             Self::UnknownPool { pool } => write!(f, "pool {pool} is not in the configuration"),
         }

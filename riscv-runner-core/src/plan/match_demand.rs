@@ -4,14 +4,16 @@
 //! workers and never paired. Workers beyond the running jobs serve the oldest waiting ones; those
 //! need nothing more.
 
-use super::{Action, Because, Draft, Finding, Hold, Provision, capacity::Capacity, queues::Queues};
+use super::{
+    Action, Because, Draft, Finding, Hold, Provision, capacity::Capacity, queues::Queues, refused_images,
+};
 use crate::{
     backoff::Backoff,
     controls::{ControlTarget, Controls, Note},
     ids::{EntityId, ImageRef, InstallationId, JobId, PoolName},
     job::Placement,
     scope::{PoolKey, ScopeRef},
-    snapshot::{Demand, PendingJob, Snapshot},
+    snapshot::{Demand, PendingJob},
 };
 
 /// Plans a worker for every waiting job that none is on its way for, as far as caps and boards allow.
@@ -30,7 +32,7 @@ pub fn match_demand(draft: &mut Draft<'_>) {
         } else {
             let because = Because::DemandExceedsSupply {
                 key: key.clone(),
-                demand: demand.pending.saturating_add(demand.running),
+                demand: demand.jobs(),
                 supply: draft.supply(key).workers,
             };
             provision(draft, capacity.as_ref(), key, &Wish::of(job), because);
@@ -142,11 +144,15 @@ impl Provision {
 fn no_slot(capacity: &Capacity, pool: &PoolName) -> Hold {
     let slots = capacity.slots(pool).cloned().unwrap_or_default();
     match slots.quarantined {
-        Some((boards, until)) => Hold::BoardQuarantined { pool: pool.clone(), boards, until },
-        None => Hold::NoCapacity {
+        // Where a board is merely busy, the job waits for that one too: the pool is full.
+        Some((boards, until)) if slots.active == 0 => {
+            Hold::BoardQuarantined { pool: pool.clone(), boards, until }
+        }
+        quarantined => Hold::NoCapacity {
             pool: pool.clone(),
             total: slots.total,
             active: slots.active,
+            quarantined: quarantined.map_or(0, |(boards, _)| boards),
             drained: slots.drained,
             drained_boards: slots.drained_boards,
         },
@@ -156,7 +162,7 @@ fn no_slot(capacity: &Capacity, pool: &PoolName) -> Hold {
 fn forbidden(draft: &mut Draft<'_>, key: &PoolKey, wish: &Wish<'_>) -> Result<(), Hold> {
     let (installation, image) = (wish.scope.installation, &wish.placement.image);
     let planned = draft.planned_for(installation);
-    let Some(hold) = barred(draft.snapshot, key, Some(installation), Some(image), planned) else {
+    let Some(hold) = barred(draft, key, Some(installation), Some(image), planned) else {
         return Ok(());
     };
     if let Hold::ImageRefused { image, .. } = &hold {
@@ -168,18 +174,19 @@ fn forbidden(draft: &mut Draft<'_>, key: &PoolKey, wish: &Wish<'_>) -> Result<()
 /// What bars workers of the key, of the image, or of the installation for which as many are `planned`, however
 /// many slots are free.
 pub(super) fn barred(
-    snapshot: &Snapshot,
+    draft: &Draft<'_>,
     key: &PoolKey,
     installation: Option<InstallationId>,
     image: Option<&ImageRef>,
     planned: u32,
 ) -> Option<Hold> {
+    let snapshot = draft.snapshot;
     let now = snapshot.now;
     if let Some(backoff) = snapshot.backoffs.get(key).filter(|backoff| backoff.holds(now)) {
         return Some(Hold::BackingOff { until: backoff.until, failures: backoff.failures });
     }
-    if let Some((image, since)) = image.and_then(|image| snapshot.refused_images.get_key_value(image)) {
-        return Some(Hold::ImageRefused { image: image.clone(), since: *since });
+    if let Some(hold) = image.and_then(|image| refused_images::hold(draft, image)) {
+        return Some(hold);
     }
     let health = snapshot.installations.get(&installation?)?;
     if let Some(until) = health.rate_limited_until.filter(|until| now < *until) {
@@ -208,7 +215,7 @@ fn provision<'a>(
     let entity_cap = draft.entity_cap(key.scope.entity()).get();
     let Placement { pool, image } = wish.placement;
     let pool_cap = draft.policy.pools.get(pool).and_then(|pool| pool.max_workers);
-    draft.debit(key, pool, wish.scope.installation);
+    draft.debit(key, wish.placement, wish.scope.installation);
     let seed = draft.chance();
     let on_failure = {
         let before = draft.snapshot.backoffs.get(key);

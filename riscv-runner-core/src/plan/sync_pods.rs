@@ -1,6 +1,10 @@
 //! Pod phase sync: rows follow what the cluster says of their pods.
 
-use super::{Action, Because, Draft, EndWorker, PodEnd, action::Registration};
+use super::{
+    Action, Because, Draft, EndWorker, PodEnd,
+    action::Registration,
+    refused_images::{Verdict, to_set_aside, verdict},
+};
 use crate::{
     backoff::Backoff,
     failure::FailureReason,
@@ -8,9 +12,6 @@ use crate::{
     quarantine::Quarantine,
     worker::{Worker, WorkerStatus},
 };
-
-/// The runner's exit code when GitHub refuses its version.
-const EXIT_VERSION_REFUSED: i32 = 7;
 
 /// Brings every live worker's row up to its pod's phase.
 pub fn sync_pods(draft: &mut Draft<'_>) {
@@ -49,10 +50,10 @@ pub fn sync_pods(draft: &mut Draft<'_>) {
                 draft.decide(action, because(pod));
             }
             PodPhase::Failed { at, exit_code, .. } => {
-                let reason = if *exit_code == Some(EXIT_VERSION_REFUSED) {
-                    FailureReason::RunnerVersionRefused
-                } else {
-                    FailureReason::PodFailed
+                let reason = match verdict(snapshot, worker, *exit_code, *at) {
+                    Verdict::NotRefused => FailureReason::PodFailed,
+                    Verdict::Refused => FailureReason::RunnerVersionRefused,
+                    Verdict::Undecided => continue,
                 };
                 let end = end_worker(draft, worker, reason, PodEnd::Nothing);
                 draft.debit_supply(worker);
@@ -121,7 +122,11 @@ pub(super) fn end_worker(
         pod,
         backoff,
         quarantine,
-        refused_image: (reason == FailureReason::RunnerVersionRefused).then(|| worker.image.clone()),
+        refused_image: if reason == FailureReason::RunnerVersionRefused {
+            to_set_aside(snapshot, worker)
+        } else {
+            None
+        },
         revocation: None,
     }
 }

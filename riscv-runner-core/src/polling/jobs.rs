@@ -128,18 +128,17 @@ fn overdue(
     age(now, since).checked_sub(pause)
 }
 
-/// What an answer says about a job that we hold, if it says anything new.
+/// What GitHub's report says about a job that we hold, if it says anything new.
 #[must_use]
-pub fn events_of(
+pub fn event_of(
     doubtful: &DoubtfulJob,
-    report: Option<&JobReport>,
+    report: &JobReport,
     run_conclusion: Option<&str>,
     now: Timestamp,
     timeouts: &Timeouts,
 ) -> Option<JobEvent> {
     let state = &doubtful.job.state;
     let attempt = state.attempt;
-    let Some(report) = report else { return Some(JobEvent::Lost { attempt, loss: Loss::JobNotFound }) };
     let held_for = age(now, doubtful.updated_at);
     match (&report.state, state.phase) {
         (ReportedState::Completed { end, start }, _) => {
@@ -156,7 +155,7 @@ pub fn events_of(
             Some(JobEvent::Lost { attempt, loss: Loss::RunCompletedJobQueued { conclusion } })
         }
         (ReportedState::Queued, JobPhase::Failed) => Some(JobEvent::Revived { attempt }),
-        (ReportedState::Queued | ReportedState::InProgress(_), _) => None,
+        (ReportedState::NotYetQueued | ReportedState::Queued | ReportedState::InProgress(_), _) => None,
     }
 }
 
@@ -197,6 +196,7 @@ pub(super) mod tests {
         ids::{EntityId, ImageRef, Login, PoolName, RepoId, RepoName},
         job::{Job, JobFacts, JobState, Placement},
         labels::LabelSet,
+        ports::JobDetails,
         worker::WorkerStatus,
     };
 
@@ -243,6 +243,29 @@ pub(super) mod tests {
             let job = DoubtfulJob { worker, ..doubtful(1, phase) };
             let lost = JobEvent::Lost { attempt: 1, loss: Loss::InstallationNotFound };
             assert_eq!(without_installation(&job), is_lost.then_some(lost), "{phase:?} on {worker:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_github_does_not_hand_out_yet_tells_nothing_however_long_it_is_held() {
+        let timeouts = Timeouts::default();
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        for phase in [JobPhase::Pending, JobPhase::Running, JobPhase::Failed] {
+            let job = doubtful(1, phase);
+            let facts = &job.job.facts;
+            let report = JobReport {
+                job: facts.id,
+                run: facts.run.unwrap(),
+                state: ReportedState::NotYetQueued,
+                details: JobDetails {
+                    labels: Vec::new(),
+                    name: None,
+                    html_url: None,
+                    created_at: facts.created_at,
+                },
+            };
+            assert_eq!(event_of(&job, &report, Some("success"), now, &timeouts), None, "{phase:?}");
+            assert!(!still_asked(&job, &report, &ActiveRuns::new(), now, &timeouts), "{phase:?}");
         }
     }
 

@@ -143,8 +143,10 @@ pub fn event_of_listed(report: &JobReport, row: Option<&Job>) -> Option<JobEvent
             ReportedState::Completed { end, start },
             Some(JobPhase::Pending | JobPhase::Running | JobPhase::Failed),
         ) => Some(JobEvent::Completed { end: end.clone(), start: start.clone() }),
-        // A job that ended before we heard of it never was our demand; the rest is known.
-        (ReportedState::Completed { .. }, None | Some(JobPhase::Completed))
+        // A job that ended before we heard of it never was our demand, one that is not queued is none yet;
+        // the rest is known.
+        (ReportedState::NotYetQueued, _)
+        | (ReportedState::Completed { .. }, None | Some(JobPhase::Completed))
         | (ReportedState::Queued, Some(JobPhase::Pending | JobPhase::Running | JobPhase::Completed))
         | (ReportedState::InProgress(_), Some(JobPhase::Running | JobPhase::Completed)) => None,
     }
@@ -153,6 +155,7 @@ pub fn event_of_listed(report: &JobReport, row: Option<&Job>) -> Option<JobEvent
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ids::JobId, ports::JobDetails};
 
     #[test]
     fn a_run_is_looked_into_once_an_hour_and_again_through_a_new_installation() {
@@ -173,6 +176,28 @@ mod tests {
         assert_eq!(due(&looked, &runs.into(), one, much_later), (runs.to_vec(), true));
         forget_runs(&mut looked, much_later);
         assert_eq!(looked, RunsLooked::new());
+    }
+
+    #[test]
+    fn a_listed_job_that_github_does_not_hand_out_yet_is_no_demand() {
+        let row = |phase| crate::polling::jobs::tests::doubtful(1, phase).job;
+        let report = |state| JobReport {
+            job: JobId::new(1).unwrap(),
+            run: RunId::new(1).unwrap(),
+            state,
+            details: JobDetails {
+                labels: vec!["l".into()],
+                name: None,
+                html_url: None,
+                created_at: Timestamp::UNIX_EPOCH,
+            },
+        };
+        let not_yet = report(ReportedState::NotYetQueued);
+        assert_eq!(event_of_listed(&not_yet, None), None);
+        for phase in [JobPhase::Pending, JobPhase::Running, JobPhase::Failed, JobPhase::Completed] {
+            assert_eq!(event_of_listed(&not_yet, Some(&row(phase))), None, "{phase:?}");
+        }
+        assert_eq!(event_of_listed(&report(ReportedState::Queued), None), Some(JobEvent::Queued));
     }
 
     #[test]

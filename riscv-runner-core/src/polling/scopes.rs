@@ -14,7 +14,7 @@ use crate::{
     observed::{Observed, Why},
     pod::PodPhase,
     policy::{NamePrefix, Policy, Timeouts},
-    runner::RunnerListing,
+    runner::{Group, RunnerListing},
     scope::{Scope, ScopeRef},
     snapshot::{SightingsByWorker, Snapshot},
     worker::Worker,
@@ -56,10 +56,12 @@ pub fn look(
 ) -> Looked {
     let live =
         snapshot.workers.values().filter(|worker| worker.scope.scope() == scope).map(|worker| &worker.name);
-    let ours = listing.keys().filter(|name| prefix.owns(name.as_str()));
-    let listed: BTreeSet<WorkerName> = ours.filter_map(|name| WorkerName::new(name.as_str()).ok()).collect();
-    let left_overs = listed.iter().any(|name| !snapshot.workers.contains_key(name));
-    let names: BTreeSet<&WorkerName> = live.chain(&listed).collect();
+    let ours = listing.values().filter(|runner| prefix.owns(runner.name.as_str()));
+    let listed: BTreeMap<WorkerName, Group> =
+        ours.filter_map(|runner| Some((WorkerName::new(runner.name.as_str()).ok()?, runner.group))).collect();
+    let left_overs =
+        listed.iter().any(|(name, group)| *group == Group::Ours && !snapshot.workers.contains_key(name));
+    let names: BTreeSet<&WorkerName> = live.chain(listed.keys()).collect();
     let seen = |name: &WorkerName| {
         let before = earlier.and_then(|looked| looked.sightings.get(name)).cloned().unwrap_or_default();
         before.look(listing.get(&RunnerName::from(name)), snapshot.now)
@@ -160,9 +162,27 @@ pub fn doubt_implausible(snapshot: &mut Snapshot) {
 mod tests {
     use super::*;
     use crate::{
-        ids::{EntityId, InstallationId, Login},
+        ids::{EntityId, InstallationId, Login, RunnerId},
+        runner::Runner,
         scope::Target,
     };
+
+    #[test]
+    fn only_what_is_left_over_in_our_group_calls_for_another_look() {
+        let scope = Scope::Organization(EntityId::new(1).unwrap());
+        let left_overs = |group| {
+            let name = RunnerName::new("rr-abcdefghi").unwrap();
+            let id = RunnerId::new(1).unwrap();
+            let runner = Runner { id, name: name.clone(), online: true, busy: false, group };
+            let snapshot = Snapshot::empty(Timestamp::UNIX_EPOCH);
+            let prefix = NamePrefix::new("rr-").unwrap();
+            let looked = look(None, scope, &RunnerListing::from([(name, runner)]), &snapshot, &prefix);
+            assert_eq!(looked.sightings.len(), 1);
+            looked.left_overs
+        };
+        assert!(left_overs(Group::Ours));
+        assert!(!left_overs(Group::Other));
+    }
 
     #[test]
     fn a_scope_is_forgotten_when_its_last_look_showed_it_clean_and_nobody_owes_it_another() {

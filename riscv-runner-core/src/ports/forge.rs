@@ -112,7 +112,9 @@ pub struct RunRef {
 /// What GitHub says of a job's progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportedState {
-    /// Queued, or another status that comes before running.
+    /// Not to be run yet (`waiting`, `pending`, `requested`): it is `queued` later, or never.
+    NotYetQueued,
+    /// Queued: any runner that fits may have it.
     Queued,
     /// Running.
     InProgress(Start),

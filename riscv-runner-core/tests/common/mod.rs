@@ -19,7 +19,7 @@ use riscv_runner_core::{
     plan::{self, Action, Plan, audit::audit},
     pod::{Node, Pod, PodIdentity, PodPhase},
     policy::{Limits, NamePrefix, Policy, PoolPolicy, Timeouts},
-    runner::{Runner, Sightings},
+    runner::{Group, Runner, Sightings},
     scope::{PoolKey, Scope, ScopeRef, Target},
     snapshot::{PendingJob, Snapshot},
     worker::{KnownJob, Worker, WorkerStatus},
@@ -258,6 +258,7 @@ impl World {
                 name: name.clone(),
                 online: !text.ends_with('-') && !text.ends_with("-!"),
                 busy: text.ends_with('!'),
+                group: Group::Ours,
             };
             listing.insert(name, runner);
         }
@@ -342,6 +343,7 @@ fn line(action: &Action) -> String {
         Action::MarkRunning { .. }
         | Action::MarkCompleted { .. }
         | Action::MarkGone { .. }
+        | Action::LiftRefusal { .. }
         | Action::Adopt { .. }
         | Action::KillPod { .. }
         | Action::DeletePod { .. }

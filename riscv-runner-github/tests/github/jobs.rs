@@ -55,14 +55,25 @@ async fn a_job_is_followed_from_queue_to_end() {
 }
 
 #[tokio::test]
-async fn a_conclusion_counts_whatever_the_status_says_and_waiting_is_before_running() {
+async fn a_conclusion_counts_whatever_the_status_says() {
     let t = Setting::new().await;
     let id = t.double.queue(&NewJob::new("Acme/widget", &LABELS));
     t.double.change_job(id, |job| job.status = "waiting".into());
-    assert_eq!(state(&t, id).await, ReportedState::Queued);
     t.double.change_job(id, |job| job.conclusion = Some("cancelled".into()));
     let ReportedState::Completed { end, start } = state(&t, id).await else { panic!("not over") };
     assert_eq!((end.conclusion.as_deref(), start), (Some("cancelled"), None));
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_an_approval_is_not_queued_yet() {
+    let t = Setting::new().await;
+    let id = t.double.queue(&NewJob::new("Acme/widget", &LABELS));
+    for status in ["requested", "waiting", "pending"] {
+        t.double.change_job(id, |job| job.status = status.into());
+        assert_eq!(state(&t, id).await, ReportedState::NotYetQueued, "{status}");
+    }
+    t.double.change_job(id, |job| job.status = "queued".into());
+    assert_eq!(state(&t, id).await, ReportedState::Queued);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Registrations listed and deleted: whole listings or none.
 
-use riscv_runner_core::ports::{Deletion, Forge as _, PortErrorKind};
+use riscv_runner_core::{
+    ports::{Deletion, Forge as _, PortErrorKind},
+    runner::{Group, Runner},
+};
 use riscv_runner_sim::doubles::github::{Effect, Fault};
 
-use crate::setting::{ORG_RUNNERS, Setting};
+use crate::setting::{GROUPS, ORG_RUNNERS, Setting};
 
 #[tokio::test]
 async fn every_page_is_read_and_other_names_are_left_out() {
@@ -24,6 +27,33 @@ async fn every_page_is_read_and_other_names_are_left_out() {
     assert_eq!((runners[6].online, runners[6].busy), (false, true));
     assert_eq!(t.forge.runners(&t.person).await.unwrap().len(), 1);
     t.assert_lawful();
+}
+
+#[tokio::test]
+async fn a_registration_outside_our_group_is_listed_as_such() {
+    let groups = |runners: Vec<Runner>| -> Vec<_> {
+        runners.into_iter().map(|runner| (runner.name.to_string(), runner.group)).collect()
+    };
+    let (a, b) = ("rise-riscv-runner-a".to_owned(), "rise-riscv-runner-b".to_owned());
+    let t = Setting::new().await;
+    // Nobody has made our group: what we registered, if anything, is in the default one.
+    t.double.add_runner("orgs/acme", &b);
+    assert_eq!(groups(t.forge.runners(&t.org).await.unwrap()), [(b.clone(), Group::Ours)]);
+    t.mint(&t.org, &a).await.unwrap();
+    let expected = [(b.clone(), Group::Other), (a.clone(), Group::Ours)];
+    assert_eq!(groups(t.forge.runners(&t.org).await.unwrap()), expected);
+    // Another process finds the group by its name, and makes none.
+    let asked = t.double.count(GROUPS);
+    let other = t.another_process();
+    assert_eq!(groups(other.runners(&t.org).await.unwrap()), expected);
+    assert_eq!(groups(other.runners(&t.org).await.unwrap()), expected);
+    assert_eq!(t.double.count(GROUPS), asked + 1);
+    // Without an answer nothing is called ours.
+    t.double.inject(Fault::status(GROUPS, 500).times(1));
+    let third = t.another_process();
+    assert!(third.runners(&t.org).await.unwrap().iter().all(|runner| runner.group == Group::Other));
+    t.double.add_runner("repos/ada/engine", &b);
+    assert_eq!(groups(t.forge.runners(&t.person).await.unwrap()), [(b, Group::Ours)]);
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ pub(crate) struct Setting {
     pub(crate) notes: Arc<Notes>,
     pub(crate) org: ScopeRef,
     pub(crate) person: ScopeRef,
+    config: GithubConfig,
 }
 
 impl Setting {
@@ -127,7 +128,12 @@ impl Setting {
         let observer = Arc::clone(&notes);
         let forge = Arc::new(GithubForge::new(&config, Arc::new(clock.clone()), observer).unwrap());
         let inspector = GithubInspector::new(Arc::clone(&forge));
-        Self { double, forge, inspector, clock, notes, org, person }
+        Self { double, forge, inspector, clock, notes, org, person, config }
+    }
+
+    /// An adapter that remembers nothing of what this one has seen.
+    pub(crate) fn another_process(&self) -> GithubForge {
+        GithubForge::new(&self.config, Arc::new(self.clock.clone()), Arc::new(Notes::default())).unwrap()
     }
 
     pub(crate) fn proof(&self) -> LeaderProof {

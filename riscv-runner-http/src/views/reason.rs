@@ -90,13 +90,17 @@ mod tests {
             pool: "k1".parse().unwrap(),
             total: 3,
             active: 3,
+            quarantined: 0,
             drained: 0,
             drained_boards: std::sync::Arc::default(),
         };
         let since = Timestamp::UNIX_EPOCH;
         let told = ReasonView::whole(&Reason::Held(hold), since);
         assert_eq!(told.name, "no_capacity");
-        assert_eq!(told.evidence, json!({ "pool": "k1", "total": 3, "active": 3, "drained": 0 }));
+        assert_eq!(
+            told.evidence,
+            json!({ "pool": "k1", "total": 3, "active": 3, "quarantined": 0, "drained": 0 })
+        );
         assert_eq!(ReasonView::whole(&Reason::Held(Hold::DemandMet), since).evidence, json!({}));
         let booting = Reason::RunnerBooting { worker: "rr-abc".parse().unwrap(), since };
         let told = ReasonView::whole(&booting, since);

@@ -2,7 +2,11 @@
 //!
 //! Only listings lie: deleting a busy runner is refused whatever they said.
 
-use riscv_runner_core::{ids::RunnerId, runner::Runner, scope::Scope};
+use riscv_runner_core::{
+    ids::RunnerId,
+    runner::{Group, Runner},
+    scope::Scope,
+};
 
 use super::Registration;
 use crate::{faults::FaultKind, truth::Truth};
@@ -50,5 +54,5 @@ fn shown(runner: &Registration) -> Runner {
         Some(Lie::Offline) => (false, true),
         None => (runner.online, runner.busy.is_some()),
     };
-    Runner { id: runner.id, name: runner.name.clone(), online, busy }
+    Runner { id: runner.id, name: runner.name.clone(), online, busy, group: Group::Ours }
 }

@@ -102,11 +102,18 @@ impl World {
         let names: Vec<WorkerName> = live.map(|row| row.worker.name).collect();
         let Some(worker) = chosen(&names, choice) else { return };
         let force = choice.is_multiple_of(3);
-        self.faults.count(FaultKind::OperatorRevoked);
         if force {
-            self.truth.with(|truth| truth.boards.condemned.insert(worker.clone()));
+            return self.revoke_by_force(worker);
         }
+        self.faults.count(FaultKind::OperatorRevoked);
         self.order(Order::Revoke { worker, force });
+    }
+
+    /// An operator revokes a worker whatever runs on it.
+    pub fn revoke_by_force(&mut self, worker: WorkerName) {
+        self.faults.count(FaultKind::OperatorRevoked);
+        self.truth.with(|truth| truth.boards.condemned.insert(worker.clone()));
+        self.order(Order::Revoke { worker, force: true });
     }
 
     /// Gives an order, as the command and the page do.
