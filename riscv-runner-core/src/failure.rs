@@ -133,7 +133,7 @@ impl fmt::Display for FailureReason {
     }
 }
 
-/// The column `failure_info`, in one of its two versions.
+/// The column `failure_info`, in one of its two versions or as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FailureInfo {
@@ -141,6 +141,8 @@ pub enum FailureInfo {
     V2(PodFailure),
     /// A sentence.
     V1(PlainFailure),
+    /// Details of another shape, as another writer left them: they may hold logs and anything else.
+    Other(serde_json::Value),
 }
 
 /// `failure_info` version 1: a failure that is not of a pod.
@@ -158,6 +160,7 @@ pub struct PodFailure {
     /// Always 2.
     pub version: Version<2>,
     /// Why the worker failed.
+    #[serde(default = "unknown_reason", deserialize_with = "known_reason")]
     pub reason: FailureReason,
     /// Who ended it and why, where an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,10 +197,10 @@ pub struct Diagnostics {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_message: Option<String>,
     /// By container name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub containers: BTreeMap<String, ContainerEnd>,
     /// Kubernetes events of the pod, oldest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub events: Vec<PodEvent>,
     /// Why the collection is incomplete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -221,17 +224,21 @@ pub struct ContainerEnd {
     pub logs: Option<String>,
 }
 
-/// One Kubernetes event of a pod.
+/// One Kubernetes event of a pod. Events of the newer API lack what the older one always has, and the reference
+/// service wrote them with `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodEvent {
     /// `Normal` or `Warning`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub kind: String,
     /// Short reason, e.g. `FailedScheduling`.
+    #[serde(default, deserialize_with = "or_default")]
     pub reason: String,
     /// The message.
+    #[serde(default, deserialize_with = "or_default")]
     pub message: String,
     /// How often it was seen.
+    #[serde(default = "once", deserialize_with = "at_least_once")]
     pub count: i32,
     /// First occurrence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,6 +246,33 @@ pub struct PodEvent {
     /// Last occurrence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
+}
+
+/// What a reason counts as that this version does not know.
+const fn unknown_reason() -> FailureReason {
+    FailureReason::PodFailed
+}
+
+fn known_reason<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<FailureReason, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    let known = FailureReason::ALL.into_iter().find(|reason| Some(reason.as_str()) == name.as_deref());
+    Ok(known.unwrap_or_else(unknown_reason))
+}
+
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+const fn once() -> i32 {
+    1
+}
+
+fn at_least_once<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(once))
 }
 
 impl FailureInfo {
@@ -265,7 +299,7 @@ impl FailureInfo {
     pub const fn reason(&self) -> Option<FailureReason> {
         match self {
             Self::V2(pod) => Some(pod.reason),
-            Self::V1(_) => None,
+            Self::V1(_) | Self::Other(_) => None,
         }
     }
 }
@@ -293,7 +327,27 @@ mod tests {
         )
         .unwrap();
         assert_eq!(v2.reason(), Some(FailureReason::PodFailed));
-        assert!(serde_json::from_str::<FailureInfo>(r#"{"version":3,"message":"m"}"#).is_err());
+        let v3 = serde_json::json!({"version": 3, "message": "m"});
+        let other: FailureInfo = serde_json::from_value(v3.clone()).unwrap();
+        assert_eq!(other, FailureInfo::Other(v3.clone()), "a version of the future is kept as it is");
+        assert_eq!(serde_json::to_value(&other).unwrap(), v3);
+    }
+
+    #[test]
+    fn what_other_writers_leave_out_does_not_hide_the_rest() {
+        let told = serde_json::json!({
+            "version": 2, "reason": "of the future",
+            "containers": {"runner": {"exit_code": 7, "logs": "l"}},
+            "events": [{"type": "Normal", "reason": "Scheduled", "message": null, "count": null}],
+        });
+        let FailureInfo::V2(pod) = serde_json::from_value(told).unwrap() else {
+            panic!("it is of version 2")
+        };
+        assert_eq!(pod.reason, FailureReason::PodFailed);
+        assert_eq!(pod.diagnostics.containers["runner"].exit_code, Some(7));
+        assert_eq!(pod.diagnostics.events[0].count, 1);
+        let nothing = serde_json::json!({"version": 2, "containers": null, "events": null});
+        assert!(matches!(serde_json::from_value(nothing).unwrap(), FailureInfo::V2(_)));
     }
 
     #[test]

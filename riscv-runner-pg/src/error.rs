@@ -3,6 +3,8 @@
 use riscv_runner_core::ports::{PortError, PortErrorKind};
 use sqlx::error::DatabaseError;
 
+use crate::rows::BadRow;
+
 /// The failure of `operation` for a port.
 pub(crate) fn port_error(operation: &'static str, error: sqlx::Error) -> PortError {
     PortError::new(kind(&error), operation, "").with_source(error)
@@ -13,9 +15,14 @@ pub(crate) fn not_leader(operation: &'static str) -> PortError {
     PortError::new(PortErrorKind::NotLeader, operation, "another replica has taken the lease over")
 }
 
-/// Whether a value of the statement was refused, so that the rest of a batch may do without it.
+/// Whether a value of the statement was refused, or a row that it found cannot be understood, so that the rest of a
+/// batch may do without it.
 pub(crate) fn blames_a_value(error: &PortError) -> bool {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
+    let source = std::error::Error::source(error);
+    if source.is_some_and(<dyn std::error::Error>::is::<BadRow>) {
+        return true;
+    }
+    let cause = source.and_then(|source| source.downcast_ref::<sqlx::Error>());
     let code = cause.and_then(sqlx::Error::as_database_error).and_then(DatabaseError::code);
     // 22: data exception; 23: integrity; 54: a limit of the server, such as a text too long for an index.
     code.is_some_and(|code| ["22", "23", "54"].contains(&code.get(..2).unwrap_or_default()))

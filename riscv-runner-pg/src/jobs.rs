@@ -141,7 +141,8 @@ macro_rules! doubtful_of {
         concat!(
             "SELECT ",
             job_columns!(),
-            ", (SELECT w.status::text FROM workers w WHERE w.pod_name = j.runner_name) AS worker_status \
+            ", (SELECT w.status::text FROM workers w \
+                 WHERE w.pod_name = j.runner_name AND w.entity_id = j.entity_id) AS worker_status \
              FROM jobs j WHERE j.status = '",
             $phase,
             "' AND j.updated_at < $1 AND (j.updated_at, j.job_id) > (coalesce($2::timestamptz, '-infinity'), $3) \

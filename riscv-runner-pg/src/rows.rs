@@ -44,11 +44,13 @@ macro_rules! worker_columns {
     };
 }
 
-/// Workers as `w`, each with the job that names it as `known`: one that runs before one that is over.
+/// Workers as `w`, each with the job of its account that names it as `known`: one that runs before one that is over.
+/// Another account may give a runner of its own the same name.
 macro_rules! workers_with_jobs {
     () => {
         "workers w LEFT JOIN LATERAL ( \
-             SELECT j.job_id, j.status FROM jobs j WHERE j.runner_name = w.pod_name \
+             SELECT j.job_id, j.status FROM jobs j \
+             WHERE j.runner_name = w.pod_name AND j.entity_id = w.entity_id \
              ORDER BY (j.status = 'running') DESC, j.job_id DESC LIMIT 1 \
          ) known ON true"
     };
@@ -87,6 +89,11 @@ pub(crate) fn readable<T>(rows: impl IntoIterator<Item = Result<T, BadRow>>) -> 
         .collect()
 }
 
+/// What the reference service writes as an empty text is not known.
+fn named(name: Option<String>) -> Option<String> {
+    name.filter(|name| !name.is_empty())
+}
+
 /// The columns of a job's progress.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct StateRecord {
@@ -105,7 +112,10 @@ impl StateRecord {
         let phase = JobPhase::parse(&self.status).ok_or_else(|| format!("status {:?}", self.status))?;
         let runner = |name: String| RunnerName::new(name).map_err(|error| error.to_string());
         let start = match self.job_started_at {
-            Some(at) => Some(Start { at: at.to_jiff(), runner: self.runner_name.map(runner).transpose()? }),
+            Some(at) => {
+                let runner = named(self.runner_name).map(runner).transpose()?;
+                Some(Start { at: at.to_jiff(), runner })
+            }
             None => None,
         };
         let end = self.job_completed_at.map(|at| End { at: at.to_jiff(), conclusion: self.job_conclusion });
@@ -241,7 +251,7 @@ pub(crate) fn read_placement(
 ) -> Result<Placement, Box<dyn std::error::Error>> {
     Ok(Placement {
         pool: PoolName::new(pool.ok_or("no k8s_pool")?)?,
-        image: ImageRef::new(image.unwrap_or(UNKNOWN_IMAGE))?,
+        image: ImageRef::new(image.filter(|image| !image.is_empty()).unwrap_or(UNKNOWN_IMAGE))?,
     })
 }
 
@@ -323,7 +333,7 @@ impl WorkerRecord {
             pool: placement.pool,
             image: placement.image,
             status,
-            node: self.k8s_node.map(NodeName::new).transpose()?,
+            node: named(self.k8s_node).map(NodeName::new).transpose()?,
             pod_uid: self.pod_uid.map(PodUid::new).transpose()?,
             runner: self.runner_id.map(RunnerId::new).transpose()?,
             created_at: self.created_at.to_jiff(),
@@ -350,7 +360,7 @@ fn read_failure(
     }
     let info = info.map_or_else(
         || FailureInfo::message(""),
-        |info| FailureInfo::deserialize(&info.0).unwrap_or_else(|_| FailureInfo::message(info.0.to_string())),
+        |Json(told)| FailureInfo::deserialize(&told).unwrap_or(FailureInfo::Other(told)),
     );
     let reason = FailureReason::ALL
         .into_iter()

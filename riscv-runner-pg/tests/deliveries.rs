@@ -49,6 +49,20 @@ async fn a_poisonous_record_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_row_that_cannot_be_understood_fails_its_own_delivery_alone() {
+    let store = store().await;
+    let queued: Vec<_> =
+        (1..=5).map(|id| delivery(&format!("q{id}"), &facts(id), JobEvent::Queued)).collect();
+    store.record_deliveries(&queued).await.unwrap();
+    let odd = "UPDATE jobs SET former_runners = ARRAY[''] WHERE job_id = 3";
+    sqlx::raw_sql(odd).execute(store.pool()).await.unwrap();
+    let batch: Vec<_> = (1..=5).map(|id| delivery(&format!("p{id}"), &facts(id), in_progress("r"))).collect();
+    let results = store.record_deliveries(&batch).await.unwrap();
+    assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, true, true]);
+    assert_eq!(results[2].as_ref().unwrap_err().kind(), PortErrorKind::Bug);
+}
+
+#[tokio::test]
 async fn a_batch_costs_the_same_whatever_its_size() {
     let store = store().await;
     let mut costs = BTreeSet::new();

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::JobWrite,
     entity::{Entity, EntityKind},
+    failure::FailureInfo,
     ids::{EntityId, InstallationId, RepoId, WorkerName},
     job::{JobEvent, JobFacts, JobPhase, Loss},
     labels::LabelSet,
@@ -218,8 +219,8 @@ fn reservation(name: &str, facts: &JobFacts) -> Reservation {
 }
 
 /// What the reference service writes of a job of a person's repository, of one of an organization, of workers,
-/// and of a job that starts.
-const OF_THE_REFERENCE: [&str; 4] = [
+/// of a job that starts, of one that was cancelled in the queue, and of a worker whose pod was never bound.
+const OF_THE_REFERENCE: [&str; 6] = [
     "INSERT INTO jobs (job_id, provider, entity_id, entity_name, entity_type, repo_full_name, installation_id, \
         job_labels, k8s_pool, k8s_image, html_url, job_name, job_created_at) \
      VALUES (21, 'github', 9, 'jo', 'User', 'Jo/Known', 90, '[\"x\"]', 'k1', 'img', 'u', 'build', to_timestamp(1780000021)), \
@@ -233,6 +234,13 @@ const OF_THE_REFERENCE: [&str; 4] = [
      VALUES ('w-21', 'github', 9, 'jo', 'User', 90, 'jo/known', '[\"x\"]', 'k1', 'img', 'pending'), \
             ('w-23', 'github', 7, 'acme', 'Organization', 70, NULL, '[\"a,b\", \"rva23\"]', 'k1', 'img', 'pending')",
     "UPDATE jobs SET status = 'running', k8s_pod = 'w-23', updated_at = now() WHERE job_id = 23",
+    "UPDATE jobs SET status = 'completed', k8s_pod = coalesce(k8s_pod, ''), job_started_at = to_timestamp(1780000030), \
+        job_completed_at = to_timestamp(1780000030), job_conclusion = 'cancelled', updated_at = now() WHERE job_id = 22",
+    "INSERT INTO workers (pod_name, provider, entity_id, entity_name, entity_type, installation_id, repo_full_name, \
+        job_labels, k8s_pool, k8s_image, status, k8s_node, completed_at, failure_info) \
+     VALUES ('w-24', 'github', 7, 'acme', 'Organization', 70, NULL, '[\"x\"]', 'k1', 'img', 'failed', '', now(), \
+        '{\"version\": 2, \"containers\": {\"runner\": {\"exit_code\": 1, \"logs\": \"l\"}}, \
+          \"events\": [{\"type\": \"Normal\", \"reason\": \"Scheduled\", \"message\": \"m\", \"count\": null}]}')",
 ];
 
 #[tokio::test]
@@ -258,6 +266,10 @@ async fn the_reference_service_writes_on_beside_us_and_after_us() {
         assert_ne!(job(22).facts.key(), known.key());
         assert!(job(22).facts.private, "what is not known to be public is private");
         assert_eq!(job(21).facts.created_at, at(21));
+        assert_eq!(job(22).state.start.as_ref().map(|start| &start.runner), Some(&None), "no runner took it");
+        let unbound = store.worker(&"w-24".parse().unwrap()).await.unwrap().unwrap().worker;
+        let failure = unbound.failure.map(|(_, info)| info);
+        assert_eq!((unbound.node, matches!(failure, Some(FailureInfo::V2(_)))), (None, true), "{failure:?}");
         let live = store.live_workers().await.unwrap();
         let worker = |name: &str| &live[&name.parse::<WorkerName>().unwrap()];
         assert_eq!(worker("w-21").key(), job(21).facts.key());

@@ -60,7 +60,7 @@ fn cells(job: &JobView, now: Timestamp) -> Vec<Value> {
     let status = match (job.job_completed_at, &job.failure_info) {
         (Some(_), _) => job.job_conclusion.clone().unwrap_or_else(|| job.status.to_string()),
         (None, Some(FailureInfo::V1(loss))) => loss.message.clone(),
-        (None, Some(FailureInfo::V2(_)) | None) => job.status.to_string(),
+        (None, Some(FailureInfo::V2(_) | FailureInfo::Other(_)) | None) => job.status.to_string(),
     };
     let repository = match &job.repo_full_name {
         Some(repo) => repo.to_string(),

@@ -67,7 +67,7 @@ fn words(why: &WhyView) -> String {
         }
         JobPhase::Failed => match &job.failure_info {
             Some(FailureInfo::V1(loss)) => format!("given up: {}", loss.message),
-            Some(FailureInfo::V2(_)) | None => "given up".to_owned(),
+            Some(FailureInfo::V2(_) | FailureInfo::Other(_)) | None => "given up".to_owned(),
         },
     }
 }

@@ -119,6 +119,7 @@ fn in_short(info: &FailureInfo) -> String {
             let known = [&pod.note, &seen.pod_message, &seen.pod_reason].into_iter().flatten();
             known.into_iter().next().cloned().unwrap_or_default()
         }
+        FailureInfo::Other(_) => String::new(),
     }
 }
 

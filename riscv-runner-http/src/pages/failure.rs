@@ -28,6 +28,7 @@ pub(crate) fn brief(reason: FailureReason, info: &FailureInfo) -> Markup {
         @match info {
             FailureInfo::V1(plain) => { p class="message" { (plain.message) } }
             FailureInfo::V2(pod) => { (details(pod, Space::Row)) }
+            FailureInfo::Other(_) => { p class="message" { "The details are on the worker's page." } }
         }
     }
 }
@@ -39,6 +40,7 @@ pub(crate) fn whole(reason: FailureReason, info: &FailureInfo) -> Markup {
         @match info {
             FailureInfo::V1(plain) => { p class="message" { (plain.message) } }
             FailureInfo::V2(pod) => { (details(pod, Space::Page)) }
+            FailureInfo::Other(told) => { pre tabindex="0" { (format!("{told:#}")) } }
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Whether the repository of a personal account's worker is private is not known, so it counts as
 //! private. What a job wrote, to its log or to its container's termination log, may say anything about it,
-//! so it is for authenticated readers.
+//! so it is for authenticated readers; so are details of a failure that cannot be told apart.
 
 use riscv_runner_core::{
     failure::{Diagnostics, FailureInfo, PodFailure},
+    ids::RunnerName,
     job::JobFacts,
+    policy::NamePrefix,
     scope::Target,
     worker::Worker,
 };
@@ -28,6 +30,17 @@ pub(crate) fn knows_repository(reader: Reader, facts: &JobFacts) -> bool {
     reader == Reader::Authenticated || !facts.private
 }
 
+/// The runner that took a job, as this reader may know it; `ours` begins the names of our runners. Tenants name
+/// their own runners, after whatever they do with them.
+pub(crate) fn runner<'a>(
+    reader: Reader,
+    facts: &JobFacts,
+    runner: Option<&'a RunnerName>,
+    ours: &NamePrefix,
+) -> Option<&'a RunnerName> {
+    runner.filter(|runner| knows_repository(reader, facts) || ours.owns(runner.as_str()))
+}
+
 /// Whether this reader may know which repository the worker is for.
 pub(crate) fn knows_target(reader: Reader, worker: &Worker) -> bool {
     reader == Reader::Authenticated || matches!(worker.scope.target, Target::Organization)
@@ -41,7 +54,7 @@ pub(crate) fn failure(reader: Reader, worker: &Worker, info: &FailureInfo) -> Fa
     let texts = knows_target(reader, worker);
     match info {
         FailureInfo::V1(_) if texts => info.clone(),
-        FailureInfo::V1(_) => FailureInfo::message(WITHHELD),
+        FailureInfo::V1(_) | FailureInfo::Other(_) => FailureInfo::message(WITHHELD),
         FailureInfo::V2(pod) => FailureInfo::V2(PodFailure {
             version: pod.version,
             reason: pod.reason,

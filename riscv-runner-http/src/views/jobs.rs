@@ -64,7 +64,7 @@ pub struct JobView {
     pub k8s_image: ImageRef,
     /// The runner, when it is one of ours.
     pub k8s_pod: Option<RunnerName>,
-    /// The runner.
+    /// The runner; `null` for one that is not ours where the reader may not know the repository.
     pub runner_name: Option<RunnerName>,
     /// Its page on GitHub; `null` where the reader may not know the repository.
     pub html_url: Option<String>,
@@ -118,8 +118,8 @@ impl JobView {
             job_labels: facts.labels.clone(),
             k8s_pool: row.job.placement.pool.clone(),
             k8s_image: row.job.placement.image.clone(),
-            k8s_pod: runner.filter(|runner| runner.as_str().starts_with(ours.as_str())).cloned(),
-            runner_name: runner.cloned(),
+            k8s_pod: runner.filter(|runner| ours.owns(runner.as_str())).cloned(),
+            runner_name: concealment::runner(reader, facts, runner, ours).cloned(),
             html_url: facts.html_url.clone().filter(|_| open),
             job_name: facts.name.clone().filter(|_| open),
             job_conclusion: state.end.as_ref().and_then(|end| end.conclusion.clone()),

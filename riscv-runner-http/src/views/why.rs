@@ -77,6 +77,8 @@ impl WhyView {
             let runner = job.state.start.as_ref().and_then(|start| start.runner.as_ref());
             let worker = runner.and_then(|runner| WorkerName::new(runner.as_str()).ok());
             let worker = worker.and_then(|name| workers.get(&name));
+            // Another account may give a runner of its own the name of a worker.
+            let worker = worker.filter(|worker| worker.scope.entity == job.facts.entity.id);
             self.worker = worker.map(|worker| WaitedFor::of(picture, worker));
             return self;
         }

@@ -18,6 +18,7 @@ use riscv_runner_core::{
     worker::{Worker, WorkerStatus},
 };
 use riscv_runner_http::{IntakeLimits, Role};
+use serde_json::Value;
 
 use crate::{
     broken::Broken,
@@ -91,7 +92,9 @@ pub(crate) fn personal(repo: &str) -> Target {
 async fn a_job_is_shown_under_the_names_of_the_table() {
     let serving = Serving::new();
     serving.send(Job::default().request("g1")).await;
-    serving.send(Job { action: "in_progress", runner: Some("rr-abc"), ..Job::default() }.request("g2")).await;
+    serving
+        .send(Job { action: "in_progress", runner: Some("rr-abc123xyz"), ..Job::default() }.request("g2"))
+        .await;
     let body = serving.get("/jobs.json").await.json();
     let job = &body["jobs"][0];
     for (name, value) in [
@@ -107,8 +110,8 @@ async fn a_job_is_shown_under_the_names_of_the_table() {
         ("job_labels", serde_json::json!(["ubuntu-24.04-riscv"])),
         ("k8s_pool", "k1".into()),
         ("k8s_image", "registry.example/runner:1".into()),
-        ("k8s_pod", "rr-abc".into()),
-        ("runner_name", "rr-abc".into()),
+        ("k8s_pod", "rr-abc123xyz".into()),
+        ("runner_name", "rr-abc123xyz".into()),
         ("html_url", "https://github.com/acme/widgets/actions/runs/1/job/2".into()),
         ("job_name", "build".into()),
         ("job_conclusion", serde_json::Value::Null),
@@ -121,7 +124,10 @@ async fn a_job_is_shown_under_the_names_of_the_table() {
     }
     assert!(job["created_at"].is_string() && job["updated_at"].is_string());
     let html = serving.get("/jobs").await.text;
-    assert!(html.contains("rr-abc") && html.contains("acme/widgets") && html.contains("2 min 0 s"), "{html}");
+    assert!(
+        html.contains("rr-abc123xyz") && html.contains("acme/widgets") && html.contains("2 min 0 s"),
+        "{html}"
+    );
 }
 
 #[tokio::test]
@@ -209,6 +215,32 @@ async fn plain_failures_of_personal_accounts_are_withheld_too() {
     failed_worker(&serving, "rr-user", personal("bob/diary"), info).await;
     assert!(!serving.get("/workers.json").await.text.contains("diary"));
     assert!(serving.get_as_reader("/workers.json").await.text.contains("forbids self-hosted runners"));
+}
+
+#[tokio::test]
+async fn a_tenants_own_runner_of_a_private_job_is_withheld_and_ours_is_not() {
+    let serving = Serving::new();
+    for (id, runner) in [(1, "acme-secretproject-3"), (2, "rr-abc123xyz"), (3, "rr-staging-abc123xyz")] {
+        let job = Job { id, repo: "acme/hidden", private: true, ..Job::default() };
+        serving.send(job.request(&format!("q{id}"))).await;
+        let begun = Job { action: "in_progress", runner: Some(runner), ..job };
+        serving.send(begun.request(&format!("p{id}"))).await;
+    }
+    let runners = |body: &Value, name: &str| {
+        let mut jobs = body["jobs"].as_array().unwrap().clone();
+        jobs.sort_by_key(|job| job["job_id"].as_i64());
+        jobs.iter().map(|job| job[name].clone()).collect::<Vec<_>>()
+    };
+    let body = serving.get("/jobs.json").await.json();
+    assert_eq!(runners(&body, "runner_name"), [Value::Null, "rr-abc123xyz".into(), Value::Null]);
+    assert!(!serving.get("/jobs").await.text.contains("secretproject"));
+    let body = serving.get_as_reader("/jobs.json").await.json();
+    assert_eq!(
+        runners(&body, "runner_name"),
+        ["acme-secretproject-3", "rr-abc123xyz", "rr-staging-abc123xyz"]
+    );
+    let ours = [Value::Null, "rr-abc123xyz".into(), Value::Null];
+    assert_eq!(runners(&body, "k8s_pod"), ours, "another environment's prefix may begin with ours");
 }
 
 #[tokio::test]

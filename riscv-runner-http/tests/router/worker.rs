@@ -115,6 +115,22 @@ async fn what_a_job_wrote_to_its_termination_log_is_for_readers() {
 }
 
 #[tokio::test]
+async fn details_of_an_unknown_shape_are_for_readers() {
+    let serving = Serving::new();
+    let told = json!({"version": 3, "containers": {"runner": {"logs": "the secret plan"}}});
+    failed_worker(&serving, "rr-org", Target::Organization, FailureInfo::Other(told)).await;
+    for path in ["/worker/rr-org", "/worker/rr-org.json", "/workers", "/workers.json"] {
+        let stranger = serving.get(path).await;
+        assert_eq!(stranger.status, StatusCode::OK, "{path}");
+        assert!(!stranger.text.contains("secret plan"), "{path}: {}", stranger.text);
+    }
+    for path in ["/worker/rr-org", "/worker/rr-org.json"] {
+        let reader = serving.get_as_reader(path).await.text;
+        assert!(reader.contains("the secret plan"), "{path}: {reader}");
+    }
+}
+
+#[tokio::test]
 async fn why_a_pod_waits_is_asked_of_the_cluster_when_somebody_looks() {
     let serving = Serving::seeing(2);
     let event = PodEvent {

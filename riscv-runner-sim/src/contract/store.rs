@@ -48,6 +48,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a_change_planned_from_another_status_is_stale", workers::a_change_from_another_status_is_stale),
     ("a_failure_keeps_its_reason_and_its_consequences", workers::a_failure_keeps_its_consequences),
     ("a_worker_knows_the_job_that_names_it", workers::a_worker_knows_the_job_that_names_it),
+    ("a_runner_of_another_account_is_not_the_worker", workers::a_runner_of_another_account_is_not_the_worker),
     ("a_pod_without_a_row_is_adopted_once", workers::a_pod_without_a_row_is_adopted_once),
     ("scopes_of_recent_workers_are_found", workers::scopes_of_recent_workers_are_found),
     ("what_holds_is_replaced_and_forgotten", workers::what_holds_is_replaced_and_forgotten),

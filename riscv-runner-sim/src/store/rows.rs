@@ -163,12 +163,13 @@ impl Rows {
         }
     }
 
-    /// The job that names a worker: one that is not over before one that is, then the newest.
-    pub(super) fn job_naming(&self, worker: &WorkerName) -> Option<KnownJob> {
-        let jobs = self.named.get(&RunnerName::from(worker))?;
+    /// The job of its account that names a worker: one that is not over before one that is, then the newest.
+    fn job_naming(&self, worker: &Worker) -> Option<KnownJob> {
+        let jobs = self.named.get(&RunnerName::from(&worker.name))?;
         let known = |id: &JobId| {
-            let phase = self.jobs.get(id)?.job.state.phase;
-            Some(KnownJob { id: *id, phase })
+            let job = &self.jobs.get(id)?.job;
+            let ours = job.facts.entity.id == worker.scope.entity;
+            ours.then_some(KnownJob { id: *id, phase: job.state.phase })
         };
         jobs.iter().filter_map(known).max_by_key(|job| (job.phase.is_demand(), job.id))
     }
@@ -176,7 +177,7 @@ impl Rows {
     /// A worker's row with the job that names it.
     pub(super) fn worker(&self, name: &WorkerName) -> Option<WorkerRow> {
         let mut row = self.workers.get(name)?.clone();
-        row.worker.job = self.job_naming(name);
+        row.worker.job = self.job_naming(&row.worker);
         Some(row)
     }
 
@@ -206,7 +207,7 @@ impl Rows {
     }
 
     fn is_spent(&self, worker: &Worker) -> bool {
-        worker.gone_at.is_some() || self.job_naming(&worker.name).is_some_and(|job| !job.phase.is_demand())
+        worker.gone_at.is_some() || self.job_naming(worker).is_some_and(|job| !job.phase.is_demand())
     }
 
     /// Jobs of a key that are demand, by the index.

@@ -286,11 +286,12 @@ fn doubtful(rows: &Rows, id: JobId) -> Option<DoubtfulJob> {
     let row = rows.jobs.get(&id)?;
     let runner = row.job.state.start.as_ref().and_then(|start| start.runner.as_ref());
     let worker = runner.and_then(|runner| WorkerName::new(runner.as_str()).ok());
-    let worker = worker.and_then(|name| rows.workers.get(&name));
+    let worker = worker.and_then(|name| rows.workers.get(&name)).map(|row| &row.worker);
+    let ours = worker.filter(|worker| worker.scope.entity == row.job.facts.entity.id);
     Some(DoubtfulJob {
         job: row.job.clone(),
         updated_at: row.updated_at,
-        worker: worker.map(|row| row.worker.status),
+        worker: ours.map(|worker| worker.status),
     })
 }
 

@@ -85,10 +85,11 @@ impl Tables {
         self.jobs.values().map(|row| &row.job).filter(|job| job.state.phase.is_demand())
     }
 
-    /// The job that names a worker: one that is not over before one that is, then the newest.
-    fn job_naming(&self, worker: &WorkerName) -> Option<KnownJob> {
+    /// The job of its account that names a worker: one that is not over before one that is, then the newest.
+    fn job_naming(&self, worker: &Worker) -> Option<KnownJob> {
         let names = |job: &&Job| {
-            job.state.start.as_ref().and_then(|start| start.runner.as_ref()).is_some_and(|r| r.is(worker))
+            let runner = job.state.start.as_ref().and_then(|start| start.runner.as_ref());
+            job.facts.entity.id == worker.scope.entity && runner.is_some_and(|runner| runner.is(&worker.name))
         };
         let jobs = self.jobs.values().map(|row| &row.job).filter(names);
         let known = jobs.map(|job| KnownJob { id: job.facts.id, phase: job.state.phase });
@@ -98,7 +99,7 @@ impl Tables {
     /// A worker's row with the job that names it.
     fn worker(&self, name: &WorkerName) -> Option<WorkerRow> {
         let mut row = self.workers.get(name)?.clone();
-        row.worker.job = self.job_naming(name);
+        row.worker.job = self.job_naming(&row.worker);
         Some(row)
     }
 

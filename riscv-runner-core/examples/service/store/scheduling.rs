@@ -194,8 +194,9 @@ impl SchedulingStore for OwnStore {
             let next = rows.last().filter(|_| rows.len() == query.limit as usize).map(|row| place(row));
             let worker = |job: &Job| {
                 let runner = job.state.start.as_ref()?.runner.as_ref()?;
-                let ran_it = tables.workers.values().find(|row| runner.is(&row.worker.name));
-                ran_it.map(|row| row.worker.status)
+                let mut workers = tables.workers.values().map(|row| &row.worker);
+                let ran_it = workers.find(|w| runner.is(&w.name) && w.scope.entity == job.facts.entity.id);
+                ran_it.map(|worker| worker.status)
             };
             let doubtful = |row: &super::JobRow| DoubtfulJob {
                 job: row.job.clone(),

@@ -9,13 +9,14 @@ use riscv_runner_core::{
     failure::{ContainerEnd, Diagnostics, FailureInfo, FailureReason},
     ids::{ImageRef, NodeName, PodUid, RunnerId},
     job::JobPhase,
-    ports::{Cas, LeaderProof, Store, WorkerChange},
+    ports::{Cas, DoubtfulQuery, LeaderProof, Reserved, Store, WorkerChange},
     quarantine::Quarantine,
     worker::{KnownJob, Worker, WorkerStatus},
 };
 
 use super::fixture::{
-    at, completed, in_progress, job_of_org, job_of_person, lead, placement, queue, reserve, tell, worker,
+    at, completed, in_progress, job_of_org, job_of_person, lead, placement, queue, reservation, reserve,
+    tell, worker,
 };
 
 async fn change(
@@ -178,6 +179,32 @@ pub(super) fn a_worker_knows_the_job_that_names_it(store: &dyn Store) -> BoxFutu
         // One that runs says more than one that is over.
         tell(store, "3", &job_of_org(1), in_progress(6, "a")).await;
         assert_eq!(read(store, "a").await.job, known(1, JobPhase::Running));
+    }
+    .boxed()
+}
+
+pub(super) fn a_runner_of_another_account_is_not_the_worker(store: &dyn Store) -> BoxFuture<'_, ()> {
+    async move {
+        let proof = lead(store).await;
+        queue(store, &[job_of_org(1), job_of_person(2, 11)]).await;
+        reserve(store, &proof, &["a"], &job_of_org(1)).await;
+        // Somebody else registered a runner of their own under the name of our worker.
+        tell(store, "2", &job_of_person(2, 11), in_progress(5, "a")).await;
+        assert_eq!(read(store, "a").await.job, None);
+        assert_eq!(store.live_workers().await.expect("workers are read")[&worker("a")].job, None);
+        let row = store.worker(&worker("a")).await.expect("the worker is read").expect("it has a row");
+        assert_eq!(row.worker.job, None);
+        let query =
+            DoubtfulQuery { phase: JobPhase::Running, before: Timestamp::MAX, after: None, limit: 10 };
+        let doubtful = store.doubtful_jobs(&query).await.expect("jobs are read");
+        assert_eq!(doubtful.jobs.iter().map(|doubt| doubt.worker).collect::<Vec<_>>(), [None]);
+        // Nor does the end of their job spend our worker: it is still the supply of its key.
+        tell(store, "3", &job_of_person(2, 11), completed(9, None)).await;
+        let results = store.reserve(&proof, &[reservation("b", &job_of_org(1))]).await;
+        assert_eq!(results.expect("the rows are counted"), [Reserved::DemandMet]);
+        tell(store, "4", &job_of_org(1), in_progress(6, "a")).await;
+        let known = KnownJob { id: job_of_org(1).id, phase: JobPhase::Running };
+        assert_eq!(read(store, "a").await.job, Some(known));
     }
     .boxed()
 }
