@@ -72,9 +72,10 @@ impl Entrance {
     }
 }
 
-/// Serves until `stop` completes, and then until every request in flight is answered.
+/// Serves until `stop` completes, and then until every request in flight is answered. Connections that come later
+/// wait for whoever else holds the listener.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     router: Router,
     entrance: Entrance,
     stop: impl Future<Output = ()> + Send,

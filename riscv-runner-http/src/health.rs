@@ -20,6 +20,9 @@ use crate::{
     state::{AppState, PICTURE_MAX_AGE},
 };
 
+/// After how many seconds a process that is not ready may be asked again.
+const COME_AGAIN: HeaderValue = HeaderValue::from_static("5");
+
 /// Whether a process is unready while nobody leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leader {
@@ -77,8 +80,22 @@ pub(crate) async fn ready(State(state): State<AppState>, headers: HeaderMap, lea
     let status = if readout.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = answer::json(status, &readout);
     if !readout.ready {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        response.headers_mut().insert(RETRY_AFTER, COME_AGAIN);
     }
+    response
+}
+
+/// Nothing can be asked of a store whose schema is being brought up to date.
+pub(crate) async fn migrating() -> Response {
+    #[derive(Serialize)]
+    struct NotYet {
+        ready: bool,
+        reasons: [&'static str; 1],
+    }
+    let readout =
+        NotYet { ready: false, reasons: ["store: migrating: its schema is being brought up to date"] };
+    let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &readout);
+    response.headers_mut().insert(RETRY_AFTER, COME_AGAIN);
     response
 }
 

@@ -23,6 +23,6 @@ pub mod views;
 
 pub use intake::{IntakeLimits, Webhooks};
 pub use pods::PodSource;
-pub use router::{Role, router, router_for};
+pub use router::{Role, router, router_for, router_while_migrating};
 pub use snapshots::SnapshotSource;
 pub use state::{AppState, AppStateBuilder};

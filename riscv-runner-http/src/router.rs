@@ -69,6 +69,13 @@ pub fn router_for(role: Role, state: AppState) -> Router {
     security::protect(router.with_state(state))
 }
 
+/// What a process answers while it brings the schema of its store up to date: it lives, and everything else has
+/// to come again.
+pub fn router_while_migrating() -> Router {
+    let router = Router::new().route("/health", get(health::health)).route("/ready", get(health::migrating));
+    security::protect(router.fallback(health::migrating))
+}
+
 async fn not_found(role: Role) -> Response {
     let hint = if role.shows_pages() {
         "GET / lists the pages"

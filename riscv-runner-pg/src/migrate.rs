@@ -47,6 +47,7 @@ pub struct MigrationReport {
 /// version of the program with other steps.
 pub async fn migrate(config: &PgConfig) -> PortResult<MigrationReport> {
     let mut connection = connect(config).await?;
+    notice_our_end(&mut connection).await;
     // Held by the session: it ends with the connection, whatever happens.
     sqlx::query("SELECT pg_advisory_lock(hashtextextended('riscv-runner migrates ' || $1, 0))")
         .bind(config.schema.as_str())
@@ -96,6 +97,17 @@ async fn connect(config: &PgConfig) -> PortResult<PgConnection> {
     let options = config.connect_options()?;
     let place = place(&options);
     PgConnection::connect_with(&options).await.map_err(|error| unreachable(&place, error))
+}
+
+/// Lets the server end the statement of a process that is gone. By itself it notices only after the statement,
+/// and a step that rewrites a table would keep it locked for minutes.
+async fn notice_our_end(connection: &mut PgConnection) {
+    let name = "client_connection_check_interval";
+    // PostgreSQL 13 does not have it, and some platforms refuse it: nothing depends on it.
+    let _ = sqlx::query("SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = $1")
+        .bind(name)
+        .execute(connection)
+        .await;
 }
 
 /// Looks first: `CREATE SCHEMA IF NOT EXISTS` asks for the right to create even when there is nothing to do.

@@ -57,6 +57,32 @@ async fn processes_that_migrate_at_once_wait_for_each_other() {
     assert_eq!(reports.iter().filter(|report| report.created_schema).count(), 1);
 }
 
+/// Whoever is killed while it migrates must not keep the locks of its step, nor its place in the line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_gives_up_a_migration_whose_process_is_gone() {
+    let config = ThrowAwayPostgres::shared().fresh_config();
+    let mut other = admin(&config).await;
+    let lock = "SELECT pg_advisory_lock(hashtextextended('riscv-runner migrates ' || $1, 0))";
+    sqlx::query(lock).bind(config.schema.as_str()).execute(&mut other).await.unwrap();
+    let waiting = async |other: &mut PgConnection| -> i64 {
+        let waiting = "SELECT count(*) FROM pg_locks AS held JOIN pg_locks AS wanted \
+                       USING (locktype, database, classid, objid, objsubid) \
+                       WHERE held.pid = pg_backend_pid() AND held.granted \
+                       AND held.locktype = 'advisory' AND NOT wanted.granted";
+        sqlx::query_scalar(waiting).fetch_one(other).await.unwrap()
+    };
+    let migrating = config.clone();
+    let migration = tokio::spawn(async move { migrate(&migrating).await.map(drop) });
+    for (wanted, what) in [(1, "it waits for the other"), (0, "it does not wait once it is gone")] {
+        let end = tokio::time::Instant::now() + Duration::from_secs(20);
+        while waiting(&mut other).await != wanted {
+            assert!(tokio::time::Instant::now() < end, "{what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        migration.abort();
+    }
+}
+
 #[tokio::test]
 async fn schemas_of_one_database_do_not_meet() {
     let server = ThrowAwayPostgres::shared();

@@ -24,13 +24,25 @@ use crate::{
     wire,
 };
 
+/// How many workers are named; more are counted.
+const MOST_NAMED: usize = 5;
+
 /// What became of an order.
 #[derive(Serialize)]
 struct Answer {
     changed: bool,
     order: WrittenOrder,
-    /// Live workers that the order concerns: they go on, or are to be ended.
+    #[serde(flatten)]
+    concerned: Concerned,
+}
+
+/// Live workers that an order concerns.
+#[derive(Default, Serialize)]
+struct Concerned {
+    /// They go on; after a revocation, the one that is ended.
     workers: Vec<WorkerName>,
+    /// They have no job, and a drain ends them before they take one.
+    ending: Vec<WorkerName>,
 }
 
 /// An order as it was typed.
@@ -134,17 +146,14 @@ async fn give(asked: Asked, sources: &Sources, printer: &Printer) -> Result<(), 
     let live = store.live_workers().await?;
     spare_running_job(&order, &live)?;
     let changed = store.order(&order, &note).await? == Ordered::Done;
-    let answer = Answer {
-        changed,
-        order: WrittenOrder::of(&order, &note),
-        workers: live.values().filter(|worker| concerns(&order, worker)).map(|w| w.name.clone()).collect(),
-    };
+    let answer =
+        Answer { changed, order: WrittenOrder::of(&order, &note), concerned: concerned(&order, &live) };
     if !changed {
         without_effect(&order, &store, &live, printer).await?;
     }
     printer.data(asked.note.output.format, &answer, || {
         if changed {
-            printer.line(&effect(&order, &answer.workers));
+            printer.line(&effect(&order, &answer.concerned));
         }
     })
 }
@@ -203,6 +212,16 @@ fn spare_running_job(order: &Order, live: &BTreeMap<WorkerName, Worker>) -> Resu
     }
 }
 
+fn concerned(order: &Order, live: &BTreeMap<WorkerName, Worker>) -> Concerned {
+    let mut concerned = Concerned::default();
+    for worker in live.values().filter(|worker| concerns(order, worker)) {
+        let is_ended = order.verb() == Verb::Drain && !worker.runs_known_job();
+        let list = if is_ended { &mut concerned.ending } else { &mut concerned.workers };
+        list.push(worker.name.clone());
+    }
+    concerned
+}
+
 /// Whether a live worker is one that the order speaks of.
 fn concerns(order: &Order, worker: &Worker) -> bool {
     match order {
@@ -219,7 +238,7 @@ fn concerns(order: &Order, worker: &Worker) -> bool {
     }
 }
 
-fn effect(order: &Order, workers: &[WorkerName]) -> String {
+fn effect(order: &Order, concerned: &Concerned) -> String {
     let target = order.target();
     let what = match order.verb() {
         Verb::Pause if target == ControlTarget::Everything => {
@@ -238,17 +257,33 @@ fn effect(order: &Order, workers: &[WorkerName]) -> String {
         Verb::Unban => format!("{target} is not banned any more"),
         Verb::Revoke => format!("{target} is revoked: the leader deregisters it and ends its pod now"),
     };
-    let go_on = !workers.is_empty() && order.verb() != Verb::Revoke;
-    let names: Vec<&str> = workers.iter().map(WorkerName::as_str).collect();
-    match (go_on, names.len()) {
-        (true, n @ 1..=5) => format!("{what}; {} on: {}", goes(n), names.join(", ")),
-        (true, n) => format!("{what}; {} on", goes(n)),
-        (false, _) => what,
-    }
+    let Concerned { workers, ending } = concerned;
+    let parts = match order.verb() {
+        Verb::Revoke => [None, None],
+        Verb::Drain => [
+            tell(workers, "runs a job and goes on", "run jobs and go on"),
+            tell(ending, "has no job and is ended", "have no job and are ended"),
+        ],
+        Verb::Pause
+        | Verb::Resume
+        | Verb::Undrain
+        | Verb::Limit
+        | Verb::ClearLimit
+        | Verb::Ban
+        | Verb::Unban => [tell(workers, "goes on", "go on"), None],
+    };
+    parts.into_iter().flatten().fold(what, |what, part| format!("{what}; {part}"))
 }
 
-fn goes(n: usize) -> String {
-    if n == 1 { "1 worker goes".to_owned() } else { format!("{n} workers go") }
+/// What so many workers do, and which they are where they are few.
+fn tell(workers: &[WorkerName], one_does: &str, several_do: &str) -> Option<String> {
+    let names: Vec<&str> = workers.iter().map(WorkerName::as_str).collect();
+    let what = match names.len() {
+        0 => return None,
+        1 => format!("1 worker {one_does}"),
+        n => format!("{n} workers {several_do}"),
+    };
+    Some(if names.len() <= MOST_NAMED { format!("{what}: {}", names.join(", ")) } else { what })
 }
 
 /// Says why nothing was changed; an unknown worker is a failure, what is so already is not.

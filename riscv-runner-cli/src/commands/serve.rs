@@ -1,5 +1,7 @@
 //! `rrctl serve`: webhooks, loops and pages in one process, or each role in its own.
 
+mod schema;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
@@ -22,7 +24,7 @@ use riscv_runner_http::{
     staging::HttpStaging,
 };
 use riscv_runner_k8s::KubeCluster;
-use riscv_runner_pg::{Listeners, PgConfig, PgStore, pending_migrations};
+use riscv_runner_pg::{Listeners, PgConfig, PgStore};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -30,13 +32,13 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use self::schema::Migration;
 use crate::{
     alarms::Alarms,
     args::{Role, Serve},
-    commands::migrate::migrate,
     config::{self, Config, Need, Problem, Severity, Sources},
     counts::Counts,
-    failure::{Failure, count},
+    failure::Failure,
     logging,
     platform::TokioPlatform,
     printer::Printer,
@@ -77,9 +79,13 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     for warning in config.warnings.iter().filter(|warning| concerns(warning, serve.role)) {
         tracing::warn!("{warning}");
     }
-    wire::install_crypto();
-    prepare_schema(&config, serve.migrate).await?;
     let signals = Signals::listen()?;
+    let listener = Arc::new(bind(serve.listen.unwrap_or(config.server.listen)).await?);
+    if !serve.migrate {
+        schema::require_up_to_date(&config).await?;
+    } else if schema::bring_up_to_date(&config, &listener, &signals).await? == Migration::Stopped {
+        return Ok(());
+    }
     let pg = wire::store_config(&config, serve.role == Role::Webhook)?;
     let store = wire::store(&pg).await?;
     let replica = wire::replica_name()?;
@@ -153,8 +159,14 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     if let Some(certificates) = web.certificates() {
         running.background.spawn(certificates.follow());
     }
-    let listen = serve.listen.unwrap_or(config.server.listen);
-    Box::pin(until_stopped(running, state.build(), serve.role, (listen, web), &signals, in_use)).await
+    Box::pin(until_stopped(running, state.build(), serve.role, (listener, web), &signals, in_use)).await
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen).await.map_err(|error| {
+        Failure::because(&format!("cannot listen on {listen}"), &error)
+            .hint("another process may use the port; set [server] listen or --listen")
+    })
 }
 
 /// Secrets that the role works with must be here: elsewhere their absence is a warning.
@@ -174,9 +186,9 @@ fn refuse_missing_secrets(config: &Config, role: Role) -> Result<(), Failure> {
 }
 
 /// Whether a role has to do with a warning: webhooks are taken without the Apps' keys, and where it is deployed
-/// with care they are not there.
+/// with care they are not there. Every role sends traces.
 fn concerns(warning: &Problem, role: Role) -> bool {
-    let read = [config::WEBHOOK_SECRETS, "server.", "store."];
+    let read = [config::WEBHOOK_SECRETS, "server.", "store.", "telemetry."];
     role != Role::Webhook
         || !warning.is_missing_secret
         || read.iter().any(|section| warning.key.starts_with(section))
@@ -186,20 +198,6 @@ fn concerns(warning: &Problem, role: Role) -> bool {
 fn listeners(wakes: &Wakes, orders: &Wake) -> Listeners {
     let told = [&wakes.schedule, &wakes.workers, &wakes.runners, orders];
     Listeners { work: wakes.schedule.clone(), orders: told.map(Wake::clone).into() }
-}
-
-async fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), Failure> {
-    if may_migrate {
-        let report = Box::pin(migrate(config)).await?;
-        tracing::info!(applied = report.applied.len(), "the schema is up to date");
-        return Ok(());
-    }
-    let pending = pending_migrations(&wire::store_config(config, false)?).await?;
-    if pending.is_empty() {
-        return Ok(());
-    }
-    let what = format!("the database lacks {} of this version", count(pending.len(), "migration"));
-    Err(Failure::failed(what).hint("run `rrctl migrate`, or `rrctl serve --migrate`"))
 }
 
 fn engine(
@@ -250,6 +248,7 @@ fn state(
     .metrics(Arc::clone(&witness.metrics))
     .readiness(Arc::clone(&witness.readiness))
     .public_pages(config.server.public_pages)
+    .behind_proxy(config.server.behind_proxy)
     .operators(Arc::<PgStore>::clone(store), config.server.admin_secret.clone());
     let apps: KnownApps = config.github.apps.iter().map(|app| (app.app_id, app.kind)).collect();
     state = state.trace(Arc::<PgStore>::clone(pages), &apps);
@@ -303,15 +302,12 @@ async fn until_stopped(
     running: Running,
     state: AppState,
     role: Role,
-    (listen, entrance): (SocketAddr, Entrance),
+    (listener, entrance): (Arc<TcpListener>, Entrance),
     signals: &Signals,
     policy: watch::Receiver<Arc<Policy>>,
 ) -> Result<(), Failure> {
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::because(&format!("cannot listen on {listen}"), &error)
-            .hint("another process may use the port; set [server] listen or --listen")
-    })?;
-    let address = listener.local_addr().unwrap_or(listen);
+    let address =
+        listener.local_addr().map_err(|error| Failure::because("the listener has no address", &error))?;
     let routes = match role {
         Role::All => Routes::All,
         Role::Webhook => Routes::Webhook,

@@ -23,7 +23,7 @@ async fn start(entrance: Entrance) -> Running {
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/", get(|| async { "here" }));
     let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(serve(listener, router, entrance, async { drop(stopped.await) }));
+    let served = tokio::spawn(serve(Arc::new(listener), router, entrance, async { drop(stopped.await) }));
     Running { address, stop, served }
 }
 

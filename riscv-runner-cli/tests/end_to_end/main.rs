@@ -6,6 +6,7 @@ mod crashes;
 mod doctor;
 mod github_app;
 mod keeping;
+mod migrating;
 mod nodes;
 mod orders;
 mod patience;
@@ -18,6 +19,7 @@ mod telemetry;
 mod telling;
 mod terminal;
 mod tracing;
+mod visitors;
 mod web;
 
 use std::time::Duration;

@@ -59,6 +59,7 @@ async fn a_drained_board_finishes_its_job_and_gets_no_other() {
 
     let drained = order(&config, "drain board k1-1 --reason fan --actor ann").await;
     assert_eq!(drained["workers"], serde_json::json!([first]), "the one that goes on is named");
+    assert_eq!(drained["ending"], serde_json::json!([]));
     assert_eq!(nodes_in_use(&stage).len(), 2, "nobody was ended");
 
     stage.github.finish(jobs[0], "success");
@@ -93,6 +94,41 @@ async fn a_drained_board_finishes_its_job_and_gets_no_other() {
     assert_eq!((audit.as_array().unwrap().len(), &audit[1]["actor"]), (2, &"ann".into()), "{audit}");
     server.stop().await;
     stage.played_by_the_rules();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_tells_those_that_run_jobs_from_those_that_it_ends() {
+    let stage = Stage::start(2).await;
+    stage.account("acme", EntityKind::Organization, ORGANIZATION_APP, &["acme/tool"]);
+    let server = stage.serve(ThrowAwayPostgres::shared()).await;
+    let config = server.configuration();
+    for _ in 0..2 {
+        let job = stage.github.queue(&NewJob::new("acme/tool", LABELS));
+        assert_eq!(stage.deliver(&server, job, "queued").await.1, "job_stored");
+    }
+    let runs = |name: &String| {
+        stage.kube.object("pods", "default", name).is_some_and(|pod| pod["status"]["phase"] == "Running")
+    };
+    eventually("both boards have a runner", async || {
+        stage.kube.names("pods").iter().filter(|n| runs(n)).count() == 2
+    })
+    .await;
+    let names = stage.kube.names("pods");
+    let (busy, idle) = (&names[0], &names[1]);
+    let job = stage.github.job_for(busy).unwrap();
+    stage.github.assign(job, busy);
+    assert_eq!(stage.deliver(&server, job, "in_progress").await.1, "job_marked_running");
+    let output = config.rrctl(&["drain", "pool", "spacemit-k1", "--reason", "kernel"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        said.trim_end(),
+        format!(
+            "pool spacemit-k1 is drained: nothing new is placed on it; 1 worker runs a job and goes on: {busy}; \
+             1 worker has no job and is ended: {idle}"
+        )
+    );
+    eventually("so it is", async || stage.kube.names("pods") == [busy.clone()]).await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -115,6 +115,20 @@ impl Server {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
+        Self::start_until("serving", configuration, arguments, variables).await
+    }
+
+    /// Starts it, and waits until it begins to migrate.
+    pub(crate) async fn start_migrating(configuration: &Configuration, arguments: &[&str]) -> Self {
+        Self::start_until("bringing the schema up to date", configuration, arguments, &[]).await
+    }
+
+    async fn start_until(
+        message: &str,
+        configuration: &Configuration,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut child = configuration
             .command(&[&["serve"], arguments].concat())
             .envs(variables.iter().copied())
@@ -129,7 +143,8 @@ impl Server {
                 kept.lock().unwrap().push(line);
             }
         });
-        let url = timeout(PATIENCE, address(&mut child, &log)).await.expect("rrctl serve does not listen");
+        let url =
+            timeout(PATIENCE, address(&mut child, &log, message)).await.expect("rrctl serve does not listen");
         let configuration = configuration.clone();
         // A connection on which something was refused may be closed under the next request.
         let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
@@ -152,6 +167,12 @@ impl Server {
 
     pub(crate) async fn status_with_token(&self, path: &str, token: &str) -> u16 {
         let asked = self.client.get(self.address_of(path)).bearer_auth(token);
+        asked.send().await.unwrap().status().as_u16()
+    }
+
+    /// What is answered to a request that a proxy passes on for somebody.
+    pub(crate) async fn status_forwarded(&self, path: &str, of: &str) -> u16 {
+        let asked = self.client.get(self.address_of(path)).header("x-forwarded-for", of);
         asked.send().await.unwrap().status().as_u16()
     }
 
@@ -239,11 +260,11 @@ impl Server {
 }
 
 /// Where it listens, as its log says.
-async fn address(child: &mut Child, log: &Mutex<Vec<String>>) -> String {
+async fn address(child: &mut Child, log: &Mutex<Vec<String>>, message: &str) -> String {
     loop {
         let found = log.lock().unwrap().iter().find_map(|line| {
             let line: Value = serde_json::from_str(line).ok()?;
-            (line["message"] == "serving").then(|| format!("http://{}", line["address"].as_str().unwrap()))
+            (line["message"] == message).then(|| format!("http://{}", line["address"].as_str().unwrap()))
         });
         if let Some(url) = found {
             return url;

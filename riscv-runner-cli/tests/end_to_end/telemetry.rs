@@ -190,4 +190,16 @@ mod sending {
         assert!(said.contains("header 1 is not percent-encoded as it should be"), "{said}");
         assert!(!said.contains("planted"), "{said}");
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_role_says_that_the_headers_of_its_collector_are_missing() {
+        let (stage, collector) = (acme().await, Collector::start().await.unwrap());
+        let config = traced(&stage, &collector);
+        config.remove("otlp.headers");
+        for role in ["all", "webhook", "scheduler"] {
+            let server = Server::start(&config, &["--role", role, "--migrate"], &[]).await;
+            server.logged("telemetry.otlp_headers_file: ").await;
+            server.stop().await;
+        }
+    }
 }

@@ -79,7 +79,11 @@ fn of_service_monitor(object: &Value) -> Vec<String> {
     };
     let mut found = fields(&object["spec"], &["selector", "endpoints"], "spec");
     for endpoint in object["spec"]["endpoints"].as_array().unwrap() {
-        found.extend(fields(endpoint, &["port", "path", "interval", "authorization"], "spec.endpoints"));
+        found.extend(fields(
+            endpoint,
+            &["port", "path", "interval", "authorization", "scheme", "tlsConfig"],
+            "spec.endpoints",
+        ));
         if let Some(authorization) = endpoint.get("authorization") {
             found.extend(fields(authorization, &["type", "credentials"], "spec.endpoints.authorization"));
             let credentials = &authorization["credentials"];
@@ -106,6 +110,10 @@ pub(crate) fn assert_hardened(deployment: &Value) {
         assert_eq!(context.allow_privilege_escalation, Some(false));
         assert_eq!(context.capabilities.unwrap().drop, Some(vec!["ALL".to_owned()]));
         let (live, ready) = (container.liveness_probe.unwrap(), container.readiness_probe.unwrap());
+        let start = container.startup_probe.unwrap();
+        let patience = start.period_seconds.unwrap() * start.failure_threshold.unwrap();
+        assert!(patience >= 60, "{name} is killed after {patience} s of a slow start");
+        assert_eq!(start.http_get.unwrap().path.as_deref(), Some("/health"));
         assert_eq!(live.http_get.unwrap().path.as_deref(), Some("/health"));
         assert_eq!(ready.http_get.unwrap().path.as_deref(), Some("/ready"));
         assert!(container.resources.unwrap().limits.unwrap().contains_key("memory"));
@@ -191,6 +199,20 @@ fn every_service_and_budget_selects_its_pods() {
             |labels: &&Value| selector.as_object().unwrap().iter().all(|(key, value)| labels[key] == *value);
         assert!(labels.iter().any(|labels| fits(&labels)), "{selector} selects something");
     }
+}
+
+/// What ingress-nginx takes must not be less than what we take.
+pub(crate) fn lets_deliveries_pass(ingress: &Value) {
+    let size = &ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"];
+    assert_eq!(size, "25m", "ingress-nginx refuses larger deliveries than 1 MiB by itself");
+    assert!(read("rrctl.example.toml").contains("# body_limit = \"25MiB\""), "which is server.body_limit");
+}
+
+#[test]
+fn the_ingress_lets_the_largest_deliveries_pass() {
+    let all = plain();
+    let mut of_ingress = all.iter().filter(|(_, object)| object["kind"] == "Ingress");
+    lets_deliveries_pass(&of_ingress.next().unwrap().1);
 }
 
 #[test]

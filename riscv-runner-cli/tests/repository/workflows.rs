@@ -83,6 +83,37 @@ fn what_may_publish_builds_nothing() {
     assert_eq!(handed("build", "upload-artifact"), handed("release", "download-artifact"));
 }
 
+/// The action that pushes an attestation knows the credentials of Docker's own file alone; skopeo writes another
+/// one unless it is told.
+#[test]
+fn who_pushes_an_attestation_finds_the_credentials() {
+    let all = workflows();
+    let of_release = steps(&all["release.yml"].1["jobs"]["release"]);
+    let pushes = of_release.iter().position(|step| step["with"]["push-to-registry"] == true).unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    let stand_in = "#!/bin/sh\n[ \"$1\" != login ] || echo login >\"${REGISTRY_AUTH_FILE:-$XDG_RUNTIME_DIR/auth.json}\"\n\
+                    [ \"$1\" != copy ] || { grep -q login \"${REGISTRY_AUTH_FILE:-$XDG_RUNTIME_DIR/auth.json}\"; echo x >digest; }\n";
+    let skopeo = folder.path().join("skopeo");
+    std::fs::write(&skopeo, stand_in).unwrap();
+    std::fs::set_permissions(&skopeo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for step in of_release[..pushes].iter().filter_map(|step| step["run"].as_str()) {
+        if !step.contains("skopeo") {
+            continue;
+        }
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-e", "-o", "pipefail", "-c", step]).current_dir(folder.path()).env_clear();
+        for name in ["HOME", "XDG_RUNTIME_DIR"] {
+            bash.env(name, folder.path());
+        }
+        bash.envs([("PATH", path.as_str()), ("GITHUB_OUTPUT", "output"), ("GITHUB_REF_NAME", "v1.2.3")]);
+        let output = bash.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let found = std::fs::read_to_string(folder.path().join(".docker/config.json"));
+    assert_eq!(found.unwrap_or_default(), "login\n", "the attestation is refused without it");
+}
+
 #[test]
 fn tools_are_installed_in_one_version_each() {
     let mut texts: Vec<_> = workflows().into_iter().map(|(name, (text, _))| (name, text)).collect();

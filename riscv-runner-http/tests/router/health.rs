@@ -139,3 +139,19 @@ async fn metrics_show_the_queue_and_survive_an_outage_of_the_store() {
     let answer = without_store(Role::All, Broken::Down).get("/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_process_that_migrates_lives_and_takes_nothing() {
+    let router = riscv_runner_http::router_while_migrating();
+    let ask = async |method: &str, path: &str| {
+        let request = http::Request::builder().method(method).uri(path).body(axum::body::Body::empty());
+        tower::ServiceExt::oneshot(router.clone(), request.unwrap()).await.unwrap()
+    };
+    assert_eq!(ask("GET", "/health").await.status(), StatusCode::OK);
+    for (method, path) in [("GET", "/ready"), ("POST", "/"), ("GET", "/"), ("GET", "/metrics")] {
+        let answer = ask(method, path).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");
+        assert_eq!(answer.headers()["retry-after"], "5", "{method} {path}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    }
+}

@@ -30,6 +30,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "rrctl.role" -}}
 {{- $root := .root -}}
 {{- $name := printf "%s-%s" (include "rrctl.name" $root) .role -}}
+{{- $scheme := ternary ", scheme: HTTPS" "" (ne $root.Values.tls.secret "") -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -106,7 +107,7 @@ spec:
             {{- end }}
             - --config
             - /etc/rrctl/rrctl.toml
-          {{- if or (eq .role "scheduler") $root.Values.ingress.enabled .values.extraEnv }}
+          {{- if or (eq .role "scheduler") $root.Values.ingress.enabled $root.Values.tls.secret .values.extraEnv }}
           env:
             {{- if eq .role "scheduler" }}
             - name: RRCTL_CLUSTER__NAMESPACE
@@ -115,18 +116,28 @@ spec:
             {{- if $root.Values.ingress.enabled }}
             - {name: RRCTL_SERVER__BEHIND_PROXY, value: "true"}
             {{- end }}
+            {{- if $root.Values.tls.secret }}
+            - {name: RRCTL_SERVER__TLS_CERTIFICATE, value: /run/secrets/tls/tls.crt}
+            - {name: RRCTL_SERVER__TLS_PRIVATE_KEY_FILE, value: /run/secrets/tls/tls.key}
+            {{- end }}
             {{- with .values.extraEnv }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
           {{- end }}
           ports:
             - {name: http, containerPort: 8080}
+          # Until it listens: the database may be slow, or not there yet. While it migrates it is alive, and not ready.
+          startupProbe:
+            httpGet: {path: /health, port: http{{ $scheme }}}
+            periodSeconds: 5
+            timeoutSeconds: 5
+            failureThreshold: 24
           livenessProbe:
-            httpGet: {path: /health, port: http}
+            httpGet: {path: /health, port: http{{ $scheme }}}
             periodSeconds: 10
             timeoutSeconds: 5
           readinessProbe:
-            httpGet: {path: /ready, port: http}
+            httpGet: {path: /ready, port: http{{ $scheme }}}
             periodSeconds: 5
             timeoutSeconds: 5
           resources:
@@ -139,6 +150,9 @@ spec:
           volumeMounts:
             - {name: configuration, mountPath: /etc/rrctl, readOnly: true}
             - {name: secrets, mountPath: /run/secrets/rrctl, readOnly: true}
+            {{- if $root.Values.tls.secret }}
+            - {name: tls, mountPath: /run/secrets/tls, readOnly: true}
+            {{- end }}
       volumes:
         - name: configuration
           configMap: {name: {{ include "rrctl.configMap" $root }}}
@@ -152,6 +166,10 @@ spec:
               - {key: {{ . | quote }}, path: {{ . | quote }}}
               {{- end }}
             {{- end }}
+        {{- with $root.Values.tls.secret }}
+        - name: tls
+          secret: {secretName: {{ . }}, defaultMode: 288}
+        {{- end }}
 ---
 apiVersion: v1
 kind: Service
@@ -171,7 +189,7 @@ spec:
     {{- include "rrctl.selector" $root | nindent 4 }}
     app.kubernetes.io/component: {{ .role }}
   ports:
-    - {name: http, port: {{ $root.Values.service.port }}, targetPort: http}
+    - {name: http, port: {{ $root.Values.service.port }}, targetPort: http{{ if $root.Values.tls.secret }}, appProtocol: https{{ end }}}
 {{- if $root.Values.podDisruptionBudget.enabled }}
 ---
 apiVersion: policy/v1
