@@ -94,19 +94,25 @@ impl fmt::Display for Reason {
             Self::Held(hold) => hold.fmt(f),
             Self::Provision => f.write_str("a worker is being provisioned for it now"),
             Self::Provisioning { worker, since } => {
-                write!(f, "the pod of {worker} is being made since {since}")
+                write!(f, "the pod of {worker} has been in the making since {since}")
             }
             Self::PodPending { worker, since, cause: Some(cause) } => {
-                write!(f, "the pod of {worker} is pending since {since}: {cause}")
+                write!(f, "the pod of {worker} has been pending since {since}: {cause}")
             }
             Self::PodPending { worker, since, cause: None } => {
-                write!(f, "the pod of {worker} is pending since {since}")
+                write!(f, "the pod of {worker} has been pending since {since}")
             }
             Self::RunnerBooting { worker, since } => {
-                write!(f, "the pod of {worker} runs since {since}, and its runner is not online yet")
+                write!(
+                    f,
+                    "the pod of {worker} has been running since {since}, and its runner is not online yet"
+                )
             }
             Self::RunnerIdleGithubNotDispatching { worker, since } => {
-                write!(f, "{worker} is online and idle since {since}: GitHub has not handed it the job yet")
+                write!(
+                    f,
+                    "{worker} has been online and idle since {since}: GitHub has not handed it the job yet"
+                )
             }
         }
     }
@@ -157,8 +163,15 @@ fn stage(snapshot: &Snapshot, worker: &Worker) -> Reason {
                 Reason::PodPending { worker: name, since: pod.created_at, cause: None }
             }
         },
-        Observed::Absent | Observed::Unknown(_) => {
-            Reason::Provisioning { worker: name, since: worker.created_at }
-        }
+        Observed::Absent => Reason::Provisioning { worker: name, since: worker.created_at },
+        // The row tells how far the pod was when the cluster was last seen.
+        Observed::Unknown(_) => match (worker.running_at, &worker.pod_uid) {
+            (Some(since), _) => Reason::RunnerBooting { worker: name, since },
+            (None, Some(_)) => {
+                let cause = Some("the cluster cannot be observed".to_owned());
+                Reason::PodPending { worker: name, since: worker.created_at, cause }
+            }
+            (None, None) => Reason::Provisioning { worker: name, since: worker.created_at },
+        },
     }
 }

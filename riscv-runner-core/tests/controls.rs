@@ -107,8 +107,8 @@ fn a_drain_takes_no_new_worker_leaves_running_ones_and_is_named() {
     assert_eq!(
         hold.to_string(),
         format!(
-            "pool a has no free slot: 0 of 0 are taken, and operators drain 2 boards: \
-             a0 by op since {since}: maintenance; a1 by op since {since}: maintenance",
+            "pool a has no board that can take a job, and operators drain 2 boards: \
+             a0 by op at {since}: maintenance; a1 by op at {since}: maintenance",
             since = note().since
         )
     );
@@ -126,7 +126,7 @@ fn a_verdict_names_some_of_many_drained_boards_and_counts_all() {
     assert_eq!(drained_boards.len(), MOST_NAMED);
     assert_eq!(drained_boards[1].note, note());
     let said = hold.to_string();
-    assert!(said.ends_with("; and 9 more") && said.matches(" by op since ").count() == 2, "{said}");
+    assert!(said.ends_with("; and 9 more") && said.matches(" by op at ").count() == 2, "{said}");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_limit_of_an_operator_says_who_and_why_and_one_of_the_configuration_does_not
     assert_eq!(
         limit.to_string(),
         format!(
-            "the account has 1 of 1 workers, which is the limit set by op since {}: maintenance",
+            "the account has 1 of 1 workers, which is the limit set by op at {}: maintenance",
             note().since
         )
     );

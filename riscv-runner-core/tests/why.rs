@@ -3,7 +3,12 @@
 mod common;
 
 use common::{World, at};
-use riscv_runner_core::{ids::JobId, pod::PodPhase, why::explain};
+use riscv_runner_core::{
+    ids::JobId,
+    observed::{Observed, Why},
+    pod::PodPhase,
+    why::explain,
+};
 
 #[track_caller]
 fn check(world: &World, job: i64, reason: &str) {
@@ -36,4 +41,14 @@ fn a_held_job_keeps_the_planners_reason() {
 fn a_job_that_does_not_wait_has_no_reason() {
     let world = World::new("a:1");
     assert_eq!(explain(&world.snapshot, &world.schedule(), JobId::new(9).expect("a positive id")), None);
+}
+
+#[test]
+fn an_unobservable_cluster_hides_nothing_that_the_row_tells() {
+    let blind = |world: World| world.edit(|w| w.snapshot.pods = Observed::Unknown(Why::Failed));
+    let reserved = World::new("a:3").job(1, "1", "a", 60).worker("w", "1", "a", 20);
+    check(&blind(reserved.clone()), 1, "provisioning");
+    let created = reserved.edit_worker("w", |worker| worker.pod_uid = "uid-w".parse().ok());
+    check(&blind(created.clone()), 1, "pod_pending");
+    check(&blind(created.edit_worker("w", |worker| worker.running_at = Some(at(9)))), 1, "runner_booting");
 }

@@ -180,17 +180,21 @@ impl fmt::Display for Hold {
         match self {
             Self::DemandMet => f.write_str("a worker for it is on its way"),
             Self::Paused { target, note } => {
-                write!(f, "{} by {} since {}: {}", word(target), note.actor, note.since, note.reason)
+                write!(f, "{} by {} at {}: {}", word(target), note.actor, note.since, note.reason)
             }
             Self::EntityAtCap { current, max, note } => {
                 write!(f, "the account has {current} of {max} workers")?;
                 note.as_ref().map_or(Ok(()), |Note { reason, actor, since }| {
-                    write!(f, ", which is the limit set by {actor} since {since}: {reason}")
+                    write!(f, ", which is the limit set by {actor} at {since}: {reason}")
                 })
             }
             Self::PoolAtCap { pool, current, max } => write!(f, "pool {pool} has {current} of {max} workers"),
             Self::NoCapacity { pool, total, active, quarantined, drained, drained_boards } => {
-                write!(f, "pool {pool} has no free slot: {active} of {total} are taken")?;
+                if *total == 0 {
+                    write!(f, "pool {pool} has no board that can take a job")?;
+                } else {
+                    write!(f, "pool {pool} has no free slot: {active} of {total} are taken")?;
+                }
                 match quarantined {
                     0 => {}
                     1 => f.write_str(", 1 board is set aside after failures")?,
@@ -210,7 +214,7 @@ impl fmt::Display for Hold {
                 write!(f, "{failures} workers failed in a row; tried again at {until}")
             }
             Self::RateLimited { until } => write!(f, "GitHub's limits forbid it until {until}"),
-            Self::AuthFailing { since } => write!(f, "the App cannot authenticate since {since}"),
+            Self::AuthFailing { since } => write!(f, "the App has been unable to authenticate since {since}"),
             Self::MintingRefused { status, until } => {
                 write!(f, "GitHub refuses to register runners with status {status}; asked again at {until}")
             }
@@ -235,7 +239,7 @@ fn say_drained(f: &mut fmt::Formatter<'_>, drained: u32, boards: &[DrainedBoard]
     for (n, DrainedBoard { board, note }) in boards.iter().take(MOST_SAID).enumerate() {
         let Note { reason, actor, since } = note;
         let before = if n == 0 { ": " } else { "; " };
-        write!(f, "{before}{board} by {actor} since {since}: {reason}")?;
+        write!(f, "{before}{board} by {actor} at {since}: {reason}")?;
     }
     let (said, drained) = (boards.len().min(MOST_SAID), drained as usize);
     if said > 0 && drained > said { write!(f, "; and {} more", drained - said) } else { Ok(()) }
