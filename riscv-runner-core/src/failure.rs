@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 /// Container logs keep this many bytes of their end.
 pub const MAX_LOG_BYTES: usize = 64 * 1024;
 
+/// What is known of a failure takes at most this much of a list, as JSON.
+pub const MAX_LISTED_BYTES: usize = 8 * 1024;
+/// What a list says instead of more than that.
+pub const TOO_LONG_FOR_A_LIST: &str = "too much for a list is known of it: see the worker's own page";
+
 /// Why a worker failed; each failed row has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -301,6 +306,17 @@ impl FailureInfo {
             Self::V2(pod) => Some(pod.reason),
             Self::V1(_) | Self::Other(_) => None,
         }
+    }
+
+    /// What a list has of it: no logs and no events, and nothing that is longer than [`MAX_LISTED_BYTES`].
+    #[must_use]
+    pub fn for_list(mut self) -> Self {
+        if let Self::V2(pod) = &mut self {
+            pod.diagnostics.events.clear();
+            pod.diagnostics.containers.values_mut().for_each(|end| end.logs = None);
+        }
+        let length = serde_json::to_string(&self).map_or(usize::MAX, |json| json.len());
+        if length <= MAX_LISTED_BYTES { self } else { Self::message(TOO_LONG_FOR_A_LIST) }
     }
 }
 

@@ -41,7 +41,8 @@ pub use platform::{
 };
 pub use recovery::Recovery;
 pub use reports::{
-    JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, RowFilter, UsageRow, WorkerRow,
+    Ahead, COUNTED_BEHIND, JobRow, Page, PagedJobs, PagedWorkers, ReportStore, ReportWindow, RowFilter,
+    Total, UsageRow, WorkerRow,
 };
 pub use retention::{Remover, RetentionStore};
 pub use stats::{Lately, UnroutedRow, Waits, WeekRow};

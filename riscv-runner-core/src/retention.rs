@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    backoff::age,
     ids::{EventId, JobId, WorkerName},
     policy::Timeouts,
+    ports::{PortError, PortErrorKind, PortResult},
 };
 
 /// Rows removed by one statement: few enough that nobody waits for their locks, many enough that a
@@ -61,10 +63,41 @@ impl Expiring {
         }
     }
 
-    /// What is older than this is removed.
+    /// What is older than this is removed, where it is `now`.
     #[must_use]
-    pub fn cutoff(self, now: Timestamp, timeouts: &Timeouts) -> Timestamp {
-        now.checked_sub(self.kept(timeouts)).unwrap_or(Timestamp::MIN)
+    pub fn cutoff(self, now: Timestamp, timeouts: &Timeouts) -> Cutoff {
+        Cutoff { before: now.checked_sub(self.kept(timeouts)).unwrap_or(Timestamp::MIN), now }
+    }
+}
+
+/// A process may be ahead of its store by this much: clocks differ by less, and rows are kept for days.
+const MAX_AHEAD: Duration = Duration::from_secs(600);
+
+/// Up to where rows are over, by the clock of the process that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutoff {
+    /// What is older is over.
+    pub before: Timestamp,
+    /// What the clock showed by which that was worked out.
+    pub now: Timestamp,
+}
+
+impl Cutoff {
+    /// What is older is over, for a store whose own clock shows `now`.
+    ///
+    /// # Errors
+    /// When the process is far ahead of the store: by a clock that is years ahead, everything is old.
+    pub fn checked_by(self, now: Timestamp) -> PortResult<Timestamp> {
+        let ahead = age(self.now, now);
+        if ahead <= MAX_AHEAD {
+            return Ok(self.before);
+        }
+        let told = format!(
+            "the clock of this process shows {}, {} s ahead of the store's: nothing is removed; set the clock",
+            self.now,
+            ahead.as_secs()
+        );
+        Err(PortError::new(PortErrorKind::Denied, "remove old rows", told))
     }
 }
 
@@ -122,10 +155,19 @@ mod tests {
         let day = 24 * 3600;
         let now = Timestamp::from_second(1_000 * day).unwrap();
         let timeouts = Timeouts::default();
-        let age = |kind: Expiring| (now.as_second() - kind.cutoff(now, &timeouts).as_second()) / day;
+        let age = |kind: Expiring| (now.as_second() - kind.cutoff(now, &timeouts).before.as_second()) / day;
         assert_eq!(Expiring::ALL.map(age), [90, 365, 365, 365, 90, 90]);
         let forever = Timeouts { keep_events: Duration::MAX, ..timeouts };
-        assert_eq!(Expiring::Events.cutoff(now, &forever), Timestamp::MIN);
+        assert_eq!(Expiring::Events.cutoff(now, &forever).before, Timestamp::MIN);
+    }
+
+    #[test]
+    fn a_clock_that_is_far_ahead_is_not_believed() {
+        let store = Timestamp::from_second(1_000_000).unwrap();
+        for (seconds, believed) in [(-86_400, true), (0, true), (600, true), (601, false)] {
+            let cutoff = Cutoff { before: store, now: Timestamp::from_second(1_000_000 + seconds).unwrap() };
+            assert_eq!(cutoff.checked_by(store).is_ok(), believed, "{seconds} s");
+        }
     }
 
     #[test]

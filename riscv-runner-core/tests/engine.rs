@@ -26,7 +26,7 @@ use riscv_runner_core::{
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::*,
     quarantine::Quarantine,
-    retention::{Expiring, Keepsake, Kept},
+    retention::{Cutoff, Expiring, Keepsake, Kept},
     routing::{LabelMatch, Route},
     runner::Runner,
     scope::{PoolKey, ScopeRef},
@@ -246,7 +246,7 @@ impl LeaseStore for Script {
 #[async_trait]
 impl ReportStore for Script {
     async fn jobs(&self, _: ReportWindow, _: &RowFilter<JobPhase>, _: Page) -> PortResult<PagedJobs> {
-        Ok((Vec::new(), 0))
+        Ok((Vec::new(), Total::Exactly(0)))
     }
     async fn workers(
         &self,
@@ -254,13 +254,16 @@ impl ReportStore for Script {
         _: &RowFilter<WorkerStatus>,
         _: Page,
     ) -> PortResult<PagedWorkers> {
-        Ok((Vec::new(), 0))
+        Ok((Vec::new(), Total::Exactly(0)))
     }
     async fn usage(&self) -> PortResult<Vec<UsageRow>> {
         Ok(Vec::new())
     }
     async fn job(&self, _: JobId) -> PortResult<Option<JobRow>> {
         Ok(None)
+    }
+    async fn ahead(&self, _: &Job) -> PortResult<Ahead> {
+        Ok(Ahead::default())
     }
     async fn worker(&self, _: &WorkerName) -> PortResult<Option<WorkerRow>> {
         Ok(None)
@@ -291,10 +294,10 @@ impl ControlStore for Script {
 
 #[async_trait]
 impl RetentionStore for Script {
-    async fn count_expired(&self, _: Expiring, _: Timestamp) -> PortResult<u64> {
+    async fn count_expired(&self, _: Expiring, _: Cutoff) -> PortResult<u64> {
         Ok(0)
     }
-    async fn remove_expired(&self, _: Remover<'_>, _: Expiring, _: Timestamp, _: u32) -> PortResult<u64> {
+    async fn remove_expired(&self, _: Remover<'_>, _: Expiring, _: Cutoff, _: u32) -> PortResult<u64> {
         Ok(0)
     }
     async fn keep(&self, _: &Keepsake, _: bool) -> PortResult<Kept> {

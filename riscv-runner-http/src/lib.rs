@@ -19,6 +19,7 @@ mod snapshots;
 pub mod staging;
 mod state;
 mod trace;
+mod turns;
 pub mod views;
 
 pub use intake::{IntakeLimits, Webhooks};

@@ -10,10 +10,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use riscv_runner_core::{
     ids::PoolName,
-    job::JobFacts,
+    job::{Job, JobFacts},
     plan::{self, Plan, capacity::Capacity},
     policy::Policy,
-    snapshot::Snapshot,
+    ports::Ahead,
+    snapshot::{PendingJob, Snapshot},
     why::{self, Reason},
 };
 use serde::{Deserialize, Serialize};
@@ -77,22 +78,38 @@ impl Picture {
     }
 
     /// Whether it holds every waiting job.
-    pub(crate) fn is_whole(&self) -> bool {
+    fn is_whole(&self) -> bool {
         !self.snapshot.demand.values().any(queues::is_cut)
     }
 
-    /// Why a waiting job waits, and since when; `None` for a job that the snapshot does not hold as waiting.
-    pub(crate) fn reason(&self, facts: &JobFacts) -> Option<(Reason, Timestamp)> {
-        let key = facts.key();
-        let reason = why::explain(&self.snapshot, &self.plan, facts.id)?;
-        let job = self.snapshot.demand.get(&key)?.waiting.iter().find(|job| job.id == facts.id)?;
-        let since = why::since(&self.snapshot, &self.policy, &key, job, &reason);
+    /// Why a waiting job waits, and since when; `None` for a job that the snapshot does not know to wait. One that
+    /// waits behind those that were read waits for what the last of them does.
+    pub(crate) fn reason(&self, job: &Job) -> Option<(Reason, Timestamp)> {
+        let key = job.facts.key();
+        let like = self.like(job)?;
+        let reason = why::explain(&self.snapshot, &self.plan, like.id)?;
+        let since = why::since(&self.snapshot, &self.policy, &key, like, &reason);
+        let since = if like.id == job.facts.id { since } else { since.max(job.facts.created_at) };
         Some((reason, since))
     }
 
-    /// Where a waiting job stands.
+    /// The job itself, or, behind those that were read, the last of these, if possible of its pool.
+    fn like(&self, job: &Job) -> Option<&PendingJob> {
+        let demand = self.snapshot.demand.get(&job.facts.key())?;
+        if let Some(itself) = demand.waiting.iter().find(|waiting| waiting.id == job.facts.id) {
+            return Some(itself);
+        }
+        let last = demand.waiting.last().filter(|_| queues::is_cut(demand))?;
+        if (job.facts.created_at, job.facts.id) < (last.created_at, last.id) {
+            return None;
+        }
+        let of_pool = |waiting: &&PendingJob| waiting.placement.pool == job.placement.pool;
+        demand.waiting.iter().rev().find(of_pool).or(Some(last))
+    }
+
+    /// Where a waiting job stands; `None` also where not every waiting job was read.
     pub(crate) fn position(&self, facts: &JobFacts) -> Option<Position> {
-        let demand = self.snapshot.demand.get(&facts.key())?;
+        let demand = self.snapshot.demand.get(&facts.key()).filter(|_| self.is_whole())?;
         let place = demand.waiting.iter().position(|job| job.id == facts.id)?;
         let pool = &demand.waiting.get(place)?.placement.pool;
         let ahead = |at, id| (at, id) < (facts.created_at, facts.id);
@@ -107,5 +124,17 @@ impl Picture {
             in_key: Place { place: place + 1, of: demand.waiting.len() },
             in_pool: Place { place: in_pool + 1, of: self.pools.get(pool)?.waiting as usize },
         })
+    }
+
+    /// Where a waiting job stands behind so many others.
+    pub(crate) fn position_behind(&self, job: &Job, ahead: Ahead) -> Position {
+        let in_key = self.snapshot.demand.get(&job.facts.key()).map_or(0, |demand| demand.pending);
+        let in_pool = self.pools.get(&job.placement.pool).map_or(0, |queue| queue.waiting);
+        // The counts are of other moments.
+        let place = |ahead: u64, of: u32| {
+            let place = usize::try_from(ahead).unwrap_or(usize::MAX).saturating_add(1);
+            Place { place, of: place.max(of as usize) }
+        };
+        Position { in_key: place(ahead.in_key, in_key), in_pool: place(ahead.in_pool, in_pool) }
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     cached::{Cached, Shared},
-    clients::Allowances,
+    clients::{Allowances, Client},
     intake::Webhooks,
     live::Live,
     metrics::{Counted, Metrics},
@@ -30,6 +30,7 @@ use crate::{
     snapshots::SnapshotSource,
     staging::StagingProxy,
     trace::TraceSource,
+    turns::Turns,
 };
 
 /// A page that has not been read by then is an outage; the reader is told so.
@@ -61,7 +62,7 @@ pub(crate) struct Parts {
     pub(crate) controls: watch::Receiver<Arc<Controls>>,
     pub(crate) snapshots: Option<Arc<dyn SnapshotSource>>,
     pub(crate) picture: Cached<Picture>,
-    pub(crate) whole_picture: Cached<Picture>,
+    pub(crate) turns: Turns,
     pub(crate) lately: Cached<Lately>,
     pub(crate) unrouted: Cached<Vec<UnroutedRow>>,
     pub(crate) live: Live,
@@ -104,7 +105,7 @@ impl AppState {
             controls,
             snapshots: None,
             picture: Cached::default(),
-            whole_picture: Cached::default(),
+            turns: Turns::default(),
             lately: Cached::default(),
             unrouted: Cached::default(),
             live: Live::new(WATCHERS, LIVE_EVERY),
@@ -261,22 +262,6 @@ impl AppState {
         Some(self.0.picture.get(max_age, look).await)
     }
 
-    /// The same with every waiting job.
-    pub(crate) async fn whole_picture(&self, max_age: Duration) -> Option<Shared<Picture>> {
-        let picture = match self.picture(max_age).await? {
-            Ok(picture) if !picture.is_whole() => picture,
-            whole_or_error => return Some(whole_or_error),
-        };
-        drop(picture);
-        let source = Arc::clone(self.0.snapshots.as_ref()?);
-        let policy = self.policy();
-        let look = async move {
-            let snapshot = in_time(source.snapshot()).await?;
-            Ok(Picture::new(snapshot, &policy))
-        };
-        Some(self.0.whole_picture.get(max_age, look).await)
-    }
-
     /// Ends the streams of those who watch the overview: a server that waits for its connections to
     /// close would wait for ever. To be called when the process is asked to stop.
     pub fn end_streams(&self) {
@@ -296,6 +281,19 @@ impl AppState {
         let since = now.checked_sub(unrouted::LOOK_BACK).unwrap_or(Timestamp::MIN);
         let read = async move { in_time(reports.unrouted(since, unrouted::MOST_ROWS)).await };
         self.0.unrouted.get(LATELY_MAX_AGE, read).await
+    }
+
+    /// Reads much of the store, when it is this client's turn; waiting for that counts as well.
+    pub(crate) async fn read_in_turn<T>(
+        &self,
+        client: Client,
+        read: impl Future<Output = PortResult<T>>,
+    ) -> PortResult<T> {
+        let in_turn = async {
+            let _reading = self.0.turns.wait(client).await;
+            read.await
+        };
+        in_time(in_turn).await
     }
 
     /// Reads the store, but not for ever: a store that hangs is as good as down.

@@ -85,6 +85,23 @@ async fn no_statement_of_a_cycle_reads_the_backlog() {
 }
 
 #[tokio::test]
+async fn a_list_is_counted_no_further_than_some_way_behind_its_page() {
+    use riscv_runner_core::ports::{COUNTED_BEHIND, Page, ReportWindow, RowFilter, Total};
+
+    let (_config, store) = filled().await;
+    let window = ReportWindow { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
+    let read = async |page| store.jobs(window, &RowFilter::default(), page).await.unwrap();
+    let (rows, total) = read(Page { page: 3, per_page: 100 }).await;
+    assert_eq!((rows.len(), total), (100, Total::AtLeast(400 + COUNTED_BEHIND)));
+    let (rows, total) = read(Page { page: 199, per_page: 1000 }).await;
+    assert_eq!((rows.len(), total), (1000, Total::Exactly(200_000)));
+    let before = store.statements();
+    let (rows, total) = read(Page { page: 201, per_page: 1000 }).await;
+    assert_eq!((rows.len(), total), (0, Total::Exactly(200_000)));
+    assert_eq!(store.statements() - before, 1, "behind the end there is nothing to read");
+}
+
+#[tokio::test]
 async fn doubtful_jobs_are_read_by_phase_and_each_has_its_turn() {
     use riscv_runner_core::{job::JobPhase, ports::DoubtfulQuery};
 

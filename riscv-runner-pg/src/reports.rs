@@ -6,10 +6,11 @@ use jiff_sqlx::ToSqlx;
 use riscv_runner_core::{
     entity::EntityKind,
     ids::{EntityId, JobId, Login, PoolName, WorkerName},
-    job::JobPhase,
+    job::{Job, JobPhase},
     labels::LabelSet,
     ports::{
-        JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportWindow, RowFilter, UsageRow, WorkerRow,
+        Ahead, JobRow, Page, PagedJobs, PagedWorkers, PortResult, ReportWindow, RowFilter, Total, UsageRow,
+        WorkerRow,
     },
     worker::WorkerStatus,
 };
@@ -65,16 +66,43 @@ impl Shown {
             .bind(self.entity.clone())
     }
 
-    async fn count(&self, db: &Db, sql: &'static str) -> PortResult<u64> {
-        let row = self.bind(db.query(sql)).fetch_one(&db.pool).await;
+    async fn count(&self, db: &Db, sql: &'static str, page: Page) -> PortResult<Total> {
+        let most = i64::try_from(page.counted_to()).unwrap_or(i64::MAX);
+        let row = self.bind(db.query(sql)).bind(most).fetch_one(&db.pool).await;
         let n: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| port_error("count rows", error))?;
-        Ok(n.unsigned_abs())
+        Ok(Total::of(n.unsigned_abs(), page))
     }
 
-    async fn page(&self, db: &Db, sql: &'static str, page: Page) -> sqlx::Result<Vec<PgRow>> {
-        let offset = i64::from(page.page) * i64::from(page.per_page);
+    /// The rows of a page; of one behind the last, nothing is asked.
+    async fn page(
+        &self,
+        db: &Db,
+        sql: &'static str,
+        (page, total): (Page, Total),
+    ) -> sqlx::Result<Vec<PgRow>> {
+        if total.counted() <= page.skipped() {
+            return Ok(Vec::new());
+        }
+        let offset = i64::try_from(page.skipped()).unwrap_or(i64::MAX);
         self.bind(db.query(sql)).bind(i64::from(page.per_page)).bind(offset).fetch_all(&db.pool).await
     }
+}
+
+/// `failure_info` as a list has it: of a row of `workers` as `w`, without logs and events, and nothing that is longer
+/// than `MAX_LISTED_BYTES`. They are left out here, for a page of rows may have megabytes of them.
+macro_rules! listed_failure {
+    () => {
+        "(SELECT CASE WHEN octet_length(short.info::text) <= 8192 THEN short.info \
+                 ELSE jsonb_build_object('version', 1, 'message', \
+                     'too much for a list is known of it: see the worker''s own page') END \
+          FROM (SELECT CASE jsonb_typeof(w.failure_info -> 'containers') \
+              WHEN 'object' THEN w.failure_info - 'events' || jsonb_build_object('containers', \
+                  (SELECT coalesce(jsonb_object_agg(ended.name, CASE jsonb_typeof(ended.told) \
+                              WHEN 'object' THEN ended.told - 'logs' ELSE ended.told END), '{}') \
+                   FROM jsonb_each(w.failure_info -> 'containers') ended (name, told))) \
+              ELSE w.failure_info END AS info) short \
+          WHERE short.info IS NOT NULL) AS failure_info"
+    };
 }
 
 /// Jobs created in the window, newest first.
@@ -85,7 +113,7 @@ pub(crate) async fn jobs(
     page: Page,
 ) -> PortResult<PagedJobs> {
     const OPERATION: &str = "read a page of jobs";
-    const COUNT: &str = concat!("SELECT count(*) FROM jobs j", shown!("j"));
+    const COUNT: &str = concat!("SELECT count(*) FROM (SELECT FROM jobs j", shown!("j"), " LIMIT $6) some");
     const PAGE: &str = concat!(
         "SELECT ",
         job_columns!(),
@@ -94,8 +122,8 @@ pub(crate) async fn jobs(
         " ORDER BY j.created_at DESC, j.job_id DESC LIMIT $6 OFFSET $7"
     );
     let shown = Shown::of(window, filter, filter.status.map(JobPhase::as_str));
-    let n = shown.count(db, COUNT).await?;
-    let rows = shown.page(db, PAGE, page).await.map_err(|error| port_error(OPERATION, error))?;
+    let n = shown.count(db, COUNT, page).await?;
+    let rows = shown.page(db, PAGE, (page, n)).await.map_err(|error| port_error(OPERATION, error))?;
     let records = rows.iter().map(JobRecord::from_row).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| port_error(OPERATION, error))?;
     Ok((readable(records.into_iter().map(JobRecord::read)), n))
@@ -109,18 +137,19 @@ pub(crate) async fn workers(
     page: Page,
 ) -> PortResult<PagedWorkers> {
     const OPERATION: &str = "read a page of workers";
-    const COUNT: &str = concat!("SELECT count(*) FROM workers w", shown!("w"));
+    const COUNT: &str =
+        concat!("SELECT count(*) FROM (SELECT FROM workers w", shown!("w"), " LIMIT $6) some");
     const PAGE: &str = concat!(
         "SELECT ",
-        worker_columns!(),
+        worker_columns!(listed_failure!()),
         " FROM ",
         workers_with_jobs!(),
         shown!("w"),
         " ORDER BY w.created_at DESC, w.pod_name DESC LIMIT $6 OFFSET $7"
     );
     let shown = Shown::of(window, filter, filter.status.map(WorkerStatus::as_str));
-    let n = shown.count(db, COUNT).await?;
-    let rows = shown.page(db, PAGE, page).await.map_err(|error| port_error(OPERATION, error))?;
+    let n = shown.count(db, COUNT, page).await?;
+    let rows = shown.page(db, PAGE, (page, n)).await.map_err(|error| port_error(OPERATION, error))?;
     let records = rows.iter().map(WorkerRecord::from_row).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| port_error(OPERATION, error))?;
     Ok((readable(records.into_iter().map(WorkerRecord::read)), n))
@@ -137,6 +166,27 @@ pub(crate) async fn job(db: &Db, job: JobId) -> PortResult<Option<JobRow>> {
         .and_then(|row| row.map(|row| JobRecord::from_row(&row)).transpose())
         .map_err(|error| port_error(OPERATION, error))?;
     record.map(|record| record.read().map_err(|bad| bad.into_port_error(OPERATION))).transpose()
+}
+
+/// Waiting jobs of a key, and those of a pool, that were queued before a moment and job.
+pub(crate) const AHEAD: &str = "SELECT \
+     (SELECT count(*) FROM jobs WHERE status = 'pending' AND pool_key = $1 AND (job_created_at, job_id) < ($2, $3)), \
+     (SELECT count(*) FROM jobs WHERE status = 'pending' AND k8s_pool = $4 AND (job_created_at, job_id) < ($2, $3))";
+
+/// How many waiting jobs were queued before this one.
+pub(crate) async fn ahead(db: &Db, job: &Job) -> PortResult<Ahead> {
+    const OPERATION: &str = "count the jobs ahead";
+    let row = db
+        .query(AHEAD)
+        .bind(job.facts.key().to_string())
+        .bind(job.facts.created_at.to_sqlx())
+        .bind(job.facts.id.get())
+        .bind(job.placement.pool.to_string())
+        .fetch_one(&db.pool)
+        .await;
+    let counts = row.and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?)));
+    let (in_key, in_pool) = counts.map_err(|error| port_error(OPERATION, error))?;
+    Ok(Ahead { in_key: in_key.unsigned_abs(), in_pool: in_pool.unsigned_abs() })
 }
 
 /// One worker.

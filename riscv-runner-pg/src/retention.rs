@@ -2,12 +2,12 @@
 //! somebody holds.
 
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use riscv_runner_core::{
     ports::{PortResult, Remover},
-    retention::{Expiring, Keepsake, Kept},
+    retention::{Cutoff, Expiring, Keepsake, Kept},
 };
-use sqlx::Row;
+use sqlx::{Executor, Postgres, Row};
 
 use crate::{db::Db, error::port_error, lease::pass_fence};
 
@@ -75,14 +75,31 @@ pub(crate) const fn removal(kind: Expiring) -> &'static str {
 }
 
 /// A timestamp that PostgreSQL has.
-fn bound(before: Timestamp) -> jiff_sqlx::Timestamp {
+fn bound(before: Timestamp) -> SqlTimestamp {
     // PostgreSQL counts from 4713 BC, and nothing of ours is older than our era.
     before.max(Timestamp::UNIX_EPOCH).to_sqlx()
 }
 
+/// The cutoff, held against the server's clock: the rows carry its times, or those of a process that agreed with it.
+async fn checked<'e, E>(
+    db: &Db,
+    executor: E,
+    cutoff: Cutoff,
+    operation: &'static str,
+) -> PortResult<Timestamp>
+where
+    E: 'e + Executor<'e, Database = Postgres>,
+{
+    let row = db.query("SELECT now()").fetch_one(executor).await;
+    let now: SqlTimestamp =
+        row.and_then(|row| row.try_get(0)).map_err(|error| port_error(operation, error))?;
+    cutoff.checked_by(now.to_jiff())
+}
+
 /// How many rows may be removed.
-pub(crate) async fn count(db: &Db, kind: Expiring, before: Timestamp) -> PortResult<u64> {
+pub(crate) async fn count(db: &Db, kind: Expiring, cutoff: Cutoff) -> PortResult<u64> {
     const OPERATION: &str = "count old rows";
+    let before = checked(db, &db.pool, cutoff, OPERATION).await?;
     let n: i64 = db
         .query(rule(kind).count)
         .bind(bound(before))
@@ -98,7 +115,7 @@ pub(crate) async fn remove(
     db: &Db,
     by: Remover<'_>,
     kind: Expiring,
-    before: Timestamp,
+    cutoff: Cutoff,
     limit: u32,
 ) -> PortResult<u64> {
     const OPERATION: &str = "remove old rows";
@@ -107,6 +124,7 @@ pub(crate) async fn remove(
     if let Remover::Leader(proof) = by {
         pass_fence(db, &mut transaction, proof, OPERATION).await?;
     }
+    let before = checked(db, &mut *transaction, cutoff, OPERATION).await?;
     let removed = db
         .query(rule(kind).remove)
         .bind(bound(before))

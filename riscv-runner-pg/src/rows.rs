@@ -34,13 +34,17 @@ macro_rules! job_columns {
     };
 }
 
-/// Columns of [`WorkerRecord`], of the aliases `w` (workers) and `known` (the job that names it).
+/// Columns of [`WorkerRecord`], of the aliases `w` (workers) and `known` (the job that names it), with another
+/// expression for `failure_info` where one is given.
 macro_rules! worker_columns {
     () => {
-        "w.pod_name, w.entity_id, w.entity_name, w.entity_type::text, w.installation_id, w.repo_full_name, \
-         w.repo_id, w.job_labels, w.k8s_pool, w.k8s_image, w.k8s_node, w.status::text, w.failure_info, \
+        worker_columns!("w.failure_info")
+    };
+    ($failure_info:expr) => {
+        concat!("w.pod_name, w.entity_id, w.entity_name, w.entity_type::text, w.installation_id, w.repo_full_name, \
+         w.repo_id, w.job_labels, w.k8s_pool, w.k8s_image, w.k8s_node, w.status::text, ", $failure_info, ", \
          w.failure_reason, w.pod_uid, w.runner_id, w.created_at, w.running_at, w.completed_at, w.online_at, \
-         w.gone_at, w.updated_at, known.job_id AS known_job, known.status::text AS known_status"
+         w.gone_at, w.updated_at, known.job_id AS known_job, known.status::text AS known_status")
     };
 }
 

@@ -11,13 +11,13 @@ use riscv_runner_core::{
     ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
-        AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJobs, DoubtfulQuery, HeadRequest, JobRow,
-        KnownRepo, Lately, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare, PortResult,
-        Remover, ReportStore, ReportWindow, Reservation, Reserved, RetentionStore, RowFilter,
+        Ahead, AuditEntry, Cas, ControlStore, DeliveryStore, DoubtfulJobs, DoubtfulQuery, HeadRequest,
+        JobRow, KnownRepo, Lately, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare,
+        PortResult, Remover, ReportStore, ReportWindow, Reservation, Reserved, RetentionStore, RowFilter,
         SchedulingStore, Standing, UnroutedRow, UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
-    retention::{Expiring, Keepsake, Kept},
+    retention::{Cutoff, Expiring, Keepsake, Kept},
     scope::{PoolKey, ScopeRef},
     snapshot::{Demand, PendingJob},
     worker::{Worker, WorkerStatus},
@@ -198,18 +198,18 @@ impl SchedulingStore for PgStore {
 
 #[async_trait]
 impl RetentionStore for PgStore {
-    async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64> {
-        retention::count(&self.db, kind, before).await
+    async fn count_expired(&self, kind: Expiring, cutoff: Cutoff) -> PortResult<u64> {
+        retention::count(&self.db, kind, cutoff).await
     }
 
     async fn remove_expired(
         &self,
         by: Remover<'_>,
         kind: Expiring,
-        before: Timestamp,
+        cutoff: Cutoff,
         limit: u32,
     ) -> PortResult<u64> {
-        retention::remove(&self.db, by, kind, before, limit).await
+        retention::remove(&self.db, by, kind, cutoff, limit).await
     }
 
     async fn keep(&self, row: &Keepsake, keep: bool) -> PortResult<Kept> {
@@ -278,6 +278,10 @@ impl ReportStore for PgStore {
 
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
         reports::job(&self.db, job).await
+    }
+
+    async fn ahead(&self, job: &Job) -> PortResult<Ahead> {
+        reports::ahead(&self.db, job).await
     }
 
     async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {

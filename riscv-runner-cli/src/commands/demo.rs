@@ -91,7 +91,7 @@ struct LastSeen(watch::Receiver<Option<Snapshot>>);
 
 #[async_trait]
 impl SnapshotSource for LastSeen {
-    async fn snapshot(&self) -> PortResult<Snapshot> {
+    async fn overview(&self, _: u32) -> PortResult<Snapshot> {
         self.0.borrow().clone().ok_or_else(|| {
             PortError::new(PortErrorKind::Transient, "look at the demo", "it shows pages while it is drawn")
         })

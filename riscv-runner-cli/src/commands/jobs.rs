@@ -6,7 +6,7 @@ use riscv_runner_core::{
     failure::FailureInfo,
     job::JobPhase,
     policy::NamePrefix,
-    ports::{PortResult, ReportStore},
+    ports::{PortResult, ReportStore, Total},
 };
 use riscv_runner_http::views::{JobView, JobsView, Reader};
 use riscv_runner_pg::PgStore;
@@ -36,8 +36,8 @@ impl Listed for JobsView {
         Ok(Self::of(&rows, total, asked.page, Reader::Authenticated, ours))
     }
 
-    fn total(&self) -> u64 {
-        self.total_count
+    fn total(&self) -> Total {
+        if self.more { Total::AtLeast(self.total_count) } else { Total::Exactly(self.total_count) }
     }
 
     fn cells(&self, now: Timestamp) -> Vec<Vec<Value>> {

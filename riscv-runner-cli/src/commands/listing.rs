@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use riscv_runner_core::{
     policy::NamePrefix,
-    ports::{Page, Platform, PortResult, ReportWindow, RowFilter},
+    ports::{Page, Platform, PortResult, ReportWindow, RowFilter, Total},
 };
 use riscv_runner_http::views::last_days;
 use riscv_runner_pg::PgStore;
@@ -46,7 +46,7 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
     /// Reads it.
     async fn read(store: &PgStore, asked: &Asked, ours: &NamePrefix) -> PortResult<Self>;
     /// How many rows there are on all pages.
-    fn total(&self) -> u64;
+    fn total(&self) -> Total;
     /// The cells of each row.
     fn cells(&self, now: Timestamp) -> Vec<Vec<Value>>;
 }
@@ -92,6 +92,9 @@ pub(crate) async fn run<L: Listed>(
         let rows = listed.cells(now);
         let shown = rows.len();
         printer.table(L::COLUMNS, rows);
-        printer.note(&format!("{shown} of {}", listed.total()));
+        printer.note(&match listed.total() {
+            Total::Exactly(rows) => format!("{shown} of {rows}"),
+            Total::AtLeast(rows) => format!("{shown} of {rows} or more"),
+        });
     })
 }

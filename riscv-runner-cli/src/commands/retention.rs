@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use riscv_runner_core::{
     ports::{Platform, Remover, RetentionStore},
-    retention::{BATCH, Expiring, pause_after},
+    retention::{BATCH, Cutoff, Expiring, pause_after},
 };
 use riscv_runner_pg::PgStore;
 use serde::Serialize;
@@ -43,10 +43,10 @@ pub(crate) async fn run(retention: Retention, sources: &Sources, printer: &Print
     let timeouts = &config.policy.timeouts;
     let mut removed = Vec::new();
     for kind in Expiring::ALL {
-        let before = kind.cutoff(TokioPlatform.now(), timeouts);
-        let over = store.count_expired(kind, before).await?;
-        let rows = if retention.dry_run { over } else { remove(&store, kind, before, over).await? };
-        removed.push(Row { kind, older_than: before, kept: kind.kept(timeouts), rows });
+        let cutoff = kind.cutoff(TokioPlatform.now(), timeouts);
+        let over = store.count_expired(kind, cutoff).await?;
+        let rows = if retention.dry_run { over } else { remove(&store, kind, cutoff, over).await? };
+        removed.push(Row { kind, older_than: cutoff.before, kept: kind.kept(timeouts), rows });
     }
     let answer = Answer { dry_run: retention.dry_run, removed };
     printer.data(retention.output.format, &answer, || {
@@ -59,12 +59,12 @@ pub(crate) async fn run(retention: Retention, sources: &Sources, printer: &Print
 }
 
 /// Removes batch by batch, with pauses for those who work.
-async fn remove(store: &PgStore, kind: Expiring, before: jiff::Timestamp, over: u64) -> Result<u64, Failure> {
+async fn remove(store: &PgStore, kind: Expiring, cutoff: Cutoff, over: u64) -> Result<u64, Failure> {
     let bar = progress::bar(kind.as_str(), over);
     let mut removed = 0;
     loop {
         let begun = std::time::Instant::now();
-        let rows = store.remove_expired(Remover::Operator, kind, before, BATCH).await?;
+        let rows = store.remove_expired(Remover::Operator, kind, cutoff, BATCH).await?;
         removed += rows;
         bar.inc(rows);
         if rows < u64::from(BATCH) {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
     policy::NamePrefix,
-    ports::{PortResult, ReportStore},
+    ports::{PortResult, ReportStore, Total},
     worker::WorkerStatus,
 };
 use riscv_runner_http::views::{Reader, WorkerView, WorkersView};
@@ -35,8 +35,8 @@ impl Listed for WorkersView {
         Ok(Self::of(&rows, total, asked.page, Reader::Authenticated))
     }
 
-    fn total(&self) -> u64 {
-        self.total_count
+    fn total(&self) -> Total {
+        if self.more { Total::AtLeast(self.total_count) } else { Total::Exactly(self.total_count) }
     }
 
     fn cells(&self, now: Timestamp) -> Vec<Vec<Value>> {

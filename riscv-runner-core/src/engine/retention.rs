@@ -22,14 +22,14 @@ impl Engine {
     }
 
     async fn remove_expired(&self, kind: Expiring) -> PortResult<()> {
-        let before = kind.cutoff(self.now(), &self.policy().timeouts);
+        let cutoff = kind.cutoff(self.now(), &self.policy().timeouts);
         let mut removed = 0;
         while !self.is_stopping() {
             // A round may take longer than a term.
             let proof = self.proof().ok_or_else(not_leading)?;
             let begun = self.now();
             let by = Remover::Leader(&proof);
-            let rows = self.parts.store.remove_expired(by, kind, before, BATCH).await?;
+            let rows = self.parts.store.remove_expired(by, kind, cutoff, BATCH).await?;
             self.parts.observer.observe(EngineEvent::Removed { kind, rows });
             removed += rows;
             if rows < u64::from(BATCH) {
@@ -38,7 +38,7 @@ impl Engine {
             self.parts.platform.sleep(pause_after(age(self.now(), begun))).await;
         }
         if removed > 0 {
-            tracing::info!(%kind, removed, %before, "rows that were over were removed");
+            tracing::info!(%kind, removed, before = %cutoff.before, "rows that were over were removed");
         }
         Ok(())
     }

@@ -50,6 +50,55 @@ impl Page {
     }
 }
 
+/// How many rows of a list are counted behind the page that is read: a list may be as long as the history.
+pub const COUNTED_BEHIND: u64 = 10_000;
+
+impl Page {
+    /// How many rows come before it.
+    #[must_use]
+    pub fn skipped(self) -> u64 {
+        u64::from(self.page) * u64::from(self.per_page)
+    }
+
+    /// At how many rows counting stops.
+    #[must_use]
+    pub fn counted_to(self) -> u64 {
+        self.skipped() + u64::from(self.per_page) + COUNTED_BEHIND
+    }
+}
+
+/// How many rows a list has on all its pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Total {
+    /// So many.
+    Exactly(u64),
+    /// So many were counted, and there may be more.
+    AtLeast(u64),
+}
+
+impl Total {
+    /// Of so many rows counted, or there, for a page.
+    #[must_use]
+    pub fn of(rows: u64, page: Page) -> Self {
+        let most = page.counted_to();
+        if rows < most { Self::Exactly(rows) } else { Self::AtLeast(most) }
+    }
+
+    /// How many were counted.
+    #[must_use]
+    pub const fn counted(self) -> u64 {
+        match self {
+            Self::Exactly(rows) | Self::AtLeast(rows) => rows,
+        }
+    }
+}
+
+impl From<u64> for Total {
+    fn from(rows: u64) -> Self {
+        Self::Exactly(rows)
+    }
+}
+
 /// Which rows of a window are shown: all, or those that are as asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFilter<S> {
@@ -92,10 +141,10 @@ impl RowFilter<WorkerStatus> {
     }
 }
 
-/// A page of jobs and how many there are in all.
-pub type PagedJobs = (Vec<JobRow>, u64);
-/// A page of workers and how many there are in all.
-pub type PagedWorkers = (Vec<WorkerRow>, u64);
+/// A page of jobs and how many there are in all, as [`Total::of`] has it.
+pub type PagedJobs = (Vec<JobRow>, Total);
+/// A page of workers and how many there are in all, as [`Total::of`] has it.
+pub type PagedWorkers = (Vec<WorkerRow>, Total);
 
 /// A job on a page.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +166,15 @@ pub struct WorkerRow {
     pub updated_at: Timestamp,
 }
 
+impl WorkerRow {
+    /// The row as a list has it.
+    #[must_use]
+    pub fn for_list(mut self) -> Self {
+        self.worker.failure = self.worker.failure.map(|(reason, info)| (reason, info.for_list()));
+        self
+    }
+}
+
 /// How much one account used of one pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRow {
@@ -136,6 +194,28 @@ pub struct UsageRow {
     pub workers: BTreeMap<WorkerStatus, u64>,
 }
 
+/// How many waiting jobs were queued before a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// Of its key: those that the same runners may serve.
+    pub in_key: u64,
+    /// Of its pool: those for the same boards.
+    pub in_pool: u64,
+}
+
+impl Ahead {
+    /// Counted over all jobs.
+    pub fn count<'a>(of: &Job, jobs: impl IntoIterator<Item = &'a Job>) -> Self {
+        let (key, place) = (of.facts.key(), (of.facts.created_at, of.facts.id));
+        let before =
+            |job: &&Job| job.state.phase == JobPhase::Pending && (job.facts.created_at, job.facts.id) < place;
+        jobs.into_iter().filter(before).fold(Self::default(), |ahead, job| Self {
+            in_key: ahead.in_key + u64::from(job.facts.key() == key),
+            in_pool: ahead.in_pool + u64::from(job.placement.pool == of.placement.pool),
+        })
+    }
+}
+
 /// Reading for pages and command line.
 #[async_trait]
 pub trait ReportStore: Send + Sync {
@@ -150,7 +230,10 @@ pub trait ReportStore: Send + Sync {
         page: Page,
     ) -> PortResult<PagedJobs>;
 
-    /// Workers created in the window that the filter shows, newest first, and how many they are in all.
+    /// Workers created in the window that the filter shows, newest first, and how many they are in all. Of each
+    /// failure there is what [`FailureInfo::for_list`] leaves: a page of a thousand rows may not be megabytes of logs.
+    ///
+    /// [`FailureInfo::for_list`]: crate::failure::FailureInfo::for_list
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -172,6 +255,12 @@ pub trait ReportStore: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>>;
+
+    /// How many waiting jobs were queued before this one, however many they are: they are counted, not read.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn ahead(&self, job: &Job) -> PortResult<Ahead>;
 
     /// One worker.
     ///

@@ -1,10 +1,9 @@
 //! Removing rows that are over.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::{LeaderProof, PortResult};
-use crate::retention::{Expiring, Keepsake, Kept};
+use crate::retention::{Cutoff, Expiring, Keepsake, Kept};
 
 /// Who removes.
 #[derive(Debug, Clone, Copy)]
@@ -18,22 +17,24 @@ pub enum Remover<'a> {
 /// Removing rows that are over, in small transactions.
 #[async_trait]
 pub trait RetentionStore: Send + Sync {
-    /// How many rows of the kind are older than `before` and may be removed.
+    /// How many rows of the kind are over and may be removed. The store holds the cutoff against its own clock,
+    /// by [`Cutoff::checked_by`].
     ///
     /// # Errors
-    /// When the store cannot be read.
-    async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64>;
+    /// When the store cannot be read, or the clock of this process is far ahead of the store's.
+    async fn count_expired(&self, kind: Expiring, cutoff: Cutoff) -> PortResult<u64>;
 
     /// Removes the oldest of them, at most `limit`, in one short transaction; how many they were.
     /// Pinned rows, rows of what is not over, and rows that somebody works on stay.
     ///
     /// # Errors
-    /// `NotLeader` for a leader whose term is over, or when nothing is known about the effect.
+    /// `NotLeader` for a leader whose term is over, `Denied` where the clock of this process is far ahead of the
+    /// store's, or when nothing is known about the effect.
     async fn remove_expired(
         &self,
         by: Remover<'_>,
         kind: Expiring,
-        before: Timestamp,
+        cutoff: Cutoff,
         limit: u32,
     ) -> PortResult<u64>;
 

@@ -354,7 +354,7 @@ fn worker(
 
 #[async_trait]
 impl SnapshotSource for Invented {
-    async fn snapshot(&self) -> PortResult<Snapshot> {
+    async fn overview(&self, _: u32) -> PortResult<Snapshot> {
         let mut snapshot = Snapshot::empty(self.now);
         snapshot.demand = self.store.demand().await?;
         let heads = every_head(&snapshot, u32::MAX);

@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
-use riscv_runner_core::{failure::FailureInfo, job::JobPhase};
+use riscv_runner_core::{failure::FailureInfo, job::JobPhase, ports::Total};
 
 use super::{layout, listing::Listing, text, visitor::Visitor};
 use crate::{
@@ -24,7 +24,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
     let read = state.0.reports.jobs(listing.window, &filter, listing.paging.page);
-    let (rows, total) = match state.read(read).await {
+    let (rows, total) = match state.read_in_turn(visitor.client, read).await {
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
@@ -40,7 +40,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     listing.paging.link(response, &visitor, total)
 }
 
-fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobView], total: u64, now: Timestamp) -> Markup {
+fn page(visitor: &Visitor, listing: &Listing, jobs: &[JobView], total: Total, now: Timestamp) -> Markup {
     const COLUMNS: [&str; 10] =
         ["Job", "Status", "Repository", "Name", "Labels", "Pool", "Runner", "Queued (UTC)", "Waited", "Ran"];
     let rows = html! { @for job in jobs { (row(visitor, job, now)) } };

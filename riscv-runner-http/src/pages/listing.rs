@@ -6,13 +6,18 @@ use jiff::{
     tz::TimeZone,
 };
 use maud::{Markup, html};
-use riscv_runner_core::{ids::PoolName, ports::ReportWindow};
+use riscv_runner_core::{
+    ids::PoolName,
+    ports::{ReportWindow, Total},
+};
 
 use super::{paging::Paging, visitor::Visitor};
 use crate::{answer::Fault, views::midnight};
 
 /// What a list shows when no window is asked for.
 const DEFAULT_DAYS: i64 = 30;
+/// Rows before a page are read, too: who wants those behind so many asks for another window.
+const MAX_SKIPPED: u64 = 100_000;
 /// Ten years: further back there is nothing, and dates stay in range.
 const MAX_DAYS: i64 = 3660;
 
@@ -30,6 +35,7 @@ impl Listing {
     pub(crate) fn asked(query: &str, now: Timestamp) -> Result<Self, Fault> {
         let window = window(query, now, DEFAULT_DAYS, None)?;
         let mut paging = Paging::asked(query)?;
+        paging.must_begin_within(MAX_SKIPPED)?;
         paging.repeat_window(query);
         Ok(Self { window, paging })
     }
@@ -72,11 +78,15 @@ impl Listing {
     }
 
     /// What the list shows, as a caption; `noun` takes an `s` in the plural.
-    pub(crate) fn caption(&self, noun: &str, total: u64) -> Markup {
+    pub(crate) fn caption(&self, noun: &str, total: Total) -> Markup {
+        let (rows, or_more) = match total {
+            Total::Exactly(rows) => (rows, ""),
+            Total::AtLeast(rows) => (rows, " or more"),
+        };
         let days = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
         let last = self.window.end - 1.second();
         html! {
-            (total) " " (noun) @if total != 1 { "s" } " created from " (days(self.window.start)) " to " (days(last)) " (UTC), newest first"
+            (rows) (or_more) " " (noun) @if rows != 1 { "s" } " created from " (days(self.window.start)) " to " (days(last)) " (UTC), newest first"
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use riscv_runner_core::{
     ids::{IdError, Login, PoolName},
-    ports::{Page, RowFilter},
+    ports::{Page, RowFilter, Total},
 };
 
 use super::{listing::window, visitor::Visitor};
@@ -45,6 +45,15 @@ impl Paging {
     pub(crate) fn asked_now(query: &str, now: Timestamp) -> Result<Self, Fault> {
         window(query, now, ANY_DAYS, None)?;
         Self::asked(query)
+    }
+
+    /// Refuses a page that begins behind so many rows.
+    pub(crate) fn must_begin_within(&self, rows: u64) -> Result<(), Fault> {
+        if self.page.skipped() <= rows {
+            return Ok(());
+        }
+        let told = format!("page {} of {} rows begins behind row {rows}", self.page.page, self.page.per_page);
+        Err(Fault::new(told).parameter("page").hint("ask for an earlier end: the newest rows come first"))
     }
 
     /// Repeats `start` and `end` in the links.
@@ -146,9 +155,9 @@ impl Paging {
         total.saturating_sub(1) / u64::from(self.page.per_page)
     }
 
-    /// The other pages of the list: name of the relation, and address.
-    fn relations(&self, visitor: &Visitor, total: u64) -> Vec<(&'static str, String)> {
-        let (current, last) = (u64::from(self.page.page), self.last_page(total));
+    /// The other pages of the list: name of the relation, and address. The last is told where it is known.
+    fn relations(&self, visitor: &Visitor, total: Total) -> Vec<(&'static str, String)> {
+        let (current, last) = (u64::from(self.page.page), self.last_page(total.counted()));
         let mut relations = Vec::new();
         if current > 0 {
             relations.push(("first", self.address(visitor, 0)));
@@ -156,7 +165,9 @@ impl Paging {
         }
         if current < last {
             relations.push(("next", self.address(visitor, current + 1)));
-            relations.push(("last", self.address(visitor, last)));
+            if matches!(total, Total::Exactly(_)) {
+                relations.push(("last", self.address(visitor, last)));
+            }
         }
         relations
     }
@@ -170,8 +181,13 @@ impl Paging {
     }
 
     /// Adds the `Link` header to an answer.
-    pub(crate) fn link(&self, mut response: Response, visitor: &Visitor, total: u64) -> Response {
-        let relations = self.relations(visitor, total);
+    pub(crate) fn link(
+        &self,
+        mut response: Response,
+        visitor: &Visitor,
+        total: impl Into<Total>,
+    ) -> Response {
+        let relations = self.relations(visitor, total.into());
         let value = relations.iter().map(|(rel, address)| format!("<{address}>; rel=\"{rel}\""));
         let value = value.collect::<Vec<_>>().join(", ");
         if response.status() == StatusCode::OK
@@ -184,7 +200,8 @@ impl Paging {
     }
 
     /// Links through the pages, for people.
-    pub(crate) fn navigation(&self, visitor: &Visitor, total: u64) -> Markup {
+    pub(crate) fn navigation(&self, visitor: &Visitor, total: impl Into<Total>) -> Markup {
+        let total = total.into();
         let relations = self.relations(visitor, total);
         html! {
             @if !relations.is_empty() {
@@ -194,7 +211,10 @@ impl Paging {
                             @match *rel { "first" => "First", "prev" => "Previous", "next" => "Next", _ => "Last" }
                         }
                     }
-                    span { "Page " (u64::from(self.page.page) + 1) " of " (self.last_page(total) + 1) }
+                    span {
+                        "Page " (u64::from(self.page.page) + 1) " of " (self.last_page(total.counted()) + 1)
+                        @if matches!(total, Total::AtLeast(_)) { " or more" }
+                    }
                 }
             }
         }

@@ -78,7 +78,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         }
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
-    let rows = match state.read(state.0.reports.weekly_usage(window, now)).await {
+    let rows = match state.read_in_turn(visitor.client, state.0.reports.weekly_usage(window, now)).await {
         Ok(rows) => rows,
         Err(error) => return visitor.unreadable(&error),
     };

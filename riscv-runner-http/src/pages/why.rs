@@ -7,13 +7,14 @@ use http::StatusCode;
 use maud::{Markup, html};
 use riscv_runner_core::{
     ids::JobId,
-    job::JobPhase,
+    job::{Job, JobPhase},
     ports::{JobRow, PortError},
 };
 
 use super::{reason, text, visitor::Visitor};
 use crate::{
     answer::Fault,
+    picture::Picture,
     state::{AppState, PICTURE_MAX_AGE},
     views::{self, WaitedFor, WhyView},
 };
@@ -57,13 +58,28 @@ async fn explained(state: &AppState, visitor: &Visitor, row: &JobRow) -> Result<
         return Ok(why);
     }
     for max_age in [PICTURE_MAX_AGE, NEWER_PICTURE] {
-        let Some(picture) = state.whole_picture(max_age).await else { break };
-        why = why.explained(&*picture?, &row.job);
+        let Some(picture) = state.picture(max_age).await else { break };
+        let picture = picture?;
+        why = why.explained(&picture, &row.job);
+        if why.lacks_position() {
+            return Ok(placed(state, visitor, why, &picture, &row.job).await);
+        }
         if why.is_settled() {
             break;
         }
     }
     Ok(why)
+}
+
+/// With its place in a long queue. The reason is worth showing without it, too.
+async fn placed(state: &AppState, visitor: &Visitor, why: WhyView, picture: &Picture, job: &Job) -> WhyView {
+    match state.read_in_turn(visitor.client, state.0.reports.ahead(job)).await {
+        Ok(ahead) => why.placed(picture, job, ahead),
+        Err(error) => {
+            tracing::warn!(job = %job.facts.id, error = error.chain(), "a place in the queue could not be counted");
+            why
+        }
+    }
 }
 
 fn answer(state: &AppState, visitor: &Visitor, row: &JobRow, why: &WhyView) -> Response {

@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
-use riscv_runner_core::worker::WorkerStatus;
+use riscv_runner_core::{ports::Total, worker::WorkerStatus};
 
 use super::{failure, layout, listing::Listing, text, visitor::Visitor};
 use crate::{
@@ -24,7 +24,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Err(fault) => return visitor.fault(StatusCode::BAD_REQUEST, &fault),
     };
     let read = state.0.reports.workers(listing.window, &filter, listing.paging.page);
-    let (rows, total) = match state.read(read).await {
+    let (rows, total) = match state.read_in_turn(visitor.client, read).await {
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
@@ -40,7 +40,13 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     listing.paging.link(response, &visitor, total)
 }
 
-fn page(visitor: &Visitor, listing: &Listing, workers: &[WorkerView], total: u64, now: Timestamp) -> Markup {
+fn page(
+    visitor: &Visitor,
+    listing: &Listing,
+    workers: &[WorkerView],
+    total: Total,
+    now: Timestamp,
+) -> Markup {
     const COLUMNS: [&str; 10] = [
         "Worker",
         "Status",
@@ -58,7 +64,7 @@ fn page(visitor: &Visitor, listing: &Listing, workers: &[WorkerView], total: u64
         (layout::cards("Workers", &listing.caption("worker", total), &COLUMNS, &rows))
         @if workers.is_empty() { p { "No workers on this page." } }
         (listing.paging.navigation(visitor, total))
-        (layout::concealed_note(visitor, "Logs, and repositories of personal accounts,"))
+        (layout::concealed_note(visitor, "Repositories of personal accounts"))
     }
 }
 

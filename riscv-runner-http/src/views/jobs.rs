@@ -8,7 +8,7 @@ use riscv_runner_core::{
     job::{JobPhase, Loss},
     labels::LabelSet,
     policy::NamePrefix,
-    ports::{JobRow, Page},
+    ports::{JobRow, Page, Total},
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,11 @@ use super::{Reader, concealment};
 /// A page of jobs, newest first: `/jobs.json`, `rrctl jobs`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobsView {
-    /// How many there are on all pages.
+    /// How many there are on all pages, as far as they were counted.
     pub total_count: u64,
+    /// Whether there may be more: long lists are not counted to their end.
+    #[serde(default)]
+    pub more: bool,
     /// Which page this is, from 0.
     pub page: u32,
     /// Rows on a page.
@@ -87,9 +90,10 @@ pub struct JobView {
 impl JobsView {
     /// A page, as this reader may see it; `ours` begins the names of our runners.
     #[must_use]
-    pub fn of(rows: &[JobRow], total_count: u64, page: Page, reader: Reader, ours: &NamePrefix) -> Self {
+    pub fn of(rows: &[JobRow], total: Total, page: Page, reader: Reader, ours: &NamePrefix) -> Self {
         let jobs = rows.iter().map(|row| JobView::of(row, reader, ours)).collect();
-        Self { total_count, page: page.page, per_page: page.per_page, jobs }
+        let (total_count, more) = (total.counted(), matches!(total, Total::AtLeast(_)));
+        Self { total_count, more, page: page.page, per_page: page.per_page, jobs }
     }
 }
 

@@ -5,7 +5,7 @@ use riscv_runner_core::{
     ids::{NodeName, PoolName, WorkerName},
     job::{Job, JobPhase},
     policy::NamePrefix,
-    ports::JobRow,
+    ports::{Ahead, JobRow},
     worker::{Worker, WorkerStatus},
 };
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct WhyView {
     pub pool_key: String,
     /// Why it waits; `null` for a job that does not.
     pub reason: Option<ReasonView>,
-    /// Its place in the queue; `null` for a job that does not wait.
+    /// Its place in the queue; `null` for a job that does not wait, and where a long queue could not be counted.
     pub position: Option<Position>,
     /// The worker that has it or that is to serve it, while it lives.
     pub worker: Option<WaitedFor>,
@@ -82,13 +82,25 @@ impl WhyView {
             self.worker = worker.map(|worker| WaitedFor::of(picture, worker));
             return self;
         }
-        let reason = picture.reason(&job.facts);
+        let reason = picture.reason(job);
         let worker =
             reason.as_ref().and_then(|(reason, _)| reason::worker(reason)).and_then(|name| workers.get(name));
         self.worker = worker.map(|worker| WaitedFor::of(picture, worker));
         self.position = picture.position(&job.facts);
         self.reason = reason.as_ref().map(|(reason, since)| ReasonView::whole(reason, *since));
         self
+    }
+
+    /// Adds where the job stands, counted apart: of a long queue, a picture holds the first jobs alone.
+    #[must_use]
+    pub fn placed(mut self, picture: &Picture, job: &Job, ahead: Ahead) -> Self {
+        self.position = Some(picture.position_behind(job, ahead));
+        self
+    }
+
+    /// Whether it waits, and nobody knows yet where it stands.
+    pub(crate) fn lacks_position(&self) -> bool {
+        self.reason.is_some() && self.position.is_none()
     }
 
     /// Whether the picture was recent enough to know the job.

@@ -8,7 +8,7 @@ use riscv_runner_core::{
         EntityId, ImageRef, InstallationId, JobId, Login, NodeName, PoolName, RepoName, RunnerId, WorkerName,
     },
     labels::LabelSet,
-    ports::{Page, WorkerRow},
+    ports::{Page, Total, WorkerRow},
     scope::Target,
     worker::WorkerStatus,
 };
@@ -16,11 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reader, concealment};
 
-/// A page of workers, newest first: `/workers.json`, `rrctl workers`.
+/// A page of workers, newest first, without logs and events: `/workers.json`, `rrctl workers`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkersView {
-    /// How many there are on all pages.
+    /// How many there are on all pages, as far as they were counted.
     pub total_count: u64,
+    /// Whether there may be more: long lists are not counted to their end.
+    #[serde(default)]
+    pub more: bool,
     /// Which page this is, from 0.
     pub page: u32,
     /// Rows on a page.
@@ -58,7 +61,7 @@ pub struct WorkerView {
     pub status: WorkerStatus,
     /// Why it failed.
     pub failure_reason: Option<FailureReason>,
-    /// What is known of that; logs are for authenticated readers.
+    /// What is known of that; logs are on the worker's own page, for authenticated readers.
     pub failure_info: Option<FailureInfo>,
     /// GitHub's id of its registration.
     pub runner_id: Option<RunnerId>,
@@ -79,9 +82,10 @@ pub struct WorkerView {
 impl WorkersView {
     /// A page, as this reader may see it.
     #[must_use]
-    pub fn of(rows: &[WorkerRow], total_count: u64, page: Page, reader: Reader) -> Self {
+    pub fn of(rows: &[WorkerRow], total: Total, page: Page, reader: Reader) -> Self {
         let workers = rows.iter().map(|row| WorkerView::of(row, reader)).collect();
-        Self { total_count, page: page.page, per_page: page.per_page, workers }
+        let (total_count, more) = (total.counted(), matches!(total, Total::AtLeast(_)));
+        Self { total_count, more, page: page.page, per_page: page.per_page, workers }
     }
 }
 

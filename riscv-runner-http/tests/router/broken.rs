@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::{DeliveryRecord, Recorded},
     ids::{DeliveryGuid, Epoch, JobId, ReplicaName, WorkerName},
-    job::JobPhase,
+    job::{Job, JobPhase},
     ports::{
-        DeliveryStore, JobRow, Lately, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PortError,
-        PortErrorKind, PortResult, ReportStore, ReportWindow, RowFilter, UnroutedRow, UsageRow, WeekRow,
-        WorkerRow,
+        Ahead, DeliveryStore, JobRow, Lately, LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers,
+        PortError, PortErrorKind, PortResult, ReportStore, ReportWindow, RowFilter, UnroutedRow, UsageRow,
+        WeekRow, WorkerRow,
     },
     worker::WorkerStatus,
 };
@@ -93,6 +93,10 @@ impl ReportStore for Broken {
     }
 
     async fn job(&self, _: JobId) -> PortResult<Option<JobRow>> {
+        self.fail().await
+    }
+
+    async fn ahead(&self, _: &Job) -> PortResult<Ahead> {
         self.fail().await
     }
 

@@ -105,6 +105,8 @@ async fn a_parameter_that_cannot_be_read_is_named() {
         ("page=-1", "page"),
         ("page=one", "page"),
         ("page=99999999999", "page"),
+        ("page=1001", "page"),
+        ("page=101&per_page=1000", "page"),
         ("per_page=0", "per_page"),
         ("per_page=1001", "per_page"),
         ("per_page=%2B5", "per_page"),
@@ -115,7 +117,8 @@ async fn a_parameter_that_cannot_be_read_is_named() {
             assert_eq!(answer.json()["parameter"], parameter, "{path}?{query}");
         }
     }
-    for query in ["per_page=1", "per_page=1000", "page=0", "unknown=1"] {
+    for query in ["per_page=1", "per_page=1000", "page=0", "page=1000", "page=100&per_page=1000", "unknown=1"]
+    {
         assert_eq!(serving.get(&format!("/workers.json?{query}")).await.status, StatusCode::OK, "{query}");
     }
 }

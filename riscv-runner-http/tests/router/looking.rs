@@ -167,10 +167,6 @@ impl PodSource for Looking {
 
 #[async_trait]
 impl SnapshotSource for Looking {
-    async fn snapshot(&self) -> PortResult<Snapshot> {
-        self.overview(u32::MAX).await
-    }
-
     async fn overview(&self, most: u32) -> PortResult<Snapshot> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         if self.broken.load(Ordering::Relaxed) {

@@ -202,10 +202,13 @@ async fn logs_and_repositories_of_workers_are_for_authenticated_readers() {
     assert_eq!(worker["repo_full_name"], "bob/diary");
     assert_eq!(worker["failure_reason"], "pod_failed");
     assert_eq!(worker["failure_info"]["version"], 2);
-    assert_eq!(worker["failure_info"]["containers"]["runner"]["logs"], "log of bob/diary is too large");
+    let ended = &worker["failure_info"]["containers"]["runner"];
+    assert_eq!((&ended["exit_code"], &ended["logs"]), (&137.into(), &Value::Null), "a list has no logs");
     assert_eq!(worker["k8s_node"], "node-1");
     let html = serving.get_as_reader("/workers").await.text;
-    assert!(html.contains("<details>") && html.contains("log of out of memory"), "{html}");
+    assert!(html.contains("exit code 137") && !html.contains("log of"), "{html}");
+    let html = serving.get_as_reader("/worker/rr-user").await.text;
+    assert!(html.contains("log of bob/diary is too large"), "{html}");
 }
 
 #[tokio::test]

@@ -60,9 +60,13 @@ async fn a_long_queue_is_counted_without_being_read_and_each_of_its_jobs_explain
     assert_eq!(pools["pools"]["k1"]["reasons"]["no_capacity"], all - 1);
     assert_eq!(serving.looking.most_read(), most, "no page has read the rest");
 
+    let middle = serving.get(&format!("/why/{most}.json")).await.json();
+    assert_eq!(middle["position"]["in_pool"], json!({ "place": most, "of": all }));
     let last = serving.get(&format!("/why/{all}.json")).await.json();
     assert_eq!(last["position"]["in_key"], json!({ "place": all, "of": all }));
     assert_eq!(last["reason"]["name"], "no_capacity");
+    assert!(last["reason"]["since"].as_str() >= last["job_created_at"].as_str(), "{last}");
+    assert_eq!(serving.looking.most_read(), most, "nor has the page of a job at the end");
 }
 
 #[tokio::test]

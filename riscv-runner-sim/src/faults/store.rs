@@ -9,10 +9,10 @@ use riscv_runner_core::{
     ids::{DeliveryGuid, Epoch, ImageRef, JobId, NodeName, ReplicaName, RepoName, WorkerName},
     job::{Job, JobEvent, JobFacts, JobPhase, Placement},
     ports::{
-        Cas, DeliveryStore, DoubtfulJobs, DoubtfulQuery, HeadRequest, JobRow, KnownRepo, Lately, LeaderProof,
-        LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare, PortResult, ReportStore, ReportWindow,
-        Reservation, Reserved, RowFilter, SchedulingStore, Standing, Store, UnroutedRow, UsageRow, WeekRow,
-        WorkerChange, WorkerRow,
+        Ahead, Cas, DeliveryStore, DoubtfulJobs, DoubtfulQuery, HeadRequest, JobRow, KnownRepo, Lately,
+        LeaderProof, LeaseStore, Page, PagedJobs, PagedWorkers, PoolShare, PortResult, ReportStore,
+        ReportWindow, Reservation, Reserved, RowFilter, SchedulingStore, Standing, Store, UnroutedRow,
+        UsageRow, WeekRow, WorkerChange, WorkerRow,
     },
     quarantine::Quarantine,
     scope::{PoolKey, ScopeRef},
@@ -189,6 +189,10 @@ impl<T: Store + ?Sized> ReportStore for Faulty<T> {
 
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
         self.call("read a job", self.inner.job(job)).await
+    }
+
+    async fn ahead(&self, job: &Job) -> PortResult<Ahead> {
+        self.call("count the jobs ahead", self.inner.ahead(job)).await
     }
 
     async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     delivery::Outcome,
     ids::{JobId, WorkerName},
-    job::JobPhase,
+    job::{Job, JobPhase},
     ports::{
-        JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, RowFilter,
-        UnroutedRow, UsageRow, WeekRow, WorkerRow,
+        Ahead, JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow,
+        RowFilter, Total, UnroutedRow, UsageRow, WeekRow, WorkerRow,
     },
     sums,
     worker::WorkerStatus,
@@ -28,7 +28,7 @@ impl ReportStore for MemoryStore {
             let inside = rows.jobs.values().filter(|row| window.contains(row.stored_at));
             let mut found: Vec<_> = inside.filter(|row| filter.shows_job(&row.job)).collect();
             found.sort_by_key(|row| std::cmp::Reverse((row.stored_at, row.job.facts.id)));
-            let n = found.len() as u64;
+            let n = Total::of(found.len() as u64, page);
             (page.cut(found).into_iter().cloned().collect(), n)
         }))
     }
@@ -45,9 +45,9 @@ impl ReportStore for MemoryStore {
             found.sort_by(|a, b| {
                 (b.worker.created_at, &b.worker.name).cmp(&(a.worker.created_at, &a.worker.name))
             });
-            let n = found.len() as u64;
+            let n = Total::of(found.len() as u64, page);
             let shown = page.cut(found).into_iter().filter_map(|row| rows.worker(&row.worker.name));
-            (shown.collect(), n)
+            (shown.map(WorkerRow::for_list).collect(), n)
         }))
     }
 
@@ -61,6 +61,10 @@ impl ReportStore for MemoryStore {
 
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
         Ok(self.read(|rows| rows.jobs.get(&job).cloned()))
+    }
+
+    async fn ahead(&self, job: &Job) -> PortResult<Ahead> {
+        Ok(self.read(|rows| Ahead::count(job, rows.jobs.values().map(|row| &row.job))))
     }
 
     async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {

@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     ids::{EventId, JobId, WorkerName},
     ports::{PortResult, Remover, RetentionStore},
-    retention::{Expiring, Keepsake, Kept},
+    retention::{Cutoff, Expiring, Keepsake, Kept},
 };
 
 use super::{MemoryStore, rows::Rows};
 
 #[async_trait]
 impl RetentionStore for MemoryStore {
-    async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64> {
+    async fn count_expired(&self, kind: Expiring, cutoff: Cutoff) -> PortResult<u64> {
+        let before = cutoff.checked_by(self.platform.now())?;
         Ok(self.read(|rows| match kind {
             Expiring::Events => events(rows, before).count(),
             Expiring::Jobs => jobs(rows, before).count(),
@@ -29,14 +30,19 @@ impl RetentionStore for MemoryStore {
         &self,
         by: Remover<'_>,
         kind: Expiring,
-        before: Timestamp,
+        cutoff: Cutoff,
         limit: u32,
     ) -> PortResult<u64> {
         match by {
             Remover::Leader(proof) => {
-                self.fenced(proof, "remove old rows", |rows, _| remove(rows, kind, before, limit))
+                let removed = self.fenced(proof, "remove old rows", |rows, now| {
+                    let before = cutoff.checked_by(now)?;
+                    Ok(remove(rows, kind, before, limit))
+                });
+                removed.flatten()
             }
             Remover::Operator => {
+                let before = cutoff.checked_by(self.platform.now())?;
                 let removed = self.write(|rows| remove(rows, kind, before, limit));
                 self.changed.store(true, Ordering::Relaxed);
                 Ok(removed)

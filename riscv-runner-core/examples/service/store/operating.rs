@@ -9,7 +9,7 @@ use riscv_runner_core::{
     entity::Entity,
     ids::{EntityId, EventId, JobId, NodeName, WorkerName},
     ports::{AuditEntry, AuditId, ControlStore, PortResult, Remover, RetentionStore},
-    retention::{Expiring, Keepsake, Kept},
+    retention::{Cutoff, Expiring, Keepsake, Kept},
     scope::PoolKey,
 };
 
@@ -121,7 +121,8 @@ impl Tables {
 
 #[async_trait]
 impl RetentionStore for OwnStore {
-    async fn count_expired(&self, kind: Expiring, before: Timestamp) -> PortResult<u64> {
+    async fn count_expired(&self, kind: Expiring, cutoff: Cutoff) -> PortResult<u64> {
+        let before = cutoff.checked_by(self.platform.now())?;
         Ok(self.read(|tables| tables.expired(kind, before).len() as u64))
     }
 
@@ -129,18 +130,19 @@ impl RetentionStore for OwnStore {
         &self,
         by: Remover<'_>,
         kind: Expiring,
-        before: Timestamp,
+        cutoff: Cutoff,
         limit: u32,
     ) -> PortResult<u64> {
-        let remove = |tables: &mut Tables, _| {
+        let remove = |tables: &mut Tables, now| {
+            let before = cutoff.checked_by(now)?;
             let mut rows = tables.expired(kind, before);
             rows.truncate(limit as usize);
             rows.iter().for_each(|(_, row)| tables.remove(row));
-            rows.len() as u64
+            Ok(rows.len() as u64)
         };
         match by {
-            Remover::Leader(proof) => self.fenced(proof, "remove old rows", remove),
-            Remover::Operator => Ok(self.write(remove)),
+            Remover::Leader(proof) => self.fenced(proof, "remove old rows", remove).flatten(),
+            Remover::Operator => self.write(remove),
         }
     }
 

@@ -9,8 +9,8 @@ use riscv_runner_core::{
     ids::{JobId, WorkerName},
     job::{Job, JobPhase},
     ports::{
-        JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow, RowFilter,
-        UnroutedRow, UsageRow, WeekRow, WorkerRow,
+        Ahead, JobRow, Lately, Page, PagedJobs, PagedWorkers, PortResult, ReportStore, ReportWindow,
+        RowFilter, Total, UnroutedRow, UsageRow, WeekRow, WorkerRow,
     },
     sums,
     worker::{Worker, WorkerStatus},
@@ -39,7 +39,7 @@ impl ReportStore for OwnStore {
         let mut rows: Vec<_> = self.read(|tables| tables.jobs.values().cloned().collect());
         rows.retain(|row| window.contains(row.stored_at) && filter.shows_job(&row.job));
         rows.sort_by_key(|row| Reverse((row.stored_at, row.job.facts.id)));
-        let n = rows.len() as u64;
+        let n = Total::of(rows.len() as u64, page);
         Ok((page.cut(rows), n))
     }
 
@@ -53,8 +53,8 @@ impl ReportStore for OwnStore {
             self.read(|tables| tables.workers.keys().filter_map(|name| tables.worker(name)).collect());
         rows.retain(|row| window.contains(row.worker.created_at) && filter.shows_worker(&row.worker));
         rows.sort_by_key(|row| Reverse((row.worker.created_at, row.worker.name.clone())));
-        let n = rows.len() as u64;
-        Ok((page.cut(rows), n))
+        let n = Total::of(rows.len() as u64, page);
+        Ok((page.cut(rows).into_iter().map(WorkerRow::for_list).collect(), n))
     }
 
     async fn usage(&self) -> PortResult<Vec<UsageRow>> {
@@ -63,6 +63,10 @@ impl ReportStore for OwnStore {
 
     async fn job(&self, job: JobId) -> PortResult<Option<JobRow>> {
         Ok(self.read(|tables| tables.jobs.get(&job).cloned()))
+    }
+
+    async fn ahead(&self, job: &Job) -> PortResult<Ahead> {
+        Ok(self.read(|tables| Ahead::count(job, tables.all_jobs())))
     }
 
     async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>> {

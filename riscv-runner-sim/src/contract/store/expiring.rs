@@ -8,7 +8,7 @@ use riscv_runner_core::{
     controls::{Control, Note, Order},
     job::{JobEvent, JobPhase},
     ports::{PortErrorKind, Remover, Store, WorkerChange},
-    retention::{Expiring, Keepsake, Kept},
+    retention::{Cutoff, Expiring, Keepsake, Kept},
     worker::WorkerStatus,
 };
 
@@ -19,12 +19,17 @@ const BEGINNING: Timestamp = Timestamp::UNIX_EPOCH;
 /// Later than anything that a check writes, by any clock.
 const END: Timestamp = Timestamp::MAX;
 
+/// What is older is over; whatever the store's clock shows, ours is not ahead of it.
+const fn older_than(before: Timestamp) -> Cutoff {
+    Cutoff { before, now: BEGINNING }
+}
+
 async fn count(store: &dyn Store, kind: Expiring, before: Timestamp) -> u64 {
-    store.count_expired(kind, before).await.expect("rows are counted")
+    store.count_expired(kind, older_than(before)).await.expect("rows are counted")
 }
 
 async fn remove(store: &dyn Store, kind: Expiring, before: Timestamp, limit: u32) -> u64 {
-    store.remove_expired(Remover::Operator, kind, before, limit).await.expect("rows are removed")
+    store.remove_expired(Remover::Operator, kind, older_than(before), limit).await.expect("rows are removed")
 }
 
 pub(super) fn what_is_over_goes_and_what_lives_stays(store: &dyn Store) -> BoxFuture<'_, ()> {
@@ -117,11 +122,31 @@ pub(super) fn only_the_leader_of_the_day_removes(store: &dyn Store) -> BoxFuture
         let new = new.expect("the store is asked").expect("the one before is over");
         tell(store, "g1", &job_of_org(1), JobEvent::Queued).await;
         for kind in Expiring::ALL {
-            let late = store.remove_expired(Remover::Leader(&old), kind, END, 10).await;
+            let late = store.remove_expired(Remover::Leader(&old), kind, older_than(END), 10).await;
             assert_eq!(late.expect_err("its term is over").kind(), PortErrorKind::NotLeader);
         }
-        let removed = store.remove_expired(Remover::Leader(&new), Expiring::Events, END, 10).await;
+        let removed =
+            store.remove_expired(Remover::Leader(&new), Expiring::Events, older_than(END), 10).await;
         assert_eq!(removed.expect("rows are removed"), 1);
+    }
+    .boxed()
+}
+
+pub(super) fn nothing_goes_by_a_clock_that_is_far_ahead(store: &dyn Store) -> BoxFuture<'_, ()> {
+    async move {
+        let proof = lead(store).await;
+        queue(store, &[job_of_org(1)]).await;
+        tell(store, "done", &job_of_org(1), completed(9, None)).await;
+        let ahead = Cutoff { before: END, now: END };
+        for kind in Expiring::ALL {
+            let counted = store.count_expired(kind, ahead).await;
+            assert_eq!(counted.expect_err("it is told").kind(), PortErrorKind::Denied, "{kind}");
+            for by in [Remover::Operator, Remover::Leader(&proof)] {
+                let removed = store.remove_expired(by, kind, ahead, 10).await;
+                assert_eq!(removed.expect_err("it is told").kind(), PortErrorKind::Denied, "{kind}");
+            }
+        }
+        assert_eq!(count(store, Expiring::Jobs, END).await, 1);
     }
     .boxed()
 }
