@@ -7,17 +7,18 @@ use std::sync::Arc;
 use riscv_runner_core::{
     backoff::age,
     engine::Engine,
-    ports::{LeaseStore, ReportStore},
+    ports::{LeaseStore, Platform, ReportStore},
 };
 use riscv_runner_http::views::{BoardState, Picture, Reader, StatusView};
 use riscv_runner_pg::PgStore;
 
-use super::pools::table;
+use super::pools::{UNOBSERVED, table};
 use crate::{
     args::{self, Format},
     config::{self, Config, Need, Sources},
     failure::Failure,
     moment::short,
+    platform::TokioPlatform,
     printer::Printer,
     remote::Server,
     visible::visible,
@@ -53,7 +54,13 @@ pub(crate) async fn run(status: &args::Status, sources: &Sources, printer: &Prin
         return watch::watch(status.every, look, printer).await;
     }
     let now = place.look().await?;
-    printer.data(format, &now, || printer.raw(&text(&now, printer)))
+    printer.data(format, &now, || {
+        printer.raw(&text(&now, printer))?;
+        if now.boards.is_none() {
+            printer.warning(UNOBSERVED);
+        }
+        Ok(())
+    })
 }
 
 impl Place {
@@ -73,10 +80,13 @@ impl Direct {
     }
 
     async fn look(&self) -> Result<StatusView, Failure> {
-        let (usage, leader) = (self.store.usage().await?, self.store.leader().await?);
+        let usage = self.store.usage().await?;
         let policy = Arc::new(self.config.policy.clone());
         let picture = Picture::new(self.engine.overview(Picture::MOST_OF_A_KEY).await?, &policy);
-        let (controls, now) = (&picture.snapshot.controls, picture.snapshot.now);
+        let controls = &picture.snapshot.controls;
+        // A cluster that is away takes longer to be looked at than a lease lasts: whether somebody leads is asked
+        // last, and judged by the time of asking.
+        let (leader, now) = (self.store.leader().await?, TokioPlatform.now());
         let reader = Reader::Authenticated;
         Ok(StatusView::of(&usage, leader, &policy, controls, Some(&picture), reader, now))
     }
@@ -92,7 +102,7 @@ fn text(status: &StatusView, printer: &Printer) -> String {
     let (waiting, running) = (totals.jobs_pending, totals.jobs_running);
     lines.push(format!("jobs     {waiting} waiting{}, {running} running", oldest.unwrap_or_default()));
     lines.push(format!("workers  {} starting, {} running", totals.workers_pending, totals.workers_running));
-    lines.extend(boards(status));
+    lines.push(boards(status));
     lines.extend(status.controls.iter().map(|one| {
         format!(
             "held     {} {} by {}: {}",
@@ -106,12 +116,12 @@ fn text(status: &StatusView, printer: &Printer) -> String {
 }
 
 /// How many boards are in each state, those at work first.
-fn boards(status: &StatusView) -> Option<String> {
-    let counts = status.boards.as_ref()?;
+fn boards(status: &StatusView) -> String {
+    let Some(counts) = &status.boards else { return "boards   unknown".to_owned() };
     let told = BoardState::ALL.into_iter().filter_map(|state| {
         let count = counts.get(&state)?;
         Some(format!("{count} {}", state.words()))
     });
     let told = told.collect::<Vec<_>>().join(", ");
-    Some(format!("boards   {}", if told.is_empty() { "none" } else { &told }))
+    format!("boards   {}", if told.is_empty() { "none" } else { &told })
 }
