@@ -25,6 +25,8 @@ pub struct JobsView {
     pub per_page: u32,
     /// The rows.
     pub jobs: Vec<JobView>,
+    /// As of when this is.
+    pub as_of: Timestamp,
 }
 
 /// A job.
@@ -87,9 +89,16 @@ pub struct JobView {
 impl JobsView {
     /// A page, as this reader may see it; `ours` begins the names of our runners.
     #[must_use]
-    pub fn of(rows: &[JobRow], total_count: u64, page: Page, reader: Reader, ours: &NamePrefix) -> Self {
+    pub fn of(
+        rows: &[JobRow],
+        total_count: u64,
+        page: Page,
+        reader: Reader,
+        ours: &NamePrefix,
+        as_of: Timestamp,
+    ) -> Self {
         let jobs = rows.iter().map(|row| JobView::of(row, reader, ours)).collect();
-        Self { total_count, page: page.page, per_page: page.per_page, jobs }
+        Self { total_count, page: page.page, per_page: page.per_page, jobs, as_of }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct WorkersView {
     pub per_page: u32,
     /// The rows.
     pub workers: Vec<WorkerView>,
+    /// As of when this is.
+    pub as_of: Timestamp,
 }
 
 /// A worker.
@@ -79,9 +81,9 @@ pub struct WorkerView {
 impl WorkersView {
     /// A page, as this reader may see it.
     #[must_use]
-    pub fn of(rows: &[WorkerRow], total_count: u64, page: Page, reader: Reader) -> Self {
+    pub fn of(rows: &[WorkerRow], total_count: u64, page: Page, reader: Reader, as_of: Timestamp) -> Self {
         let workers = rows.iter().map(|row| WorkerView::of(row, reader)).collect();
-        Self { total_count, page: page.page, per_page: page.per_page, workers }
+        Self { total_count, page: page.page, per_page: page.per_page, workers, as_of }
     }
 }
 
