@@ -7,7 +7,7 @@ pub(crate) mod trace;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use riscv_runner_core::{
     ids::{JobId, Login, PoolName, RepoName},
     preflight::parse_repository,
@@ -217,17 +217,18 @@ pub(crate) struct Serve {
 /// `rrctl schedule`
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
+#[command(group = ArgGroup::new("what").args(["once", "dry_run"]).required(true))]
 pub(crate) struct Schedule {
-    /// Run one cycle: needs the lease, so no other scheduler may run
-    #[arg(long, required_unless_present = "dry_run", conflicts_with_all = ["dry_run", "snapshot"])]
-    pub(crate) once: bool,
     /// Show the plan and every waiting job's verdict; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Run one cycle: needs the lease, so no other scheduler may run
+    #[arg(long, conflicts_with = "snapshot")]
+    pub(crate) once: bool,
     /// Plan from this file, as `rrctl snapshot` writes it, instead of looking; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "dry_run")]
     pub(crate) snapshot: Option<PathBuf>,
-    /// How the plan is written
+    /// How the answer is written
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -9,7 +9,7 @@ use crate::{
     config::{self, Need, Sources},
     failure::Failure,
     moment,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     whole,
 };
 
@@ -30,8 +30,17 @@ pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer)
         return Err(Failure::failed("the cluster cannot be observed").hint(hint));
     }
     printer.data(reading.output.format, &boards, || {
-        let header = ["node", "board", "pools", "slots", "state", "worker", "job"];
-        printer.table(&header, boards.boards.iter().map(|board| cells(board, boards.as_of)));
+        let header = [
+            Column::always("node"),
+            Column::rank(2, "board"),
+            Column::rank(3, "pools"),
+            Column::rank(1, "slots"),
+            Column::always("state"),
+            Column::always("worker"),
+            Column::rank(4, "job"),
+            Column::detail("because"),
+        ];
+        printer.table(&header, boards.boards.iter().map(|board| cells(board, boards.as_of)))
     })
 }
 
@@ -44,10 +53,6 @@ fn cells(board: &BoardView, now: Timestamp) -> Vec<Value> {
             Tone::Bad
         }
     };
-    let state = match because(board, now) {
-        Some(because) => format!("{}: {because}", board.state.words()),
-        None => board.state.words().to_owned(),
-    };
     let joined = |texts: Vec<String>| Value::or_dash((!texts.is_empty()).then(|| texts.join(", ")));
     let of_workers =
         |text: fn(&Occupant) -> Option<String>| joined(board.workers.iter().filter_map(text).collect());
@@ -56,9 +61,10 @@ fn cells(board: &BoardView, now: Timestamp) -> Vec<Value> {
         Value::or_dash(board.board.as_ref()),
         joined(board.pools.iter().map(ToString::to_string).collect()),
         Value::number(&board.slots),
-        Value::toned(&state, tone),
+        Value::toned(board.state.words(), tone),
         of_workers(|worker| Some(worker.pod_name.to_string())),
         of_workers(|worker| worker.job_id.map(|job| job.to_string())),
+        Value::or_dash(because(board, now)),
     ]
 }
 

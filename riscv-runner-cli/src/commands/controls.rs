@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     moment::short,
     platform::TokioPlatform,
-    printer::{Printer, Value},
+    printer::{Column, Printer, Value},
     wire,
 };
 
@@ -34,13 +34,24 @@ pub(crate) async fn run(
     };
     printer.data(listing.output.format, &rows, || {
         if rows.is_empty() {
-            printer.line(if listing.audit { "no order was ever given" } else { "nothing is held back" });
-            return;
+            return printer.line(if listing.audit {
+                "no order was ever given"
+            } else {
+                "nothing is held back"
+            });
         }
         let now = TokioPlatform.now();
-        printer.table(&["order", "target", "by", "when", "reason"], rows.iter().map(|row| cells(row, now)));
+        printer.table(&COLUMNS, rows.iter().map(|row| cells(row, now)))
     })
 }
+
+const COLUMNS: [Column; 5] = [
+    Column::always("order"),
+    Column::always("target"),
+    Column::rank(2, "by"),
+    Column::rank(1, "when"),
+    Column::detail("reason"),
+];
 
 fn cells(row: &WrittenOrder, now: Timestamp) -> Vec<Value> {
     vec![

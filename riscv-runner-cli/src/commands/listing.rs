@@ -14,7 +14,7 @@ use crate::{
     config::{self, Need, Sources},
     failure::Failure,
     platform::TokioPlatform,
-    printer::{Printer, Value},
+    printer::{Column, Printer, Value},
     wire,
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Asked {
     pub(crate) filter: RowFilter<RowStatus>,
     /// Which of them.
     pub(crate) page: Page,
+    /// When.
+    pub(crate) now: Timestamp,
 }
 
 impl Asked {
@@ -41,14 +43,14 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
     /// Where a server shows it.
     const PATH: &'static str;
     /// The columns of the table.
-    const COLUMNS: &'static [&'static str];
+    const COLUMNS: &'static [Column];
 
     /// Reads it.
     async fn read(store: &PgStore, asked: &Asked, ours: &NamePrefix) -> PortResult<Self>;
     /// How many rows there are on all pages.
     fn total(&self) -> u64;
     /// The cells of each row.
-    fn cells(&self, now: Timestamp) -> Vec<Vec<Value>>;
+    fn cells(&self) -> Vec<Vec<Value>>;
 }
 
 /// Reads a page of rows, and writes it.
@@ -57,7 +59,6 @@ pub(crate) async fn run<L: Listed>(
     sources: &Sources,
     printer: &Printer,
 ) -> Result<(), Failure> {
-    let now = TokioPlatform.now();
     let listed: L = match listing.reading.remote.connect_as_anybody(sources)? {
         Some(server) => {
             let query = [
@@ -76,6 +77,7 @@ pub(crate) async fn run<L: Listed>(
         None => {
             let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
             let store = wire::store(&wire::store_config(&config, false)?).await?;
+            let now = TokioPlatform.now();
             let asked = Asked {
                 window: last_days(listing.days, now),
                 filter: RowFilter {
@@ -84,14 +86,16 @@ pub(crate) async fn run<L: Listed>(
                     entity: listing.entity.clone(),
                 },
                 page: Page { page: listing.page, per_page: listing.per_page },
+                now,
             };
             L::read(&store, &asked, &config.policy.name_prefix).await?
         }
     };
     printer.data(listing.reading.output.format, &listed, || {
-        let rows = listed.cells(now);
+        let rows = listed.cells();
         let shown = rows.len();
-        printer.table(L::COLUMNS, rows);
+        printer.table(L::COLUMNS, rows)?;
         printer.note(&format!("{shown} of {}", listed.total()));
+        Ok(())
     })
 }

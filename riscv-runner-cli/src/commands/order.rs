@@ -143,9 +143,7 @@ async fn give(asked: Asked, sources: &Sources, printer: &Printer) -> Result<(), 
         without_effect(&order, &store, &live, printer).await?;
     }
     printer.data(asked.note.output.format, &answer, || {
-        if changed {
-            printer.line(&effect(&order, &answer.workers));
-        }
+        if changed { printer.line(&effect(&order, &answer.workers)) } else { Ok(()) }
     })
 }
 

@@ -18,7 +18,7 @@ use crate::{
     failure::Failure,
     moment::{self, short},
     platform::TokioPlatform,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     whole, wire,
 };
 
@@ -44,18 +44,27 @@ async fn of_store(sources: &Sources) -> Result<QueueView, Failure> {
     Ok(QueueView::of(&picture, &unrouted, &config.policy, Reader::Authenticated, false))
 }
 
-fn print(queue: &QueueView, printer: &Printer) {
+fn print(queue: &QueueView, printer: &Printer) -> Result<(), Failure> {
     if queue.queue.is_empty() && queue.unrouted.is_empty() {
-        printer.line("no job waits");
-        return;
+        return printer.line("no job waits");
     }
     let groups = queue
         .queue
         .iter()
         .flat_map(|group| group.verdicts.iter().map(move |verdict| cells(group, verdict, queue.as_of)));
     let without_rule = queue.unrouted.iter().map(|unrouted| cells_without_rule(unrouted, queue.as_of));
-    let header = ["account", "labels", "pool", "boards", "jobs", "oldest", "verdict", "for", "because"];
-    printer.table(&header, groups.chain(without_rule));
+    let header = [
+        Column::always("account"),
+        Column::always("labels"),
+        Column::rank(4, "pool"),
+        Column::rank(1, "boards"),
+        Column::always("jobs"),
+        Column::rank(2, "oldest"),
+        Column::always("verdict"),
+        Column::rank(3, "for"),
+        Column::detail("because"),
+    ];
+    printer.table(&header, groups.chain(without_rule))
 }
 
 fn cells(group: &GroupView, verdict: &VerdictView, now: Timestamp) -> Vec<Value> {

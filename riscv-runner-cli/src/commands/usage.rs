@@ -7,7 +7,7 @@ use crate::{
     args::Reading,
     config::{self, Need, Sources},
     failure::Failure,
-    printer::{Printer, Value},
+    printer::{Column, Printer, Value},
     whole, wire,
 };
 
@@ -23,16 +23,16 @@ pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer)
     };
     printer.data(reading.output.format, &usage, || {
         let header = [
-            "account",
-            "kind",
-            "pool",
-            "labels",
-            "jobs waiting",
-            "jobs running",
-            "workers starting",
-            "workers running",
+            Column::always("account"),
+            Column::rank(1, "kind"),
+            Column::always("pool"),
+            Column::rank(2, "labels"),
+            Column::always("jobs waiting"),
+            Column::always("jobs running"),
+            Column::always("workers starting"),
+            Column::always("workers running"),
         ];
-        printer.table(&header, usage.usage.iter().map(cells));
+        printer.table(&header, usage.usage.iter().map(cells))
     })
 }
 

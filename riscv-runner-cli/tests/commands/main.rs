@@ -9,10 +9,13 @@ mod every_verdict;
 mod foreign;
 mod help;
 mod log;
+mod narrow;
 mod orders;
+mod output;
 mod permissions;
 mod run;
 mod simulate;
+mod terminal;
 mod trace;
 
 use std::{fs, path::Path};
