@@ -1,11 +1,12 @@
 //! `rrctl boards`: the machines, whether they take workers, and what runs on them.
 
 use jiff::Timestamp;
-use riscv_runner_core::quarantine::Admission;
+use riscv_runner_core::{ports::RowFilter, quarantine::Admission};
 use riscv_runner_http::views::{BoardState, BoardView, BoardsView, Occupant};
 
+use super::narrowing::{Narrowing, Place};
 use crate::{
-    args::{Format, Reading},
+    args::{self, Format},
     config::{self, Need, Sources},
     failure::Failure,
     moment,
@@ -14,12 +15,27 @@ use crate::{
 };
 
 /// Runs `rrctl boards`.
-pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(asked: &args::Boards, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let reading = &asked.reading;
+    let narrowing = Narrowing { pool: asked.pool.clone(), entity: None };
     let boards: BoardsView = match reading.remote.connect_as_anybody(sources)? {
-        Some(server) => whole::read(&server).await?,
+        Some(server) => {
+            let mut query = narrowing.query();
+            query.extend(asked.state.map(|state| ("state", state.as_str().to_owned())));
+            let boards: BoardsView = whole::read(&server, &query).await?;
+            if boards.boards.is_empty() && boards.observed {
+                narrowing.explain_empty(Place::Server(&server), printer).await?;
+            }
+            boards
+        }
         None => {
             let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
-            BoardsView::of(&moment::look(&config).await?)
+            let filter = RowFilter { status: asked.state, pool: narrowing.pool.clone(), entity: None };
+            let boards = BoardsView::of(&moment::look(&config).await?, &filter);
+            if boards.boards.is_empty() && boards.observed {
+                narrowing.explain_empty(Place::Configuration(&config), printer).await?;
+            }
+            boards
         }
     };
     if !boards.observed && reading.output.format == Format::Table {

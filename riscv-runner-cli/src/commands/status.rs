@@ -7,12 +7,15 @@ use std::sync::Arc;
 use riscv_runner_core::{
     backoff::age,
     engine::Engine,
-    ports::{LeaseStore, Platform, ReportStore},
+    ports::{ControlStore, LeaseStore, Platform, ReportStore},
 };
 use riscv_runner_http::views::{BoardState, Picture, Reader, StatusView};
 use riscv_runner_pg::PgStore;
 
-use super::pools::{UNOBSERVED, table};
+use super::{
+    controls::{Names, names, target, words},
+    pools::{UNOBSERVED, table},
+};
 use crate::{
     args::{self, Format},
     config::{self, Config, Need, Sources},
@@ -50,12 +53,12 @@ pub(crate) async fn run(status: &args::Status, sources: &Sources, printer: &Prin
         None => Place::Store(Box::new(Direct::open(sources).await?)),
     };
     if status.watch {
-        let look = async || Ok(text(&place.look().await?, printer));
+        let look = async || place.look().await.map(|(status, names)| text(&status, &names, printer));
         return watch::watch(status.every, look, printer).await;
     }
-    let now = place.look().await?;
+    let (now, names) = place.look().await?;
     printer.data(format, &now, || {
-        printer.raw(&text(&now, printer))?;
+        printer.raw(&text(&now, &names, printer))?;
         if now.boards.is_none() {
             printer.warning(UNOBSERVED);
         }
@@ -64,9 +67,10 @@ pub(crate) async fn run(status: &args::Status, sources: &Sources, printer: &Prin
 }
 
 impl Place {
-    async fn look(&self) -> Result<StatusView, Failure> {
+    /// What is seen, and the logins of accounts as far as they are known here.
+    async fn look(&self) -> Result<(StatusView, Names), Failure> {
         match self {
-            Self::Server(server) => server.get(&["status.json"], &[]).await,
+            Self::Server(server) => Ok((server.get(&["status.json"], &[]).await?, Names::new())),
             Self::Store(direct) => direct.look().await,
         }
     }
@@ -79,7 +83,8 @@ impl Direct {
         Ok(Self { store, engine: wire::observer(&config).await?, config })
     }
 
-    async fn look(&self) -> Result<StatusView, Failure> {
+    async fn look(&self) -> Result<(StatusView, Names), Failure> {
+        let known = names(&self.store.known_accounts().await?);
         let usage = self.store.usage().await?;
         let policy = Arc::new(self.config.policy.clone());
         let picture = Picture::new(self.engine.overview(Picture::MOST_OF_A_KEY).await?, &policy);
@@ -88,11 +93,11 @@ impl Direct {
         // last, and judged by the time of asking.
         let (leader, now) = (self.store.leader().await?, TokioPlatform.now());
         let reader = Reader::Authenticated;
-        Ok(StatusView::of(&usage, leader, &policy, controls, Some(&picture), reader, now))
+        Ok((StatusView::of(&usage, leader, &policy, controls, Some(&picture), reader, now), known))
     }
 }
 
-fn text(status: &StatusView, printer: &Printer) -> String {
+fn text(status: &StatusView, names: &Names, printer: &Printer) -> String {
     let mut lines = vec![match &status.leader {
         Some(leader) => format!("leader   {} (epoch {})", leader.name, leader.epoch),
         None => "leader   nobody: nothing is scheduled".to_owned(),
@@ -104,13 +109,8 @@ fn text(status: &StatusView, printer: &Printer) -> String {
     lines.push(format!("workers  {} starting, {} running", totals.workers_pending, totals.workers_running));
     lines.push(boards(status));
     lines.extend(status.controls.iter().map(|one| {
-        format!(
-            "held     {} {} by {}: {}",
-            one.verb.as_str().replace('_', " "),
-            one.target,
-            one.actor,
-            one.reason
-        )
+        let (what, whom) = (words(one), target(&one.target, names));
+        format!("held     {what}, {whom}, by {}: {}", one.actor, one.reason)
     }));
     format!("{}\n\n{}", visible(&lines.join("\n")), table(&status.pools, printer))
 }

@@ -105,7 +105,10 @@ async fn a_role_is_given_what_doctor_prints_and_can_then_serve() {
         said.contains("the schema is not that of this version") && said.contains("rrctl migrate"),
         "{said}"
     );
+    let said = String::from_utf8(config.rrctl(&["schedule", "--once"]).await.stderr).unwrap();
+    assert!(said.contains("rrctl migrate") && !said.contains("holds the lease"), "{said}");
     assert!(config.rrctl(&["migrate"]).await.status.success());
+    assert_eq!(config.rrctl_json(&["schedule", "--once"]).await, serde_json::json!({ "done": true }));
     let url = config.read("postgres.url");
     let mut owner = PgConnection::connect(&url).await.unwrap();
     let text = config.text();
@@ -127,6 +130,8 @@ async fn a_role_is_given_what_doctor_prints_and_can_then_serve() {
 
     let server = Server::start(&config, &[], &[]).await;
     server.ready().await;
+    let said = String::from_utf8(config.rrctl(&["schedule", "--once"]).await.stderr).unwrap();
+    assert!(said.contains("a scheduler that runs holds the lease"), "{said}");
     let job = stage.github.queue(&NewJob::new("acme/tool", LABELS));
     assert_eq!(stage.deliver(&server, job, "queued").await, (200, "job_stored".to_owned()));
     server.stop().await;
