@@ -7,11 +7,16 @@ pub(crate) mod trace;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgGroup, Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use riscv_runner_core::{
     ids::{JobId, Login, PoolName, RepoName},
     preflight::parse_repository,
 };
+
+use riscv_runner_http::views::BoardState;
 
 pub(crate) use self::orders::{
     CapArgument, ControlsListing, Drain, DrainKind, EntityCommand, Order, Pause, PauseKind, Revoke,
@@ -81,6 +86,39 @@ pub(crate) struct Reading {
     pub(crate) output: Output,
 }
 
+/// `rrctl queue` and `rrctl usage`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Filtered {
+    /// Only those of this pool
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<PoolName>,
+    /// Only those of this account, by its login or id
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) entity: Option<Login>,
+    /// Where they are read, and how they are written
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// `rrctl boards`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Boards {
+    /// Only those of this pool
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<PoolName>,
+    /// Only those in this state
+    #[arg(long, value_name = "STATE", value_parser = board_state())]
+    pub(crate) state: Option<BoardState>,
+    /// Where they are read, and how they are written
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+fn board_state() -> impl TypedValueParser<Value = BoardState> {
+    PossibleValuesParser::new(BoardState::ALL.map(BoardState::as_str))
+        .try_map(|name| BoardState::ALL.into_iter().find(|state| state.as_str() == name).ok_or("no state"))
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -107,7 +145,7 @@ pub(crate) enum Command {
     /// Show leader, queue, workers and boards at a glance
     Status(Status),
     /// Show waiting jobs by labels, with the reason for which they wait
-    Queue(Reading),
+    Queue(Filtered),
     /// Show jobs, newest first
     Jobs(Listing),
     /// Show workers, newest first
@@ -115,9 +153,9 @@ pub(crate) enum Command {
     /// Show the pools and their slots
     Pools(Reading),
     /// Show the boards and what runs on them
-    Boards(Reading),
+    Boards(Boards),
     /// Show demand and supply by account, pool and labels
-    Usage(Reading),
+    Usage(Filtered),
     /// Place nothing new on a board or a pool; running jobs finish
     Drain(Drain),
     /// End a drain
@@ -217,17 +255,18 @@ pub(crate) struct Serve {
 /// `rrctl schedule`
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
+#[command(group = ArgGroup::new("what").args(["once", "dry_run"]).required(true))]
 pub(crate) struct Schedule {
-    /// Run one cycle: needs the lease, so no other scheduler may run
-    #[arg(long, required_unless_present = "dry_run", conflicts_with_all = ["dry_run", "snapshot"])]
-    pub(crate) once: bool,
     /// Show the plan and every waiting job's verdict; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Run one cycle: needs the lease, so no other scheduler may run
+    #[arg(long, conflicts_with = "snapshot")]
+    pub(crate) once: bool,
     /// Plan from this file, as `rrctl snapshot` writes it, instead of looking; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "dry_run")]
     pub(crate) snapshot: Option<PathBuf>,
-    /// How the plan is written
+    /// How the answer is written
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -329,8 +368,8 @@ pub(crate) struct Listing {
     /// Only those of this pool
     #[arg(long, value_name = "POOL")]
     pub(crate) pool: Option<PoolName>,
-    /// Only those of this account
-    #[arg(long, value_name = "LOGIN")]
+    /// Only those of this account, by its login or id
+    #[arg(long, value_name = "ACCOUNT")]
     pub(crate) entity: Option<Login>,
     /// Which page, from 0
     #[arg(long, default_value_t = 0, value_name = "N")]

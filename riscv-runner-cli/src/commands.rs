@@ -13,6 +13,7 @@ pub(crate) mod github_app;
 pub(crate) mod jobs;
 pub(crate) mod listing;
 pub(crate) mod migrate;
+mod narrowing;
 pub(crate) mod nodes;
 pub(crate) mod order;
 pub(crate) mod pin;

@@ -162,6 +162,7 @@ pub(crate) fn read(sources: &Sources, need: Need) -> (Option<Config>, Vec<Proble
     environment::overlay(&mut entries, &sources.variables, &context.problems);
     let root = Section::root(&context, entries, origin);
     let topics = Topics::read(root, sources, need);
+    environment::warn_of_misnamed(&sources.variables, &context);
     let Context { problems, shown, secrets, .. } = context;
     shadowing::check(&topics.routes, &problems);
     (topics.into_config(shown.into_inner(), secrets.into_inner()), problems.into_sorted())

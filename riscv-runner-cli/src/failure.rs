@@ -1,6 +1,6 @@
 //! How a command can fail, and the exit status that says so.
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, io, process::ExitCode};
 
 use riscv_runner_core::ports::{PortError, chain};
 
@@ -28,6 +28,8 @@ pub(crate) enum Failure {
         /// What to do next.
         hint: Option<String>,
     },
+    /// Standard output takes no more.
+    Output(io::Error),
 }
 
 impl Failure {
@@ -45,7 +47,7 @@ impl Failure {
     pub(crate) fn hint(self, text: impl Into<String>) -> Self {
         let text = Some(text.into());
         match self {
-            Self::Configuration(problems) => Self::Configuration(problems),
+            same @ (Self::Configuration(_) | Self::Output(_)) => same,
             Self::Usage { what, .. } => Self::Usage { what, hint: text },
             Self::Failed { what, .. } => Self::Failed { what, hint: text },
         }
@@ -63,6 +65,7 @@ impl Failure {
                 problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
             }
             Self::Usage { what, .. } | Self::Failed { what, .. } => what.clone(),
+            Self::Output(error) => format!("cannot write to standard output: {error}"),
         }
     }
 
@@ -83,6 +86,12 @@ impl Failure {
             Self::Failed { what, hint } => {
                 printer.error(what);
                 printer.hint(hint.as_deref());
+                ExitCode::FAILURE
+            }
+            // A reader that goes away, such as `head`, has seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(_) => {
+                printer.error(&self.what());
                 ExitCode::FAILURE
             }
         }
@@ -107,6 +116,10 @@ pub(crate) fn count(n: usize, what: &str) -> String {
 
 impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
-        Self::failed(error.chain())
+        let failure = Self::failed(error.chain());
+        match riscv_runner_pg::remedy(&error) {
+            Some(remedy) => failure.hint(remedy),
+            None => failure,
+        }
     }
 }

@@ -18,6 +18,7 @@ mod remote;
 mod server;
 mod signals;
 mod standby;
+mod table;
 mod telemetry;
 mod visible;
 mod when;
@@ -25,25 +26,58 @@ mod whole;
 mod wire;
 mod witness;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches, ValueEnum};
 use riscv_runner_core::controls::Verb;
 
 use self::{
-    args::{Arguments, Command},
+    args::{Arguments, Color, Command},
     config::Sources,
     failure::Failure,
     printer::Printer,
 };
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let printer = Printer::new(arguments.color);
-    match run(arguments, &printer) {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let color = color(&typed);
+    let parsed = Arguments::command()
+        .color(match color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        })
+        .try_get_matches_from(typed)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let printer = Printer::new(color);
+    let ended = match parsed {
+        Ok(arguments) => run(arguments, &printer),
+        Err(told) => match told.print() {
+            Err(error) if !told.use_stderr() => Err(Failure::Output(error)),
+            Ok(()) | Err(_) => {
+                return u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+            }
+        },
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&printer),
     }
+}
+
+/// What `--color` says: help and usage, too, are written as it wants, which clap cannot know beforehand.
+fn color(typed: &[OsString]) -> Color {
+    let mut typed = typed.iter().filter_map(|argument| argument.to_str());
+    let mut color = Color::Auto;
+    while let Some(argument) = typed.next().filter(|argument| *argument != "--") {
+        let value = match argument.strip_prefix("--color") {
+            Some("") => typed.next(),
+            Some(value) => value.strip_prefix('='),
+            None => None,
+        };
+        color = value.and_then(|value| Color::from_str(value, false).ok()).unwrap_or(color);
+    }
+    color
 }
 
 fn run(arguments: Arguments, printer: &Printer) -> Result<(), Failure> {

@@ -3,58 +3,16 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
+pub(crate) use crate::table::{Column, Tone, Value};
 use crate::{
     args::{Color, Format},
     failure::Failure,
+    table::{Table, painted},
     visible::visible,
 };
-
-/// What the eye should make of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// Nothing.
-    Plain,
-    /// All is well.
-    Good,
-    /// Not yet, or not quite.
-    Waiting,
-    /// Something is wrong.
-    Bad,
-}
-
-/// One value of a row.
-#[derive(Debug, Clone)]
-pub(crate) struct Value {
-    text: String,
-    tone: Tone,
-    right: bool,
-}
-
-impl Value {
-    /// A value with a tone.
-    pub(crate) fn toned<T: ToString + ?Sized>(text: &T, tone: Tone) -> Self {
-        Self { text: visible(&text.to_string()).into_owned(), tone, right: false }
-    }
-
-    /// A number, which is aligned to the right.
-    pub(crate) fn number<T: ToString + ?Sized>(number: &T) -> Self {
-        Self { right: true, ..Self::toned(number, Tone::Plain) }
-    }
-
-    /// A text that may be missing.
-    pub(crate) fn or_dash(text: Option<impl ToString>) -> Self {
-        Self::toned(&text.map_or_else(|| "-".to_owned(), |text| text.to_string()), Tone::Plain)
-    }
-}
-
-impl<T: AsRef<str>> From<T> for Value {
-    fn from(text: T) -> Self {
-        Self::toned(text.as_ref(), Tone::Plain)
-    }
-}
 
 /// Where output goes and how it looks.
 #[derive(Debug, Clone, Copy)]
@@ -89,39 +47,32 @@ impl Printer {
     }
 
     /// A line of data.
-    pub(crate) fn line(&self, text: &str) {
-        self.raw(&format!("{}\n", visible(text)));
+    pub(crate) fn line(&self, text: &str) -> Result<(), Failure> {
+        self.raw(&format!("{}\n", visible(text)))
     }
 
     /// A line of data that begins in the colour of a tone.
-    pub(crate) fn toned_line(&self, begin: &str, tone: Tone, rest: &str) {
+    pub(crate) fn toned_line(&self, begin: &str, tone: Tone, rest: &str) -> Result<(), Failure> {
         let (begin, rest) = (visible(begin), visible(rest));
-        let color = match tone {
-            Tone::Plain => "0",
-            Tone::Good => "1;32",
-            Tone::Waiting => "1;33",
-            Tone::Bad => "1;31",
-        };
         self.raw(&if self.color_out {
-            format!("\x1b[{color}m{begin}\x1b[0m{rest}\n")
+            format!("{}{rest}\n", painted(&begin, &format!("1;{}", tone.color().unwrap_or("39"))))
         } else {
             format!("{begin}{rest}\n")
-        });
+        })
     }
 
-    /// Data as it is, at once: texts of our own, and those that are safe already.
-    pub(crate) fn raw(&self, text: &str) {
+    /// Data as it is, at once: texts of our own, and those that are safe already. The one place that writes to
+    /// standard output: a command whose data is not taken ends.
+    pub(crate) fn raw(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        // A reader that went away, such as `head`, has seen enough.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
     }
 
     /// Data as JSON, exactly: programs read it.
     pub(crate) fn json<T: Serialize>(&self, data: &T) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(data)
             .map_err(|error| Failure::because("the answer cannot be written as JSON", &error))?;
-        self.raw(&(text + "\n"));
-        Ok(())
+        self.raw(&(text + "\n"))
     }
 
     /// Data in one of two forms.
@@ -129,42 +80,50 @@ impl Printer {
         &self,
         format: Format,
         data: &T,
-        table: impl FnOnce(),
+        table: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         match format {
             Format::Json => self.json(data),
-            Format::Table => {
-                table();
-                Ok(())
-            }
+            Format::Table => table(),
         }
     }
 
     /// Data as a table that fits the terminal.
-    pub(crate) fn table(&self, header: &[&str], rows: impl IntoIterator<Item = Vec<Value>>) {
-        self.raw(&self.render(header, rows));
+    pub(crate) fn table<C: Into<Column> + Copy>(
+        &self,
+        columns: &[C],
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> Result<(), Failure> {
+        let table = self.laid_out(columns, rows);
+        self.raw(&table.text)?;
+        if !table.left_out.is_empty() {
+            let names = table.left_out.join(", ");
+            self.note(&format!("left out on so narrow a terminal: {names}; --format json has everything"));
+        }
+        Ok(())
     }
 
     /// A table as text.
-    pub(crate) fn render(&self, header: &[&str], rows: impl IntoIterator<Item = Vec<Value>>) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        if !io::stdout().is_terminal() {
-            table.force_no_tty();
-        }
+    pub(crate) fn render<C: Into<Column> + Copy>(
+        &self,
+        columns: &[C],
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> String {
+        self.laid_out(columns, rows).text
+    }
+
+    fn laid_out<C: Into<Column> + Copy>(
+        &self,
+        columns: &[C],
+        rows: impl IntoIterator<Item = Vec<Value>>,
+    ) -> Table {
+        let columns: Vec<Column> = columns.iter().map(|column| (*column).into()).collect();
+        let rows: Vec<_> = rows.into_iter().collect();
         if self.color_out {
-            table.enforce_styling();
+            Table::painted(&columns, &rows, width())
+        } else {
+            Table::plain(&columns, &rows, width())
         }
-        table.set_header(header.iter().map(|name| Cell::new(name.to_uppercase())));
-        for row in rows {
-            table.add_row(row.into_iter().map(cell));
-        }
-        let mut text = String::new();
-        for line in table.lines() {
-            text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
-            text.push('\n');
-        }
-        text
     }
 
     /// A remark.
@@ -199,13 +158,9 @@ impl Printer {
     }
 }
 
-fn cell(value: Value) -> Cell {
-    let cell = Cell::new(value.text);
-    let cell = if value.right { cell.set_alignment(CellAlignment::Right) } else { cell };
-    match value.tone {
-        Tone::Plain => cell,
-        Tone::Good => cell.fg(comfy_table::Color::Green),
-        Tone::Waiting => cell.fg(comfy_table::Color::Yellow),
-        Tone::Bad => cell.fg(comfy_table::Color::Red),
-    }
+/// How many columns the terminal has; elsewhere lines are as long as they are.
+fn width() -> Option<usize> {
+    let out = io::stdout();
+    let size = out.is_terminal().then(|| tcgetwinsize(&out).ok()).flatten()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

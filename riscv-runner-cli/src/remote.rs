@@ -22,7 +22,7 @@ const NAME_A_TOKEN: &str = "name a file with --token-file, or set TRACE_API_SECR
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Remote {
     /// Ask this server (`https://runners.example`) instead of the database
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = server_url)]
     pub(crate) server: Option<Url>,
     /// The file with the reader's token [default: server.trace_secret, or TRACE_API_SECRET]; without one,
     /// private repositories are not named
@@ -42,6 +42,12 @@ pub(crate) struct Server {
 struct Told {
     error: String,
     hint: Option<String>,
+}
+
+fn server_url(text: &str) -> Result<Url, String> {
+    let form = || "must begin with https:// or http://, as in https://runners.example".to_owned();
+    let url: Url = text.parse().map_err(|_| form())?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(form()) }
 }
 
 impl Remote {
@@ -70,7 +76,14 @@ impl Remote {
         if let Some(path) = &self.token_file {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| Failure::because(&format!("{} cannot be read", path.display()), &error))?;
-            return Ok(Some(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())));
+            let token = text.trim();
+            // A header takes no other characters.
+            if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let what =
+                    if token.is_empty() { "is empty" } else { "holds no token: it has more than one word" };
+                return Err(Failure::usage(format!("--token-file {}: {what}", path.display())));
+            }
+            return Ok(Some(SecretString::from(token.to_owned())));
         }
         let config = config::load(sources, Need::Nothing).map_err(Failure::Configuration)?;
         Ok(config.server.trace_secret)
@@ -108,23 +121,30 @@ impl Server {
     fn refused(&self, status: StatusCode, body: &[u8], segments: &[&str]) -> Failure {
         let name = self.name();
         let told: Option<Told> = serde_json::from_slice(body).ok();
+        // A server must not seem to say what rrctl says.
+        let (error, theirs) = match told {
+            Some(told) => {
+                (one_line(&told.error).into_owned(), told.hint.map(|hint| one_line(&hint).into_owned()))
+            }
+            None => ("nothing that is understood".to_owned(), None),
+        };
         let hint = match (status, segments) {
             (StatusCode::UNAUTHORIZED, _) if self.token.is_none() => Some(NAME_A_TOKEN.to_owned()),
             (StatusCode::UNAUTHORIZED, _) => {
                 Some("the token is not the one of [server] trace_secret there".to_owned())
             }
+            // Pages speak of signing in; what does that here is a token.
+            (StatusCode::NOT_FOUND, ["why", ..]) if self.token.is_none() => Some(format!(
+                "GitHub's job id, not the run's; for jobs of private repositories {NAME_A_TOKEN}"
+            )),
+            (StatusCode::NOT_FOUND, ["why", job]) => Some(format!(
+                "GitHub's job id, not the run's; `rrctl trace --job-id {}` shows what was delivered of it",
+                job.trim_end_matches(".json")
+            )),
             (StatusCode::NOT_FOUND, ["trace", ..]) => {
-                Some("traces are served where [server] trace_secret is set".to_owned())
+                theirs.or_else(|| Some("traces are served where [server] trace_secret is set".to_owned()))
             }
-            _ => None,
-        };
-        let (error, hint) = match told {
-            // A server must not seem to say what rrctl says.
-            Some(told) => (
-                one_line(&told.error).into_owned(),
-                hint.or_else(|| told.hint.map(|hint| one_line(&hint).into_owned())),
-            ),
-            None => ("nothing that is understood".to_owned(), hint),
+            _ => theirs,
         };
         let failure = Failure::failed(format!("{name} answers {status}: {error}"));
         match hint {

@@ -24,9 +24,10 @@ pub(crate) trait Paged: DeserializeOwned {
 
 /// Reads all pages; what is said beside the rows is the first one's. A server that does not know pages gives
 /// everything at once.
-pub(crate) async fn read<T: Paged>(server: &Server) -> Result<T, Failure> {
+pub(crate) async fn read<T: Paged>(server: &Server, filter: &[(&'static str, String)]) -> Result<T, Failure> {
     let ask = async |page: u32| -> Result<T, Failure> {
-        server.get(&[T::PATH], &[("page", page.to_string()), ("per_page", PER_PAGE.to_string())]).await
+        let paging = [("page", page.to_string()), ("per_page", PER_PAGE.to_string())];
+        server.get(&[T::PATH], &[&paging, filter].concat()).await
     };
     let mut all = ask(0).await?;
     let mut page = 1;

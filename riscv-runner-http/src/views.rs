@@ -18,7 +18,6 @@ mod workers;
 pub(crate) use self::{
     boards::shown as shown_boards,
     concealment::{diagnostics, knows_repository},
-    queue::Shown,
     status::concealed_orders,
     window::midnight,
 };
@@ -28,7 +27,7 @@ pub use self::{
     jobs::{JobView, JobsView},
     part::Part,
     pools::{PoolView, PoolsView},
-    queue::{GroupView, QueueView, ShareView, VerdictView},
+    queue::{GroupView, QueueView, ShareView, Shown, VerdictView},
     reason::ReasonView,
     status::{LeaderView, StatusView},
     unrouted::UnroutedView,

@@ -1,13 +1,62 @@
 //! Errors of PostgreSQL in the words of the ports: what the caller can do about them.
 
 use riscv_runner_core::ports::{PortError, PortErrorKind};
-use sqlx::error::DatabaseError;
+use sqlx::{error::DatabaseError, migrate::MigrateError};
 
 use crate::rows::BadRow;
 
 /// The failure of `operation` for a port.
 pub(crate) fn port_error(operation: &'static str, error: sqlx::Error) -> PortError {
-    PortError::new(kind(&error), operation, "").with_source(error)
+    PortError::new(kind(&error), operation, detail(&error)).with_source(error)
+}
+
+/// What an operator can do about an error of the store, where that is known.
+#[must_use]
+pub fn remedy(error: &PortError) -> Option<&'static str> {
+    match Lack::of(cause(error)?)? {
+        Lack::Schema => {
+            Some("run `rrctl migrate`; where it changes nothing, `rrctl doctor` says what the role lacks")
+        }
+        Lack::Right => Some("`rrctl doctor` says which rights the role lacks, and how to grant them"),
+    }
+}
+
+/// What an operator must give the role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    /// Tables or columns: nobody migrated, or the role may not look into the schema.
+    Schema,
+    /// A right on a table or a sequence.
+    Right,
+}
+
+impl Lack {
+    fn of(error: &sqlx::Error) -> Option<Self> {
+        match error.as_database_error().and_then(DatabaseError::code)?.as_ref() {
+            // Undefined table, schema, column or function.
+            "42P01" | "3F000" | "42703" | "42883" => Some(Self::Schema),
+            "42501" => Some(Self::Right),
+            _ => None,
+        }
+    }
+}
+
+fn detail(error: &sqlx::Error) -> &'static str {
+    match Lack::of(error) {
+        Some(Lack::Schema) => "the schema is not that of this version",
+        Some(Lack::Right) => "the role lacks a right",
+        None => "",
+    }
+}
+
+/// What the database said.
+fn cause(error: &PortError) -> Option<&sqlx::Error> {
+    let cause = std::error::Error::source(error)?;
+    let migrating = cause.downcast_ref::<MigrateError>().and_then(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Some(error),
+        _ => None,
+    });
+    migrating.or_else(|| cause.downcast_ref())
 }
 
 /// The refusal of a write whose proof is of an earlier epoch.
@@ -22,7 +71,7 @@ pub(crate) fn blames_a_value(error: &PortError) -> bool {
     if source.is_some_and(<dyn std::error::Error>::is::<BadRow>) {
         return true;
     }
-    let cause = source.and_then(|source| source.downcast_ref::<sqlx::Error>());
+    let cause = cause(error);
     let code = cause.and_then(sqlx::Error::as_database_error).and_then(DatabaseError::code);
     // 22: data exception; 23: integrity; 54: a limit of the server, such as a text too long for an index.
     code.is_some_and(|code| ["22", "23", "54"].contains(&code.get(..2).unwrap_or_default()))
@@ -54,8 +103,8 @@ fn kind_of_code(code: &str) -> PortErrorKind {
         "23505" | "23P01" => PortErrorKind::Conflict,
         // A standby that is not promoted yet.
         "25006" => PortErrorKind::Transient,
-        // Insufficient privilege; unknown database, schema or table: somebody must mend it.
-        "42501" | "3D000" | "3F000" | "42P01" => PortErrorKind::Denied,
+        // Insufficient privilege; unknown database, schema, table, column or function: somebody must mend it.
+        "42501" | "3D000" | "3F000" | "42P01" | "42703" | "42883" => PortErrorKind::Denied,
         _ => match code.get(..2).unwrap_or_default() {
             "28" => PortErrorKind::Denied,
             // Connection, rollback (deadlock, serialization), resources, lock not available, intervention

@@ -28,7 +28,9 @@ pub struct Inspection {
     pub version_number: i32,
     /// Whether the configured schema exists.
     pub has_schema: bool,
-    /// Rights that the role lacks, by table; `USAGE` is listed under the schema's own name.
+    /// Whether the role may look into it; without that, nothing in it is seen.
+    pub has_usage: bool,
+    /// Rights that the role lacks, by table or sequence; `USAGE` is listed under the schema's own name, too.
     pub missing_rights: BTreeMap<String, Vec<String>>,
     /// The role that we are.
     pub role: String,
@@ -36,12 +38,18 @@ pub struct Inspection {
     pub clock_ahead: SignedDuration,
 }
 
-/// Rights on every table of ours.
+/// Rights on every table of ours, and on the sequences that number their rows. `CASE` fixes the order of the two
+/// conditions: of what is no sequence the second one is an error.
 const MISSING: &str = "SELECT c.relname::text, p.name FROM pg_class c \
      JOIN pg_namespace n ON n.oid = c.relnamespace \
      CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p (name) \
      WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname NOT LIKE '\\_sqlx%' \
-       AND NOT has_table_privilege(c.oid, p.name) ORDER BY 1, 2";
+       AND NOT has_table_privilege(c.oid, p.name) \
+     UNION ALL SELECT c.relname::text, 'USAGE' FROM pg_class c \
+     JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = $1 \
+       AND CASE c.relkind WHEN 'S' THEN NOT has_sequence_privilege(c.oid, 'USAGE') ELSE false END \
+     ORDER BY 1, 2";
 
 const SERVER: &str = "SELECT current_setting('server_version'), \
      current_setting('server_version_num')::integer, clock_timestamp(), current_user::text, \
@@ -82,6 +90,7 @@ pub async fn inspect(config: &PgConfig, clock: impl Fn() -> Timestamp + Send) ->
         version_number: row.try_get(1).map_err(failed)?,
         role: row.try_get(3).map_err(failed)?,
         has_schema: row.try_get(4).map_err(failed)?,
+        has_usage,
         missing_rights,
         clock_ahead: theirs.to_jiff().duration_since(ours),
     })

@@ -31,6 +31,7 @@ mod unrouted;
 mod workers;
 
 pub use config::{PgConfig, SchemaName, SchemaNameError};
+pub use error::remedy;
 pub use inspect::{Inspection, OLDEST_SERVER, inspect};
 pub use listen::{Listeners, listen};
 pub use migrate::{MigrationReport, MigrationStep, migrate, pending_migrations};

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use comfy_table::{CellAlignment, Table, presets};
+use unicode_width::UnicodeWidthStr;
 
 use crate::Outcome;
 
@@ -43,17 +43,27 @@ impl Sorted {
     }
 }
 
-/// Prints a table.
+/// Prints a table in Markdown.
 pub(crate) fn table(title: &str, heads: &[&str], rows: &[Vec<String>]) {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(heads.iter().copied());
+    let width = |n: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.width());
+        cells.chain([heads[n].width()]).max().unwrap_or_default()
+    };
+    let line = |cells: &[&str]| {
+        for (n, cell) in cells.iter().enumerate() {
+            let room = " ".repeat(width(n).saturating_sub(cell.width()));
+            if n == 0 { print!("| {cell}{room} |") } else { print!(" {room}{cell} |") }
+        }
+        println!();
+    };
+    println!("{title}\n");
+    line(heads);
+    let rules: Vec<String> = (0..heads.len()).map(|n| "-".repeat(width(n))).collect();
+    line(&rules.iter().map(String::as_str).collect::<Vec<_>>());
     for row in rows {
-        table.add_row(row);
+        line(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    println!("{title}\n\n{table}\n");
+    println!();
 }
 
 /// Says under what load of the machine the figures are taken.

@@ -1,7 +1,10 @@
 //! `rrctl deliveries`: which deliveries, and what to do with them.
 
-use clap::{Args, Subcommand};
-use riscv_runner_core::ids::{DeliveryGuid, EventId, InstallationId};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use riscv_runner_core::{
+    delivery::Outcome,
+    ids::{DeliveryGuid, EventId, InstallationId},
+};
 
 use super::Output;
 use crate::when::When;
@@ -24,7 +27,8 @@ pub(crate) struct List {
     #[arg(long, value_name = "EVENT")]
     pub(crate) event: Option<String>,
     /// Only this outcome, such as `ignored_no_label`
-    #[arg(long, value_name = "OUTCOME", conflicts_with = "github")]
+    #[arg(long, value_name = "OUTCOME", conflicts_with = "github", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(Outcome::ALL.map(Outcome::as_str)))]
     pub(crate) outcome: Option<String>,
     /// Only what was received since: 2026-11-21T10:00:00Z, 2026-11-21, or -2h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]

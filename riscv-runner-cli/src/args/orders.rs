@@ -53,8 +53,10 @@ pub(crate) enum PauseKind {
     /// An organization or a personal account
     Entity,
     /// A repository
+    #[value(alias = "repository")]
     Repo,
     /// Everything
+    #[value(alias = "everything")]
     All,
 }
 

@@ -82,24 +82,25 @@ pub(crate) fn run(command: &Board, printer: &Printer) -> Result<(), Failure> {
     judge(&identity)
 }
 
-fn show(found: &Found, identity: &Identity, printer: &Printer) {
+fn show(found: &Found, identity: &Identity, printer: &Printer) -> Result<(), Failure> {
     if let Some(model) = &found.model {
-        printer.line(&format!("model     {model}"));
+        printer.line(&format!("model     {model}"))?;
     }
     match identity {
         Identity::Known { board, by } => {
-            printer.line(&format!("known by  {by}"));
-            printer.line(&format!("board     {board}"));
+            printer.line(&format!("known by  {by}"))?;
+            printer.line(&format!("board     {board}"))?;
             printer.note(&format!("enrol it with: rrctl nodes enroll NODE --board {board}"));
         }
-        Identity::Unknown(by) => printer.line(&format!("found     {by}")),
+        Identity::Unknown(by) => printer.line(&format!("found     {by}"))?,
         Identity::Mixed(kinds) => {
             for kind in kinds {
-                printer.line(&format!("found     {kind}"));
+                printer.line(&format!("found     {kind}"))?;
             }
         }
         Identity::Silent => {}
     }
+    Ok(())
 }
 
 fn harts(identity: &Identity) -> Vec<Harts> {

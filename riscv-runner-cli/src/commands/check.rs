@@ -16,7 +16,7 @@ use crate::{
     args::Check,
     config::{self, Need, Sources},
     failure::{Failure, count},
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     wire,
 };
 
@@ -58,10 +58,11 @@ pub(crate) async fn run(check: &Check, sources: &Sources, printer: &Printer) -> 
     let clear = preflight::is_clear(&findings);
     let answer = Answer { repo: &check.repo, labels: labels.as_ref(), clear, findings: &findings };
     printer.data(check.output.format, &answer, || {
-        printer.table(&["check", "result", "what was found"], findings.iter().map(row));
-        for finding in findings.iter().filter(|finding| finding.verdict != Verdict::Ok) {
-            remedy(finding, printer);
-        }
+        printer.table(&COLUMNS, findings.iter().map(row))?;
+        findings
+            .iter()
+            .filter(|finding| finding.verdict != Verdict::Ok)
+            .try_for_each(|finding| remedy(finding, printer))
     })?;
     let problems = findings.iter().filter(|finding| finding.verdict == Verdict::Problem).count();
     if clear {
@@ -74,6 +75,9 @@ fn is_or_are(problems: usize) -> String {
     let verb = if problems == 1 { "is" } else { "are" };
     format!("{} {verb}", count(problems, "thing"))
 }
+
+const COLUMNS: [Column; 3] =
+    [Column::always("check"), Column::always("result"), Column::detail("what was found")];
 
 fn row(finding: &Finding) -> Vec<Value> {
     let tone = match finding.verdict {
@@ -88,11 +92,12 @@ fn row(finding: &Finding) -> Vec<Value> {
     ]
 }
 
-fn remedy(finding: &Finding, printer: &Printer) {
-    let Some(remedy) = &finding.remedy else { return };
-    printer.line("");
-    printer.line(&format!("{}: {remedy}", finding.check));
+fn remedy(finding: &Finding, printer: &Printer) -> Result<(), Failure> {
+    let Some(remedy) = &finding.remedy else { return Ok(()) };
+    printer.line("")?;
+    printer.line(&format!("{}: {remedy}", finding.check))?;
     for link in &finding.links {
-        printer.line(&format!("  {}: {}", link.text, link.url));
+        printer.line(&format!("  {}: {}", link.text, link.url))?;
     }
+    Ok(())
 }

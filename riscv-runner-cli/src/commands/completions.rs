@@ -13,8 +13,7 @@ pub(crate) fn completions(shell: Shell, printer: &Printer) -> Result<(), Failure
     clap_complete::generate(shell, &mut Arguments::command(), "rrctl", &mut script);
     let script =
         String::from_utf8(script).map_err(|error| Failure::because("the completions are no text", &error))?;
-    printer.raw(&script);
-    Ok(())
+    printer.raw(&script)
 }
 
 /// Runs `rrctl man`: one page to standard output, or a page for each command into a folder.
@@ -25,8 +24,7 @@ pub(crate) fn man(folder: Option<&Path>, printer: &Printer) -> Result<(), Failur
         clap_mangen::Man::new(command)
             .render(&mut page)
             .map_err(|error| Failure::because("the page cannot be written", &error))?;
-        printer.raw(&String::from_utf8_lossy(&page));
-        return Ok(());
+        return printer.raw(&String::from_utf8_lossy(&page));
     };
     let failed = |error| Failure::because(&format!("{} cannot be written", folder.display()), &error);
     fs::create_dir_all(folder).map_err(failed)?;

@@ -121,8 +121,7 @@ fn run_check(check: ConfigCheck, sources: &Sources, printer: &Printer) -> Result
     let (pools, routes) = (config.policy.pools.len(), config.policy.routes.len());
     let parts = format!("{}, {}", count(pools, "pool"), count(routes, "route"));
     let warned = if n_warnings > 0 { format!(", {}", count(n_warnings, "warning")) } else { String::new() };
-    printer.line(&format!("{file}: ok ({parts}{warned})"));
-    Ok(())
+    printer.line(&format!("{file}: ok ({parts}{warned})"))
 }
 
 fn show(output: Output, sources: &Sources, printer: &Printer) -> Result<(), Failure> {

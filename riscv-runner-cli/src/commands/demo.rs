@@ -60,7 +60,7 @@ pub(crate) async fn run(demo: Demo, printer: &Printer) -> Result<(), Failure> {
     let copy = *printer;
     let driven =
         tokio::task::spawn_blocking(move || drive(world, demo, speed, &stop, Drawing::new(copy, sees)));
-    let summary = driven.await.map_err(|error| Failure::because("the demo ended early", &error))?;
+    let summary = driven.await.map_err(|error| Failure::because("the demo ended early", &error))??;
     conclude(&summary, began.elapsed(), demo, printer)?;
     if !demo.once && !interrupt.is_finished() {
         printer.note("everything is done; the page stays until you press Ctrl-C");
@@ -99,14 +99,20 @@ impl SnapshotSource for LastSeen {
 }
 
 /// Lets the world go on until it is at rest, a law breaks, or somebody asks to stop.
-fn drive(mut world: World, demo: Demo, speed: u32, stop: &AtomicBool, mut drawing: Drawing) -> Summary {
+fn drive(
+    mut world: World,
+    demo: Demo,
+    speed: u32,
+    stop: &AtomicBool,
+    mut drawing: Drawing,
+) -> Result<Summary, Failure> {
     world.keep_no_trace();
     if speed == 0 {
         world.run_to_rest(PATIENCE);
-        return world.summary();
+        return Ok(world.summary());
     }
     while !stop.load(Ordering::Relaxed) && world.violations().is_empty() {
-        let drawn = drawing.draw(&mut world);
+        let drawn = drawing.draw(&mut world)?;
         if drawn && world.summary().jobs >= demo.jobs as usize && world.rest_state().is_rest() {
             break;
         }
@@ -115,8 +121,8 @@ fn drive(mut world: World, demo: Demo, speed: u32, stop: &AtomicBool, mut drawin
             Next::Sleep(virtually) => std::thread::sleep((virtually / speed).min(DRAW_EVERY)),
         }
     }
-    drawing.show(&mut world);
-    world.summary()
+    drawing.show(&mut world)?;
+    Ok(world.summary())
 }
 
 /// The live table: drawn over itself on a terminal, a line now and then elsewhere.
@@ -133,17 +139,17 @@ impl Drawing {
     }
 
     /// Draws when it is time to; whether it was.
-    fn draw(&mut self, world: &mut World) -> bool {
+    fn draw(&mut self, world: &mut World) -> Result<bool, Failure> {
         let every = if self.printer.is_live() { DRAW_EVERY } else { DRAW_EVERY * 10 };
         if self.last.is_some_and(|last| last.elapsed() < every) {
-            return false;
+            return Ok(false);
         }
         self.last = Some(Instant::now());
-        self.show(world);
-        true
+        self.show(world)?;
+        Ok(true)
     }
 
-    fn show(&mut self, world: &mut World) {
+    fn show(&mut self, world: &mut World) -> Result<(), Failure> {
         if let Some(snapshot) = world.snapshot() {
             self.sees.send_replace(Some(snapshot));
         }
@@ -151,9 +157,9 @@ impl Drawing {
         if self.printer.is_live() {
             let up = if self.lines > 0 { format!("\x1b[{}A\x1b[J", self.lines) } else { String::new() };
             self.lines = text.lines().count();
-            self.printer.raw(&format!("{up}{text}"));
+            self.printer.raw(&format!("{up}{text}"))
         } else {
-            self.printer.raw(&text);
+            self.printer.raw(&text)
         }
     }
 }
@@ -183,22 +189,22 @@ fn table(world: &World, printer: &Printer) -> String {
 
 fn conclude(summary: &Summary, took: Duration, demo: Demo, printer: &Printer) -> Result<(), Failure> {
     let done: usize = summary.conclusions.values().sum();
-    printer.line("");
-    printer.line(&format!("jobs      {} of {} done", done, summary.jobs));
+    printer.line("")?;
+    printer.line(&format!("jobs      {} of {} done", done, summary.jobs))?;
     for (conclusion, n) in &summary.conclusions {
-        printer.line(&format!("          {n} {conclusion}"));
+        printer.line(&format!("          {n} {conclusion}"))?;
     }
     let (half, most) = (short(summary.wait_p50), short(summary.wait_p95));
-    printer.line(&format!("waits     p50 {half}, p95 {most}"));
-    printer.line(&format!("workers   {} made", summary.workers));
+    printer.line(&format!("waits     p50 {half}, p95 {most}"))?;
+    printer.line(&format!("workers   {} made", summary.workers))?;
     for (reason, n) in &summary.failures {
-        printer.line(&format!("          {n} failed: {reason}"));
+        printer.line(&format!("          {n} failed: {reason}"))?;
     }
     let (lasted, requests) = (short(summary.lasted), summary.github_requests);
     printer.line(&format!(
         "time      {lasted} simulated in {:.1} s, {requests} requests to GitHub",
         took.as_secs_f64()
-    ));
+    ))?;
     for violation in &summary.violations {
         printer.error(&format!("an invariant broke: {violation}"));
     }
@@ -209,6 +215,5 @@ fn conclude(summary: &Summary, took: Duration, demo: Demo, printer: &Printer) ->
         );
         return Err(Failure::failed(count(summary.violations.len(), "broken invariant")).hint(again));
     }
-    printer.line("          every invariant held");
-    Ok(())
+    printer.line("          every invariant held")
 }

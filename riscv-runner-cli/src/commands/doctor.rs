@@ -11,7 +11,7 @@ use crate::{
     args::Output,
     config::{self, Config, Need, Origin, Problem, Severity, Sources},
     failure::{Failure, count},
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
 };
 
 /// How a check ended.
@@ -95,9 +95,7 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
             findings.extend(names.map(|name| Finding::skipped(name, "the configuration cannot be read")));
         }
     }
-    printer.data(output.format, &findings, || {
-        printer.table(&["status", "check", "finding"], findings.iter().flat_map(rows));
-    })?;
+    printer.data(output.format, &findings, || printer.table(&COLUMNS, findings.iter().map(row)))?;
     match findings.iter().filter(|finding| finding.status == Status::Fail).count() {
         0 => Ok(()),
         n => Err(Failure::failed(format!("{} failed", count(n, "check")))
@@ -116,18 +114,18 @@ fn configuration(sources: &Sources) -> (Vec<Finding>, Option<Config>) {
     (findings, config.or_else(|| config::read(sources, Need::Nothing).0))
 }
 
-/// A row for what was found, and one for what mends it.
-fn rows(finding: &Finding) -> Vec<Vec<Value>> {
+const COLUMNS: [Column; 3] = [Column::always("status"), Column::always("check"), Column::detail("finding")];
+
+/// What was found, and below it what mends it.
+fn row(finding: &Finding) -> Vec<Value> {
     let (word, tone) = match finding.status {
         Status::Ok => ("ok", Tone::Good),
         Status::Warn => ("warn", Tone::Waiting),
         Status::Fail => ("fail", Tone::Bad),
         Status::Skipped => ("skipped", Tone::Plain),
     };
-    let found =
-        vec![Value::toned(word, tone), finding.check.as_str().into(), finding.finding.as_str().into()];
-    let fix = finding.fix.as_ref().map(|fix| vec!["".into(), "".into(), format!("to mend it: {fix}").into()]);
-    std::iter::once(found).chain(fix).collect()
+    let fix = finding.fix.as_ref().map_or_else(String::new, |fix| format!("\nto mend it: {fix}"));
+    vec![Value::toned(word, tone), finding.check.as_str().into(), format!("{}{fix}", finding.finding).into()]
 }
 
 /// What a clock that is off by so much means.

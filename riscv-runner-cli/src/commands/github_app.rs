@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     args::AppKind,
-    config::{self, Need, Sources},
+    config::{self, Config, Need, Origin, Sources},
     failure::Failure,
     platform::TokioPlatform,
     printer::Printer,
@@ -125,8 +125,7 @@ async fn create_app(create: &Create, sources: &Sources, printer: &Printer) -> Re
     };
     let app = convert_manifest(&github, Arc::new(TokioPlatform), &code).await.map_err(not_made)?;
     let written = destination.write(&app)?;
-    tell(create, &app, &written, printer);
-    Ok(())
+    tell(create, &app, &written, &config, printer)
 }
 
 /// The page of GitHub on which a manifest is confirmed. The API of GitHub Enterprise Server lives below
@@ -150,27 +149,80 @@ fn not_made(error: ConvertError) -> Failure {
         .hint("the App may be there already: delete it in GitHub's settings, and begin again")
 }
 
-fn tell(create: &Create, app: &NewApp, written: &files::Written, printer: &Printer) {
+/// The webhook secrets of the file, if it has a table that may not be opened twice.
+fn listed_secrets(config: &Config) -> Option<Vec<String>> {
+    let mut of_table = config::with_paths(&config.shown)
+        .into_iter()
+        .filter(|(key, _, origin)| {
+            key.starts_with("github.")
+                && !key.starts_with(config::APPS)
+                && matches!(origin, Origin::File { .. })
+        })
+        .peekable();
+    of_table.peek()?;
+    let files = of_table.find(|(key, ..)| key == "github.webhook_secrets_files");
+    let listed =
+        files.and_then(|(_, value, _)| toml::from_str::<toml::Table>(&format!("files = {value}")).ok());
+    let listed = listed.and_then(|table| table.get("files").cloned()?.try_into().ok());
+    Some(listed.unwrap_or_default())
+}
+
+fn tell(
+    create: &Create,
+    app: &NewApp,
+    written: &files::Written,
+    config: &Config,
+    printer: &Printer,
+) -> Result<(), Failure> {
     let kind = match create.wanted.kind {
         AppKind::Organization => "organization",
         AppKind::User => "user",
     };
     printer.note(&format!("GitHub made the App {} ({}).", create.wanted.name, app.id));
     printer.note(&format!("Private key and webhook secret are in {}.", create.out.display()));
-    printer.note("Add this to rrctl.toml:");
     if let Some(secret) = &written.webhook_secret {
-        let quoted = toml::Value::String(secret.display().to_string());
-        printer.line(&format!("[github]\nwebhook_secrets_files = [{quoted}]\n"));
+        let listed = listed_secrets(config);
+        let is_there = listed.is_some();
+        let all = listed.unwrap_or_default().into_iter().chain([secret.display().to_string()]);
+        let all: Vec<_> = all.map(|file| toml::Value::String(file).to_string()).collect();
+        let line = format!("webhook_secrets_files = [{}]\n", all.join(", "));
+        if is_there {
+            printer.note("Let [github] in rrctl.toml say this:");
+            printer.line(&line)?;
+        } else {
+            printer.note("Add this to rrctl.toml:");
+            printer.line(&format!("[github]\n{line}"))?;
+        }
     }
+    printer.note("Add this at the end of rrctl.toml:");
     let key = toml::Value::String(written.private_key.display().to_string());
-    printer
-        .line(&format!("[[github.apps]]\nkind = \"{kind}\"\napp_id = {}\nprivate_key_file = {key}", app.id));
+    printer.line(&format!(
+        "[[github.apps]]\nkind = \"{kind}\"\napp_id = {}\nprivate_key_file = {key}",
+        app.id
+    ))?;
     printer.note(&format!("Install it at {}/installations/new", app.html_url));
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_added_fits_what_the_file_has() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let listed = |text: &str| {
+            let file = folder.path().join("rrctl.toml");
+            std::fs::write(&file, text).unwrap();
+            let sources = Sources { flag: Some(file), ..Sources::default() };
+            listed_secrets(&config::load(&sources, Need::Nothing).unwrap())
+        };
+        assert_eq!(listed(""), None);
+        assert_eq!(listed("[[github.apps]]\nkind = \"user\"\napp_id = 1\n"), None);
+        assert_eq!(listed("[github]\nbanned_senders = []\n"), Some(Vec::new()));
+        let one = "[github]\nwebhook_secrets_files = [\"a.secret\"]\n[[github.apps]]\nkind = \"user\"\napp_id = 1\n";
+        assert_eq!(listed(one), Some(vec!["a.secret".to_owned()]));
+    }
 
     #[test]
     fn the_page_is_on_the_host_of_the_api() {

@@ -17,7 +17,7 @@ use crate::{
     config::Sources,
     failure::Failure,
     moment::short,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
 };
 
 /// Runs `rrctl jobs`.
@@ -27,21 +27,30 @@ pub(crate) async fn run(listing: &Listing, sources: &Sources, printer: &Printer)
 
 impl Listed for JobsView {
     const PATH: &'static str = "jobs.json";
-    const COLUMNS: &'static [&'static str] =
-        &["job", "status", "repository", "labels", "pool", "runner", "created", "waited"];
+    const COLUMNS: &'static [Column] = &[
+        Column::always("job"),
+        Column::always("status"),
+        Column::always("repository"),
+        Column::rank(2, "labels"),
+        Column::rank(3, "pool"),
+        Column::always("runner"),
+        Column::rank(4, "created"),
+        Column::rank(1, "waited"),
+        Column::detail("because"),
+    ];
 
     async fn read(store: &PgStore, asked: &Asked, ours: &NamePrefix) -> PortResult<Self> {
         let filter = asked.filter(JobPhase::parse);
         let (rows, total) = store.jobs(asked.window, &filter, asked.page).await?;
-        Ok(Self::of(&rows, total, asked.page, Reader::Authenticated, ours))
+        Ok(Self::of(&rows, total, asked.page, Reader::Authenticated, ours, asked.now))
     }
 
     fn total(&self) -> Total {
         if self.more { Total::AtLeast(self.total_count) } else { Total::Exactly(self.total_count) }
     }
 
-    fn cells(&self, now: Timestamp) -> Vec<Vec<Value>> {
-        self.jobs.iter().map(|job| cells(job, now)).collect()
+    fn cells(&self) -> Vec<Vec<Value>> {
+        self.jobs.iter().map(|job| cells(job, self.as_of)).collect()
     }
 }
 
@@ -57,10 +66,11 @@ pub(crate) const fn tone(phase: JobPhase) -> Tone {
 
 fn cells(job: &JobView, now: Timestamp) -> Vec<Value> {
     let waited_until = job.job_started_at.or(job.job_completed_at).unwrap_or(now);
-    let status = match (job.job_completed_at, &job.failure_info) {
-        (Some(_), _) => job.job_conclusion.clone().unwrap_or_else(|| job.status.to_string()),
-        (None, Some(FailureInfo::V1(loss))) => loss.message.clone(),
-        (None, Some(FailureInfo::V2(_) | FailureInfo::Other(_)) | None) => job.status.to_string(),
+    let concluded = job.job_completed_at.and(job.job_conclusion.clone());
+    let status = concluded.unwrap_or_else(|| job.status.to_string());
+    let because = match (job.job_completed_at, &job.failure_info) {
+        (None, Some(FailureInfo::V1(loss))) => Some(&loss.message),
+        (Some(_), _) | (None, Some(FailureInfo::V2(_) | FailureInfo::Other(_)) | None) => None,
     };
     let repository = match &job.repo_full_name {
         Some(repo) => repo.to_string(),
@@ -75,5 +85,6 @@ fn cells(job: &JobView, now: Timestamp) -> Vec<Value> {
         Value::or_dash(job.runner_name.as_ref()),
         format!("{} ago", short(age(now, job.job_created_at))).into(),
         Value::number(&short(age(waited_until, job.job_created_at))),
+        Value::or_dash(because),
     ]
 }

@@ -9,12 +9,13 @@ use riscv_runner_http::views::last_days;
 use riscv_runner_pg::PgStore;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::narrowing::{Narrowing, Place};
 use crate::{
     args::{self, RowStatus},
     config::{self, Need, Sources},
     failure::Failure,
     platform::TokioPlatform,
-    printer::{Printer, Value},
+    printer::{Column, Printer, Value},
     wire,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) filter: RowFilter<RowStatus>,
     /// Which of them.
     pub(crate) page: Page,
+    /// When.
+    pub(crate) now: Timestamp,
 }
 
 impl Asked {
@@ -41,14 +44,14 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
     /// Where a server shows it.
     const PATH: &'static str;
     /// The columns of the table.
-    const COLUMNS: &'static [&'static str];
+    const COLUMNS: &'static [Column];
 
     /// Reads it.
     async fn read(store: &PgStore, asked: &Asked, ours: &NamePrefix) -> PortResult<Self>;
     /// How many rows there are on all pages.
     fn total(&self) -> Total;
     /// The cells of each row.
-    fn cells(&self, now: Timestamp) -> Vec<Vec<Value>>;
+    fn cells(&self) -> Vec<Vec<Value>>;
 }
 
 /// Reads a page of rows, and writes it.
@@ -57,44 +60,64 @@ pub(crate) async fn run<L: Listed>(
     sources: &Sources,
     printer: &Printer,
 ) -> Result<(), Failure> {
-    let now = TokioPlatform.now();
+    let (pool, entity) = (listing.pool.as_ref(), listing.entity.as_ref());
     let listed: L = match listing.reading.remote.connect_as_anybody(sources)? {
         Some(server) => {
+            let narrowing = Narrowing::of_server(pool, entity, &server).await?;
             let query = [
                 ("start", format!("-{}d", listing.days)),
                 ("page", listing.page.to_string()),
                 ("per_page", listing.per_page.to_string()),
             ];
-            let filter = [
-                ("status", listing.status.map(|status| status.as_str().to_owned())),
-                ("pool", listing.pool.as_ref().map(ToString::to_string)),
-                ("entity", listing.entity.as_ref().map(ToString::to_string)),
-            ];
-            let filter = filter.into_iter().filter_map(|(name, value)| Some((name, value?)));
-            server.get(&[L::PATH], &query.into_iter().chain(filter).collect::<Vec<_>>()).await?
+            let status = listing.status.map(|status| ("status", status.as_str().to_owned()));
+            let query: Vec<_> = query.into_iter().chain(status).chain(narrowing.query()).collect();
+            let listed: L = server.get(&[L::PATH], &query).await?;
+            if listed.total() == Total::Exactly(0) {
+                narrowing.explain_empty(Place::Server(&server), printer).await?;
+            }
+            listed
         }
         None => {
             let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
             let store = wire::store(&wire::store_config(&config, false)?).await?;
+            let narrowing = Narrowing::of_store(pool, entity, &store).await?;
+            let now = TokioPlatform.now();
             let asked = Asked {
                 window: last_days(listing.days, now),
                 filter: RowFilter {
                     status: listing.status,
-                    pool: listing.pool.clone(),
-                    entity: listing.entity.clone(),
+                    pool: narrowing.pool.clone(),
+                    entity: narrowing.entity.clone(),
                 },
                 page: Page { page: listing.page, per_page: listing.per_page },
+                now,
             };
-            L::read(&store, &asked, &config.policy.name_prefix).await?
+            let listed = L::read(&store, &asked, &config.policy.name_prefix).await?;
+            if listed.total() == Total::Exactly(0) {
+                narrowing.explain_empty(Place::Store(&store, &config), printer).await?;
+            }
+            listed
         }
     };
     printer.data(listing.reading.output.format, &listed, || {
-        let rows = listed.cells(now);
-        let shown = rows.len();
-        printer.table(L::COLUMNS, rows);
-        printer.note(&match listed.total() {
-            Total::Exactly(rows) => format!("{shown} of {rows}"),
-            Total::AtLeast(rows) => format!("{shown} of {rows} or more"),
-        });
+        let rows = listed.cells();
+        let note = part(rows.len(), listing, listed.total());
+        printer.table(L::COLUMNS, rows)?;
+        printer.note(&note);
+        Ok(())
     })
+}
+
+/// Which rows of how many these are.
+fn part(shown: usize, listing: &args::Listing, total: Total) -> String {
+    let before = u64::from(listing.page) * u64::from(listing.per_page);
+    let (known, rows) = match total {
+        Total::Exactly(rows) => (rows, rows.to_string()),
+        Total::AtLeast(rows) => (rows, format!("{rows} or more")),
+    };
+    match shown as u64 {
+        0 if known > 0 => format!("no rows on page {}; there are {rows}", listing.page),
+        shown if total == Total::Exactly(shown) => format!("{shown} of {rows}"),
+        shown => format!("{} to {} of {rows} (--page {})", before + 1, before + shown, listing.page),
+    }
 }

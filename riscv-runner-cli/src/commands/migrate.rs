@@ -15,14 +15,14 @@ pub(crate) async fn run(sources: &Sources, printer: &Printer) -> Result<(), Fail
     let report = migrate(&config).await?;
     let schema = config.store.schema.as_ref().map_or("", SchemaName::as_str);
     if report.created_schema {
-        printer.line(&format!("created schema {schema}"));
+        printer.line(&format!("created schema {schema}"))?;
     }
     for step in &report.applied {
-        printer.line(&format!("applied {:04} {}", step.version, step.description));
+        printer.line(&format!("applied {:04} {}", step.version, step.description))?;
     }
     if report.applied.is_empty() {
         let steps = count(report.already_applied, "step");
-        printer.line(&format!("schema {schema} is up to date ({steps})"));
+        printer.line(&format!("schema {schema} is up to date ({steps})"))?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
     args::Output,
     config::{self, Config, Need, Sources},
     failure::{Failure, count},
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     wire,
 };
 
@@ -118,8 +118,15 @@ async fn withdraw_node(asked: &Withdraw, connection: &Connection, printer: &Prin
 async fn list(output: Output, connection: &Connection, printer: &Printer) -> Result<(), Failure> {
     let rows: Vec<_> = board_nodes(connection).await?.iter().map(row).collect();
     printer.data(output.format, &rows, || {
-        let header = ["node", "board", "provider", "slots", "advertised by", "ready"];
-        printer.table(&header, rows.iter().map(cells));
+        let header = [
+            Column::always("node"),
+            Column::always("board"),
+            Column::rank(1, "provider"),
+            Column::always("slots"),
+            Column::rank(2, "advertised by"),
+            Column::always("ready"),
+        ];
+        printer.table(&header, rows.iter().map(cells))
     })
 }
 

@@ -152,9 +152,7 @@ async fn give(asked: Asked, sources: &Sources, printer: &Printer) -> Result<(), 
         without_effect(&order, &store, &live, printer).await?;
     }
     printer.data(asked.note.output.format, &answer, || {
-        if changed {
-            printer.line(&effect(&order, &answer.concerned));
-        }
+        if changed { printer.line(&effect(&order, &answer.concerned)) } else { Ok(()) }
     })
 }
 
@@ -198,8 +196,13 @@ fn account(text: &str, known: &Known) -> Result<EntityId, Failure> {
 }
 
 fn refused(problem: &NameProblem) -> Failure {
-    let hint = problem.suggestion().map_or_else(String::new, |text| format!("{text} or: "));
-    Failure::failed(problem.to_string()).hint(format!("{hint}--force takes the name as it is"))
+    let force = "--force takes the name as it is";
+    let hint = match problem.suggestion() {
+        Some(question) if question.ends_with('?') => format!("{question} {force}"),
+        Some(names) => format!("{names}; {force}"),
+        None => force.to_owned(),
+    };
+    Failure::failed(problem.to_string()).hint(hint)
 }
 
 /// A worker that runs a job is not revoked by accident.
@@ -315,7 +318,17 @@ async fn without_effect(
         .filter(|target| target.kind() == order.target().kind())
         .map(|target| target.name())
         .collect();
-    printer.warning(&format!("nothing to {} for {}: nothing was changed", order.verb(), order.target()));
+    let target = order.target();
+    let so = match order.verb() {
+        Verb::Resume => format!("{target} is not paused"),
+        Verb::Undrain => format!("{target} is not drained"),
+        Verb::ClearLimit => format!("{target} has no limit from an order"),
+        Verb::Unban => format!("{target} is not banned by an order"),
+        verb @ (Verb::Pause | Verb::Drain | Verb::Limit | Verb::Ban | Verb::Revoke) => {
+            format!("{target}: nothing to {verb}")
+        }
+    };
+    printer.warning(&format!("{so}: nothing was changed"));
     printer.hint(known::suggest(&order.target().name(), &same_kind).as_deref());
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(pin: Pin, keep: bool, sources: &Sources, printer: &Print
             format!("{row} is kept{already}, whatever its age")
         } else {
             format!("{row} goes by its age{already}")
-        });
+        })
     })
 }
 

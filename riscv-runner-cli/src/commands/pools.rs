@@ -10,9 +10,12 @@ use crate::{
     config::{self, Need, Sources},
     failure::Failure,
     moment,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     wire,
 };
+
+/// What is said where boards are unknown.
+pub(super) const UNOBSERVED: &str = "the cluster cannot be observed: nobody knows boards and slots";
 
 /// Runs `rrctl pools`.
 pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
@@ -21,10 +24,11 @@ pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer)
         None => of_store(sources).await?,
     };
     printer.data(reading.output.format, &pools, || {
-        printer.raw(&table(&pools.pools, printer));
+        printer.raw(&table(&pools.pools, printer))?;
         if pools.pools.values().any(|pool| pool.boards.is_none()) {
-            printer.warning("the cluster cannot be observed: nobody knows boards and slots");
+            printer.warning(UNOBSERVED);
         }
+        Ok(())
     })
 }
 
@@ -39,7 +43,17 @@ async fn of_store(sources: &Sources) -> Result<PoolsView, Failure> {
 
 /// The pools as a table.
 pub(crate) fn table(pools: &BTreeMap<PoolName, PoolView>, printer: &Printer) -> String {
-    let header = ["pool", "boards", "slots", "active", "free", "workers", "waiting", "cap", "drained"];
+    let header = [
+        Column::always("pool"),
+        Column::rank(3, "boards"),
+        Column::rank(2, "slots"),
+        Column::rank(4, "active"),
+        Column::always("free"),
+        Column::rank(5, "workers"),
+        Column::always("waiting"),
+        Column::rank(1, "cap"),
+        Column::detail("drained"),
+    ];
     let rows = pools.iter().map(|(name, pool)| {
         let free = match pool.slots_that_are(SlotState::Free) {
             Some(0) => Value::toned(&0, Tone::Waiting),

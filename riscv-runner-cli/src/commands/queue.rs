@@ -7,18 +7,19 @@ use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
     ids::{EntityId, Login, RepoName},
-    ports::{Platform, ReportStore},
+    ports::{Platform, ReportStore, RowFilter},
     unrouted::{Cause, LOOK_BACK, MOST_ROWS},
 };
-use riscv_runner_http::views::{GroupView, QueueView, Reader, UnroutedView, VerdictView};
+use riscv_runner_http::views::{GroupView, QueueView, Reader, Shown, UnroutedView, VerdictView};
 
+use super::narrowing::{Narrowing, Place};
 use crate::{
-    args::Reading,
+    args::Filtered,
     config::{self, Need, Sources},
     failure::Failure,
     moment::{self, short},
     platform::TokioPlatform,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     whole, wire,
 };
 
@@ -26,36 +27,60 @@ use crate::{
 const UNROUTED: &str = "no_rule";
 
 /// Runs `rrctl queue`.
-pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let queue = match reading.remote.connect_as_anybody(sources)? {
-        Some(server) => whole::read(&server).await?,
-        None => of_store(sources).await?,
+pub(crate) async fn run(asked: &Filtered, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let queue: QueueView = match asked.reading.remote.connect_as_anybody(sources)? {
+        Some(server) => {
+            let (pool, entity) = (asked.pool.as_ref(), asked.entity.as_ref());
+            let narrowing = Narrowing::of_server(pool, entity, &server).await?;
+            let queue: QueueView = whole::read(&server, &narrowing.query()).await?;
+            if queue.queue.is_empty() {
+                narrowing.explain_empty(Place::Server(&server), printer).await?;
+            }
+            queue
+        }
+        None => of_store(asked, sources, printer).await?,
     };
-    printer.data(reading.output.format, &queue, || print(&queue, printer))
+    printer.data(asked.reading.output.format, &queue, || print(&queue, printer))
 }
 
-async fn of_store(sources: &Sources) -> Result<QueueView, Failure> {
+async fn of_store(asked: &Filtered, sources: &Sources, printer: &Printer) -> Result<QueueView, Failure> {
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     let store = wire::store(&wire::store_config(&config, false)?).await?;
     let since = TokioPlatform.now().checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
     let unrouted = store.unrouted(since, MOST_ROWS).await?;
+    let narrowing = Narrowing::of_store(asked.pool.as_ref(), asked.entity.as_ref(), &store).await?;
     let picture = moment::look(&config).await?;
+    let filter = RowFilter { pool: narrowing.pool.clone(), entity: narrowing.entity.clone(), status: None };
+    let shown = Shown { filter: &filter, page: None, reader: Reader::Authenticated };
     // This process does not lead: what only the leader knows of GitHub's limits is missing.
-    Ok(QueueView::of(&picture, &unrouted, &config.policy, Reader::Authenticated, false))
+    let queue = QueueView::shown(&picture, &unrouted, &config.policy, false, &shown);
+    if queue.queue.is_empty() {
+        narrowing.explain_empty(Place::Store(&store, &config), printer).await?;
+    }
+    Ok(queue)
 }
 
-fn print(queue: &QueueView, printer: &Printer) {
+fn print(queue: &QueueView, printer: &Printer) -> Result<(), Failure> {
     if queue.queue.is_empty() && queue.unrouted.is_empty() {
-        printer.line("no job waits");
-        return;
+        return printer.line("no job waits");
     }
     let groups = queue
         .queue
         .iter()
         .flat_map(|group| group.verdicts.iter().map(move |verdict| cells(group, verdict, queue.as_of)));
     let without_rule = queue.unrouted.iter().map(|unrouted| cells_without_rule(unrouted, queue.as_of));
-    let header = ["account", "labels", "pool", "boards", "jobs", "oldest", "verdict", "for", "because"];
-    printer.table(&header, groups.chain(without_rule));
+    let header = [
+        Column::always("account"),
+        Column::always("labels"),
+        Column::rank(4, "pool"),
+        Column::rank(1, "boards"),
+        Column::always("jobs"),
+        Column::rank(2, "oldest"),
+        Column::always("verdict"),
+        Column::rank(3, "for"),
+        Column::detail("because"),
+    ];
+    printer.table(&header, groups.chain(without_rule))
 }
 
 fn cells(group: &GroupView, verdict: &VerdictView, now: Timestamp) -> Vec<Value> {

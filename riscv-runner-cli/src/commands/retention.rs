@@ -54,7 +54,7 @@ pub(crate) async fn run(retention: Retention, sources: &Sources, printer: &Print
         let cells = |row: &Row| {
             vec![row.kind.as_str().into(), short(row.kept).as_str().into(), Value::number(&row.rows)]
         };
-        printer.table(&header, answer.removed.iter().map(cells));
+        printer.table(&header, answer.removed.iter().map(cells))
     })
 }
 

@@ -63,12 +63,12 @@ pub(crate) fn run(route: &Route, sources: &Sources, printer: &Printer) -> Result
     });
     let answer = Explained { placement: explained.placement.as_ref(), rules: rules.collect() };
     printer.data(route.output.format, &answer, || {
-        printer.table(&["rule", "labels", "for", "pool", "verdict"], answer.rules.iter().map(row));
-        printer.line("");
+        printer.table(&["rule", "labels", "for", "pool", "verdict"], answer.rules.iter().map(row))?;
+        printer.line("")?;
         printer.line(&match answer.placement {
             Some(found) => format!("pool {}, image {}", found.pool, found.image),
             None => "no rule matches: the job would be ignored (outcome ignored_no_label)".to_owned(),
-        });
+        })
     })
 }
 

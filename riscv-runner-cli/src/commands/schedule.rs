@@ -7,16 +7,16 @@ use riscv_runner_core::{
     ids::{JobId, WorkerName},
     plan::{self, Action, Plan, audit::audit},
     policy::Policy,
-    ports::DeliveryStore,
+    ports::{DeliveryStore, PortErrorKind},
     snapshot::Snapshot,
 };
 use serde::Serialize;
 
 use crate::{
-    args::Schedule,
+    args::{Format, Schedule},
     config::{self, Need, Sources},
     failure::{Failure, count},
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     wire,
     witness::{Witness, authentication_failed},
 };
@@ -32,6 +32,12 @@ struct Verdict {
     worker: Option<WorkerName>,
 }
 
+/// What a cycle of ours came to.
+#[derive(Serialize)]
+struct Cycle {
+    done: bool,
+}
+
 #[derive(Serialize)]
 struct DryRun<'a> {
     now: Timestamp,
@@ -42,7 +48,7 @@ struct DryRun<'a> {
 /// Runs `rrctl schedule`.
 pub(crate) async fn run(schedule: &Schedule, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     if schedule.once {
-        return once(sources, printer).await;
+        return once(schedule.output.format, sources, printer).await;
     }
     let (snapshot, policy) = match &schedule.snapshot {
         Some(path) => {
@@ -58,7 +64,7 @@ pub(crate) async fn run(schedule: &Schedule, sources: &Sources, printer: &Printe
     dry_run(schedule, &snapshot, &policy, printer)
 }
 
-async fn once(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+async fn once(format: Format, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     crate::logging::start(&config.server, printer);
     let (witness, mut heard) = Witness::new(None);
@@ -71,11 +77,20 @@ async fn once(sources: &Sources, printer: &Printer) -> Result<(), Failure> {
             written?;
         }
     }
-    done.map_err(|error| {
-        Failure::from(error).hint("a scheduler that runs holds the lease; `rrctl status` names it")
+    done.map_err(|error| match error.kind() {
+        PortErrorKind::Conflict | PortErrorKind::NotLeader => {
+            Failure::from(error).hint("a scheduler that runs holds the lease; `rrctl status` names it")
+        }
+        PortErrorKind::Transient
+        | PortErrorKind::Denied
+        | PortErrorKind::NotFound
+        | PortErrorKind::RateLimited { .. }
+        | PortErrorKind::Bug => error.into(),
     })?;
-    printer.note("one cycle is done");
-    Ok(())
+    printer.data(format, &Cycle { done: true }, || {
+        printer.note("one cycle is done");
+        Ok(())
+    })
 }
 
 /// Reads a snapshot, from a file or from standard input.
@@ -123,9 +138,19 @@ fn dry_run(
     }
 }
 
-fn print(answer: &DryRun<'_>, printer: &Printer) {
+const VERDICTS: [Column; 5] = [
+    Column::always("job"),
+    Column::rank(1, "repository"),
+    Column::rank(2, "labels"),
+    Column::always("verdict"),
+    Column::detail("because"),
+];
+const STEPS: [Column; 4] =
+    [Column::always("step"), Column::always("worker"), Column::rank(1, "pool"), Column::detail("because")];
+
+fn print(answer: &DryRun<'_>, printer: &Printer) -> Result<(), Failure> {
     if answer.verdicts.is_empty() {
-        printer.line("no job waits");
+        printer.line("no job waits")?;
     } else {
         let rows = answer.verdicts.iter().map(|verdict| {
             let tone = if verdict.verdict == "provision" { Tone::Good } else { Tone::Waiting };
@@ -137,11 +162,11 @@ fn print(answer: &DryRun<'_>, printer: &Printer) {
                 verdict.reason.as_str().into(),
             ]
         });
-        printer.table(&["job", "repository", "labels", "verdict", "because"], rows);
+        printer.table(&VERDICTS, rows)?;
     }
     let steps = &answer.plan.steps;
     if !steps.is_empty() {
-        printer.line("");
+        printer.line("")?;
         let rows = steps.iter().map(|step| {
             vec![
                 step.action.name().into(),
@@ -150,13 +175,14 @@ fn print(answer: &DryRun<'_>, printer: &Printer) {
                 step.because.to_string().into(),
             ]
         });
-        printer.table(&["step", "worker", "pool", "because"], rows);
+        printer.table(&STEPS, rows)?;
     }
     for finding in &answer.plan.findings {
         printer.warning(&describe(finding));
     }
     let held = answer.plan.held.len();
     printer.note(&format!("{}, {} held", count(steps.len(), "step"), count(held, "job")));
+    Ok(())
 }
 
 fn pool(action: &Action) -> &str {

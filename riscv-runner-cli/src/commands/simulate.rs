@@ -21,7 +21,7 @@ use crate::{
     args::Simulate,
     failure::{Failure, count},
     moment::short,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     progress,
 };
 
@@ -134,8 +134,17 @@ impl Progress {
     }
 }
 
-fn show(totals: &Totals, took: Duration, printer: &Printer) {
-    let header = ["profile", "worlds", "jobs", "workers", "steps", "faults", "virtual time", "broken"];
+fn show(totals: &Totals, took: Duration, printer: &Printer) -> Result<(), Failure> {
+    let header = [
+        Column::always("profile"),
+        Column::always("worlds"),
+        Column::rank(4, "jobs"),
+        Column::rank(3, "workers"),
+        Column::rank(1, "steps"),
+        Column::rank(5, "faults"),
+        Column::rank(2, "virtual time"),
+        Column::always("broken"),
+    ];
     let row = |name: &str, sums: &ProfileTotals| {
         let tone = if sums.broken > 0 { Tone::Bad } else { Tone::Good };
         vec![
@@ -151,15 +160,15 @@ fn show(totals: &Totals, took: Duration, printer: &Printer) {
     };
     let sum = totals.sum();
     let rows = totals.profiles.iter().map(|(name, sums)| row(name, sums));
-    printer.table(&header, rows.chain([row("all", &sum)]).collect::<Vec<_>>());
-    printer.line("");
+    printer.table(&header, rows.chain([row("all", &sum)]).collect::<Vec<_>>())?;
+    printer.line("")?;
     let faults = totals.faults.iter().map(|(kind, n)| vec![kind.to_string().into(), Value::number(n)]);
-    printer.table(&["fault", "times"], faults.collect::<Vec<_>>());
-    printer.line("");
+    printer.table(&["fault", "times"], faults.collect::<Vec<_>>())?;
+    printer.line("")?;
     let of_rest = Law::ALL.into_iter().filter(|law| law.is_of_rest()).count();
     let every_step = Law::ALL.len() - of_rest;
-    printer.line(&format!("laws   {every_step} at each of {} steps, {of_rest} at rest", sum.steps));
-    printer.line(&format!("time   {:.1} s", took.as_secs_f64()));
+    printer.line(&format!("laws   {every_step} at each of {} steps, {of_rest} at rest", sum.steps))?;
+    printer.line(&format!("time   {:.1} s", took.as_secs_f64()))
 }
 
 #[cfg(test)]

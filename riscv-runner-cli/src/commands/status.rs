@@ -7,17 +7,21 @@ use std::sync::Arc;
 use riscv_runner_core::{
     backoff::age,
     engine::Engine,
-    ports::{LeaseStore, ReportStore},
+    ports::{ControlStore, LeaseStore, Platform, ReportStore},
 };
 use riscv_runner_http::views::{BoardState, Picture, Reader, StatusView};
 use riscv_runner_pg::PgStore;
 
-use super::pools::table;
+use super::{
+    controls::{Names, names, target, words},
+    pools::{UNOBSERVED, table},
+};
 use crate::{
     args::{self, Format},
     config::{self, Config, Need, Sources},
     failure::Failure,
     moment::short,
+    platform::TokioPlatform,
     printer::Printer,
     remote::Server,
     visible::visible,
@@ -49,17 +53,24 @@ pub(crate) async fn run(status: &args::Status, sources: &Sources, printer: &Prin
         None => Place::Store(Box::new(Direct::open(sources).await?)),
     };
     if status.watch {
-        let look = async || Ok(text(&place.look().await?, printer));
+        let look = async || place.look().await.map(|(status, names)| text(&status, &names, printer));
         return watch::watch(status.every, look, printer).await;
     }
-    let now = place.look().await?;
-    printer.data(format, &now, || printer.raw(&text(&now, printer)))
+    let (now, names) = place.look().await?;
+    printer.data(format, &now, || {
+        printer.raw(&text(&now, &names, printer))?;
+        if now.boards.is_none() {
+            printer.warning(UNOBSERVED);
+        }
+        Ok(())
+    })
 }
 
 impl Place {
-    async fn look(&self) -> Result<StatusView, Failure> {
+    /// What is seen, and the logins of accounts as far as they are known here.
+    async fn look(&self) -> Result<(StatusView, Names), Failure> {
         match self {
-            Self::Server(server) => server.get(&["status.json"], &[]).await,
+            Self::Server(server) => Ok((server.get(&["status.json"], &[]).await?, Names::new())),
             Self::Store(direct) => direct.look().await,
         }
     }
@@ -72,17 +83,21 @@ impl Direct {
         Ok(Self { store, engine: wire::observer(&config).await?, config })
     }
 
-    async fn look(&self) -> Result<StatusView, Failure> {
-        let (usage, leader) = (self.store.usage().await?, self.store.leader().await?);
+    async fn look(&self) -> Result<(StatusView, Names), Failure> {
+        let known = names(&self.store.known_accounts().await?);
+        let usage = self.store.usage().await?;
         let policy = Arc::new(self.config.policy.clone());
         let picture = Picture::new(self.engine.overview(Picture::MOST_OF_A_KEY).await?, &policy);
-        let (controls, now) = (&picture.snapshot.controls, picture.snapshot.now);
+        let controls = &picture.snapshot.controls;
+        // A cluster that is away takes longer to be looked at than a lease lasts: whether somebody leads is asked
+        // last, and judged by the time of asking.
+        let (leader, now) = (self.store.leader().await?, TokioPlatform.now());
         let reader = Reader::Authenticated;
-        Ok(StatusView::of(&usage, leader, &policy, controls, Some(&picture), reader, now))
+        Ok((StatusView::of(&usage, leader, &policy, controls, Some(&picture), reader, now), known))
     }
 }
 
-fn text(status: &StatusView, printer: &Printer) -> String {
+fn text(status: &StatusView, names: &Names, printer: &Printer) -> String {
     let mut lines = vec![match &status.leader {
         Some(leader) => format!("leader   {} (epoch {})", leader.name, leader.epoch),
         None => "leader   nobody: nothing is scheduled".to_owned(),
@@ -92,26 +107,21 @@ fn text(status: &StatusView, printer: &Printer) -> String {
     let (waiting, running) = (totals.jobs_pending, totals.jobs_running);
     lines.push(format!("jobs     {waiting} waiting{}, {running} running", oldest.unwrap_or_default()));
     lines.push(format!("workers  {} starting, {} running", totals.workers_pending, totals.workers_running));
-    lines.extend(boards(status));
+    lines.push(boards(status));
     lines.extend(status.controls.iter().map(|one| {
-        format!(
-            "held     {} {} by {}: {}",
-            one.verb.as_str().replace('_', " "),
-            one.target,
-            one.actor,
-            one.reason
-        )
+        let (what, whom) = (words(one), target(&one.target, names));
+        format!("held     {what}, {whom}, by {}: {}", one.actor, one.reason)
     }));
     format!("{}\n\n{}", visible(&lines.join("\n")), table(&status.pools, printer))
 }
 
 /// How many boards are in each state, those at work first.
-fn boards(status: &StatusView) -> Option<String> {
-    let counts = status.boards.as_ref()?;
+fn boards(status: &StatusView) -> String {
+    let Some(counts) = &status.boards else { return "boards   unknown".to_owned() };
     let told = BoardState::ALL.into_iter().filter_map(|state| {
         let count = counts.get(&state)?;
         Some(format!("{count} {}", state.words()))
     });
     let told = told.collect::<Vec<_>>().join(", ");
-    Some(format!("boards   {}", if told.is_empty() { "none" } else { &told }))
+    format!("boards   {}", if told.is_empty() { "none" } else { &told })
 }

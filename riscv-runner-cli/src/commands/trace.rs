@@ -20,7 +20,7 @@ use crate::{
     config::{self, Config, Need, Sources},
     failure::Failure,
     platform::TokioPlatform,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     remote::Server,
     wire,
 };
@@ -124,11 +124,9 @@ async fn by_github(name: &Login, config: &Config) -> Result<Option<Entity>, Stri
     forge.account(name).await.map_err(|error| error.chain())
 }
 
-fn show(report: &TraceReport, subject: &Subject, printer: &Printer) {
+fn show(report: &TraceReport, subject: &Subject, printer: &Printer) -> Result<(), Failure> {
     if !report.events.is_empty() {
-        let header =
-            ["row", "received (utc)", "event", "outcome", "installation", "app", "job", "repository"];
-        printer.table(&header, report.events.iter().rev().map(row));
+        printer.table(&COLUMNS, report.events.iter().rev().map(row))?;
     }
     let what = if subject.job_id.is_some() { "of the job" } else { "of the window" };
     printer.note(&format!("{} of {} rows {what}", report.events.len(), report.total_count));
@@ -140,21 +138,22 @@ fn show(report: &TraceReport, subject: &Subject, printer: &Printer) {
             job.facts.repo,
             job.state.phase,
             lost.unwrap_or_default()
-        ));
+        ))?;
         if job.state.phase == JobPhase::Pending {
-            printer.line(&format!("  `rrctl why {}` tells what it waits for", job.facts.id));
+            printer.line(&format!("  `rrctl why {}` tells what it waits for", job.facts.id))?;
         }
     }
     for diagnosed in &report.diagnoses {
-        printer.line("");
-        show_diagnosis(diagnosed, report, printer);
+        printer.line("")?;
+        show_diagnosis(diagnosed, report, printer)?;
     }
+    Ok(())
 }
 
-fn show_diagnosis(diagnosed: &Diagnosed, report: &TraceReport, printer: &Printer) {
+fn show_diagnosis(diagnosed: &Diagnosed, report: &TraceReport, printer: &Printer) -> Result<(), Failure> {
     let of = diagnosed.installation_id.map_or_else(String::new, |id| format!(" (installation {id})"));
     let rest = format!("{of}: {}", diagnosed.text);
-    printer.toned_line(diagnosed.diagnosis.as_str(), tone(diagnosed.diagnosis), &rest);
+    printer.toned_line(diagnosed.diagnosis.as_str(), tone(diagnosed.diagnosis), &rest)?;
     for row in diagnosed.evidence.iter().filter_map(|id| evidence(report, *id)) {
         printer.line(&format!(
             "  row {}  {}  {}  {}",
@@ -162,11 +161,12 @@ fn show_diagnosis(diagnosed: &Diagnosed, report: &TraceReport, printer: &Printer
             seconds(row.received_at),
             row.event,
             row.outcome
-        ));
+        ))?;
     }
     if let Some(hint) = &diagnosed.hint {
-        printer.line(&format!("  hint: {hint}"));
+        printer.line(&format!("  hint: {hint}"))?;
     }
+    Ok(())
 }
 
 fn evidence(report: &TraceReport, id: EventId) -> Option<&LoggedEvent> {
@@ -187,6 +187,18 @@ const fn tone(diagnosis: Diagnosis) -> Tone {
         | Diagnosis::AuthenticationFailing => Tone::Bad,
     }
 }
+
+/// The columns of [`row`].
+pub(crate) const COLUMNS: [Column; 8] = [
+    Column::always("row"),
+    Column::always("received (utc)"),
+    Column::always("event"),
+    Column::always("outcome"),
+    Column::rank(2, "installation"),
+    Column::rank(1, "app"),
+    Column::rank(4, "job"),
+    Column::rank(3, "repository"),
+];
 
 /// A row of the log, for a table.
 pub(crate) fn row(event: &LoggedEvent) -> Vec<Value> {

@@ -1,38 +1,54 @@
 //! `rrctl usage`: demand and supply by account, pool and labels.
 
-use riscv_runner_core::ports::{ReportStore, UsageRow};
+use riscv_runner_core::ports::{ReportStore, RowFilter, UsageRow};
 use riscv_runner_http::views::{Totals, UsageView};
 
+use super::narrowing::{Narrowing, Place};
 use crate::{
-    args::Reading,
+    args::Filtered,
     config::{self, Need, Sources},
     failure::Failure,
-    printer::{Printer, Value},
+    printer::{Column, Printer, Value},
     whole, wire,
 };
 
 /// Runs `rrctl usage`.
-pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
-    let usage = match reading.remote.connect_as_anybody(sources)? {
-        Some(server) => whole::read(&server).await?,
+pub(crate) async fn run(asked: &Filtered, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
+    let (pool, entity) = (asked.pool.as_ref(), asked.entity.as_ref());
+    let usage: UsageView = match asked.reading.remote.connect_as_anybody(sources)? {
+        Some(server) => {
+            let narrowing = Narrowing::of_server(pool, entity, &server).await?;
+            let usage: UsageView = whole::read(&server, &narrowing.query()).await?;
+            if usage.usage.is_empty() {
+                narrowing.explain_empty(Place::Server(&server), printer).await?;
+            }
+            usage
+        }
         None => {
             let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
             let store = wire::store(&wire::store_config(&config, false)?).await?;
-            UsageView::of(store.usage().await?)
+            let narrowing = Narrowing::of_store(pool, entity, &store).await?;
+            let filter =
+                RowFilter { pool: narrowing.pool.clone(), entity: narrowing.entity.clone(), status: None };
+            let usage = UsageView::shown(store.usage().await?, &filter, None);
+            if usage.usage.is_empty() {
+                narrowing.explain_empty(Place::Store(&store, &config), printer).await?;
+            }
+            usage
         }
     };
-    printer.data(reading.output.format, &usage, || {
+    printer.data(asked.reading.output.format, &usage, || {
         let header = [
-            "account",
-            "kind",
-            "pool",
-            "labels",
-            "jobs waiting",
-            "jobs running",
-            "workers starting",
-            "workers running",
+            Column::always("account"),
+            Column::rank(1, "kind"),
+            Column::always("pool"),
+            Column::rank(2, "labels"),
+            Column::always("jobs waiting"),
+            Column::always("jobs running"),
+            Column::always("workers starting"),
+            Column::always("workers running"),
         ];
-        printer.table(&header, usage.usage.iter().map(cells));
+        printer.table(&header, usage.usage.iter().map(cells))
     })
 }
 

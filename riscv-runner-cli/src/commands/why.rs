@@ -26,7 +26,7 @@ pub(crate) async fn run(why: &Why, sources: &Sources, printer: &Printer) -> Resu
         None => of_store(why.job, sources).await?,
     };
     printer.data(why.reading.output.format, &told, || {
-        printer.line(&format!("{} {}: {}", told.job.job_id, told.job.status, words(&told)));
+        printer.line(&format!("{} {}: {}", told.job.job_id, told.job.status, words(&told)))
     })
 }
 
@@ -34,8 +34,10 @@ async fn of_store(job: JobId, sources: &Sources) -> Result<WhyView, Failure> {
     let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
     let store = wire::store(&wire::store_config(&config, false)?).await?;
     let Some(row) = store.job(job).await? else {
-        return Err(Failure::failed(format!("job {job} is not known here"))
-            .hint("its labels may match no rule (`rrctl route --labels ..`), or its webhook never arrived"));
+        let hint = format!(
+            "its labels may match no rule, or its webhook never arrived: `rrctl trace --job-id {job}` shows which"
+        );
+        return Err(Failure::failed(format!("job {job} is not known here")).hint(hint));
     };
     let (ours, now) = (&config.policy.name_prefix, TokioPlatform.now());
     // This process does not lead: what only the leader knows of GitHub's limits is missing.

@@ -16,7 +16,7 @@ use crate::{
     config::Sources,
     failure::Failure,
     moment::short,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
 };
 
 /// Runs `rrctl workers`.
@@ -26,21 +26,30 @@ pub(crate) async fn run(listing: &Listing, sources: &Sources, printer: &Printer)
 
 impl Listed for WorkersView {
     const PATH: &'static str = "workers.json";
-    const COLUMNS: &'static [&'static str] =
-        &["worker", "status", "account", "labels", "pool", "board", "job", "created", "lived"];
+    const COLUMNS: &'static [Column] = &[
+        Column::always("worker"),
+        Column::always("status"),
+        Column::rank(3, "account"),
+        Column::rank(1, "labels"),
+        Column::rank(5, "pool"),
+        Column::rank(6, "board"),
+        Column::rank(7, "job"),
+        Column::rank(4, "created"),
+        Column::rank(2, "lived"),
+    ];
 
     async fn read(store: &PgStore, asked: &Asked, _: &NamePrefix) -> PortResult<Self> {
         let filter = asked.filter(WorkerStatus::parse);
         let (rows, total) = store.workers(asked.window, &filter, asked.page).await?;
-        Ok(Self::of(&rows, total, asked.page, Reader::Authenticated))
+        Ok(Self::of(&rows, total, asked.page, Reader::Authenticated, asked.now))
     }
 
     fn total(&self) -> Total {
         if self.more { Total::AtLeast(self.total_count) } else { Total::Exactly(self.total_count) }
     }
 
-    fn cells(&self, now: Timestamp) -> Vec<Vec<Value>> {
-        self.workers.iter().map(|worker| cells(worker, now)).collect()
+    fn cells(&self) -> Vec<Vec<Value>> {
+        self.workers.iter().map(|worker| cells(worker, self.as_of)).collect()
     }
 }
 

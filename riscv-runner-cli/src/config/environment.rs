@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
     problem::{Origin, Problems},
+    reader::Context,
     tree::{Entries, Node, Value, parse_value},
 };
 
@@ -65,14 +66,29 @@ const REFERENCE: [(&str, &[&str]); 5] = [
     ("STAGING_URL", &["server", "staging_url"]),
 ];
 
-/// Keys that set the same thing in another way: a variable of the reference service does not override
-/// them.
-const TWINS: [(&str, &[&str]); 4] = [
-    ("url", &["url_file"]),
-    ("webhook_secrets", &["webhook_secrets_files"]),
-    ("kubeconfig_text", &["kubeconfig", "kubeconfig_text_file"]),
-    ("trace_secret", &["trace_secret_file"]),
+/// Keys that set the same thing in several ways: a variable with one of them wins over a file with another.
+const TWINS: [&[&str]; 10] = [
+    &["admin_secret", "admin_secret_file"],
+    &["discord_url", "discord_url_file"],
+    &["kubeconfig", "kubeconfig_text", "kubeconfig_text_file"],
+    &["otlp_headers", "otlp_headers_file"],
+    &["private_key", "private_key_file"],
+    &["trace_secret", "trace_secret_file"],
+    &["url", "url_file"],
+    &["webhook_secret", "webhook_secret_file"],
+    &["webhook_secrets", "webhook_secrets_files"],
+    &["webhook_url", "webhook_url_file"],
 ];
+
+/// The other ways to set what a key sets.
+fn twins(key: &str) -> impl Iterator<Item = &'static str> {
+    let all = TWINS.iter().find(|all| all.contains(&key)).map_or(&[][..], |all| *all);
+    all.iter().copied().filter(move |twin| *twin != key)
+}
+
+fn is_variable(node: &Node) -> bool {
+    matches!(node.origin, Origin::Variable(_))
+}
 
 /// Tables whose keys are the operator's own: what follows in a variable's name is one key, in its own case.
 const OPEN_TABLES: [&str; 4] = ["annotations", "env", "labels", "node_selector"];
@@ -111,6 +127,23 @@ pub(crate) fn overlay(root: &mut Entries, variables: &Variables, problems: &Prob
     }
 }
 
+/// Variables that would set a key if their parts were joined by two underscores. Others are left alone:
+/// Kubernetes names some after a service, such as `RRCTL_SERVICE_HOST`.
+pub(crate) fn warn_of_misnamed(variables: &Variables, context: &Context) {
+    let asked = context.asked.borrow();
+    for (name, _) in variables.iter() {
+        let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !rest.contains("__")) else { continue };
+        let rest = rest.to_lowercase();
+        let meant = asked.keys().find(|(table, key)| rest == format!("{}_{key}", table.replace('.', "_")));
+        if let Some((table, key)) = meant.filter(|(table, _)| !table.is_empty()) {
+            let meant = format!("{PREFIX}{}__{key}", table.replace('.', "__")).to_uppercase();
+            let (origin, key) = (Origin::Variable(name.into()), format!("{table}.{key}"));
+            let hint = format!("parts are joined by two underscores: {meant}");
+            context.problems.warn(&origin, &key, "is not set by this variable", Some(hint));
+        }
+    }
+}
+
 /// The keys that a variable's name leads through.
 fn path_of(rest: &str) -> Vec<String> {
     let mut path = Vec::new();
@@ -143,6 +176,11 @@ fn set(entries: &mut Entries, path: &[String], node: Node) -> Result<(), String>
         return Err("the variable's name has an empty part; parts are joined by two underscores".into());
     }
     if rest.is_empty() {
+        for twin in twins(step) {
+            if entries.get(twin).is_some_and(|node| !is_variable(node)) {
+                entries.remove(twin);
+            }
+        }
         entries.insert(step.clone(), node);
         return Ok(());
     }
@@ -190,14 +228,12 @@ fn fill(root: &mut Entries, path: &[&str], text: &str, name: &str) {
         .entry((*section).to_owned())
         .or_insert_with(|| Node { value: Value::Table(Entries::new()), origin: origin.clone() });
     let Value::Table(entries) = &mut table.value else { return };
-    let twins = TWINS.iter().find(|(twin, _)| twin == key).map_or(&[][..], |(_, twins)| *twins);
-    let set_by_variable =
-        |key: &str| entries.get(key).is_some_and(|node| matches!(&node.origin, Origin::Variable(_)));
-    if set_by_variable(key) || twins.iter().any(|twin| set_by_variable(twin)) {
+    let set_by_variable = |key: &str| entries.get(key).is_some_and(is_variable);
+    if set_by_variable(key) || twins(key).any(set_by_variable) {
         return;
     }
-    for twin in twins {
-        entries.remove(*twin);
+    for twin in twins(key) {
+        entries.remove(twin);
     }
     // A secret is taken as it is: never split at commas, never read as TOML.
     let value = Value::Text(Zeroizing::new(text.to_owned()));
@@ -232,8 +268,7 @@ fn fill_app_key(root: &mut Entries, kind: &str, text: &str, name: &str, problems
                 if !of_kind {
                     continue;
                 }
-                let ours =
-                    |key: &str| app.get(key).is_some_and(|node| matches!(node.origin, Origin::Variable(_)));
+                let ours = |key: &str| app.get(key).is_some_and(is_variable);
                 if !ours("private_key") && !ours("private_key_file") {
                     app.remove("private_key_file");
                     let value = Value::Text(Zeroizing::new(text.to_owned()));

@@ -203,12 +203,24 @@ fn log_filter(section: &Section<'_>, variables: &Variables) -> String {
     by_variable("LOGLEVEL").unwrap_or_else(|| section.or("log", LogFilter("info".to_owned())).0)
 }
 
+/// What `tracing` knows.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+fn is_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
 fn check_filter(text: &str) -> Result<String, String> {
-    // The reference service's spelling, which `tracing` does not know.
-    let filter = if text.trim().eq_ignore_ascii_case("warning") {
-        "warn".to_owned()
-    } else {
-        text.trim().to_lowercase()
+    let filter = match text.trim().to_lowercase().as_str() {
+        // The reference service's names, which `tracing` does not know.
+        "warning" => "warn".to_owned(),
+        "critical" | "fatal" => "error".to_owned(),
+        "notset" => "trace".to_owned(),
+        // `tracing` takes any other word for a part of some program, and would log nothing of ours.
+        word if !LEVELS.contains(&word) && is_word(word) && !word.starts_with("riscv_runner") => {
+            return Err(format!("is no level; levels are {}", LEVELS.join(", ")));
+        }
+        filter => filter.to_owned(),
     };
     match tracing_subscriber::EnvFilter::try_new(&filter) {
         Ok(_) => Ok(filter),

@@ -14,7 +14,7 @@ const HOSTILE: &str = "because\u{1b}]0;owned\u{7}\u{1b}[31m\u{202e}txt.exe\u{9b}
 const SHOWN: &str = r"because\u{1b}]0;owned\u{7}\u{1b}[31m\u{202e}txt.exe\u{9b}2J";
 
 /// A server that answers everything with this; its address.
-fn server(status: u16, body: &Value) -> String {
+pub(crate) fn server(status: u16, body: &Value) -> String {
     let body = body.clone();
     served(status, move |_| body.clone())
 }

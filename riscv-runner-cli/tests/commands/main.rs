@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod asking;
 mod board;
 mod check;
 mod deliveries;
@@ -9,10 +10,13 @@ mod every_verdict;
 mod foreign;
 mod help;
 mod log;
+mod narrow;
 mod orders;
+mod output;
 mod permissions;
 mod run;
 mod simulate;
+mod terminal;
 mod trace;
 
 use std::{fs, path::Path};
@@ -33,6 +37,16 @@ fn what_is_not_understood_is_usage() {
     assert!(folder.rrctl(&["schedule"]).starts_with("exit: 2\n"));
     assert!(folder.rrctl(&["schedule", "--once", "--dry-run"]).starts_with("exit: 2\n"));
     assert!(folder.rrctl(&["schedule", "--once", "--snapshot", "x"]).starts_with("exit: 2\n"));
+}
+
+#[test]
+fn schedule_asks_which_of_the_two_is_meant() {
+    let folder = Folder::new();
+    let bare = folder.rrctl(&["schedule"]);
+    assert!(bare.contains("<--dry-run|--once>"), "{bare}");
+    let snapshot = folder.rrctl(&["schedule", "--snapshot", "x"]);
+    assert!(snapshot.starts_with("exit: 2\n") && snapshot.contains("--dry-run"), "{snapshot}");
+    assert!(!snapshot.contains("--once"), "the two exclude each other: {snapshot}");
 }
 
 #[test]

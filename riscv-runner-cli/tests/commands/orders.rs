@@ -85,7 +85,7 @@ fn accounts_are_paused_limited_and_banned() {
         "controls",
         "entity clear-limit 5 --reason over",
         "entity unban 5 --reason sorry",
-        "resume all --reason done",
+        "resume everything --reason done",
         "resume entity 5 --reason done",
         "controls",
     ]));
@@ -115,4 +115,21 @@ fn a_reason_is_asked_for() {
     let folder = Folder::with_fixture("routes.toml");
     assert_snapshot!(folder.rrctl(&["drain", "pool", "spacemit-k1"]));
     assert!(folder.rrctl(&["pause", "entity", "--reason", "x"]).starts_with("exit: 2\n"));
+}
+
+#[test]
+fn what_is_not_held_back_is_said_so_in_words() {
+    let (folder, variables) = migrated();
+    for (line, said) in [
+        ("entity clear-limit 5 --reason over", "entity 5 has no limit from an order: nothing was changed"),
+        ("resume repository acme/tools --reason done", "repository acme/tools is not paused: nothing"),
+        ("undrain pool spacemit-k3 --reason done", "pool spacemit-k3 is not drained: nothing"),
+    ] {
+        let told = rrctl(&folder, &variables, line);
+        assert!(told.starts_with("exit: 0\n") && told.contains(said), "{told}");
+    }
+    let nobody: Vec<_> = variables.into_iter().filter(|(name, _)| *name != "USER").collect();
+    rrctl(&folder, &nobody, "pause all --reason upgrade");
+    let listed = rrctl(&folder, &nobody, "controls");
+    assert!(listed.contains("uid-") && listed.contains("@desk") && !listed.contains("somebody"), "{listed}");
 }

@@ -64,12 +64,13 @@ impl Folder {
     }
 
     fn output(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_rrctl"))
-            .args(arguments)
-            .current_dir(self.path())
-            .env_clear()
-            .envs(variables.iter().copied())
-            .output()
-            .unwrap()
+        self.command(arguments).envs(variables.iter().copied()).output().unwrap()
+    }
+
+    /// A command in the folder, with no variable of ours.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rrctl"));
+        command.args(arguments).current_dir(self.path()).env_clear();
+        command
     }
 }

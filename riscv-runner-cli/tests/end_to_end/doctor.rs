@@ -3,12 +3,18 @@
 use riscv_runner_core::entity::EntityKind;
 use riscv_runner_pg::testing::ThrowAwayPostgres;
 use riscv_runner_sim::doubles::{
-    github::{ORGANIZATION_APP, PERSONAL_APP},
+    github::{NewJob, ORGANIZATION_APP, PERSONAL_APP},
     kube::NodeSpec,
 };
 use serde_json::Value;
 
-use crate::{server::Configuration, stage::Stage};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::{
+    LABELS,
+    server::{Configuration, Server},
+    stage::Stage,
+};
 
 /// The exit status, and status, finding and fix of every check.
 async fn doctor(config: &Configuration) -> (i32, Vec<Value>, String) {
@@ -86,6 +92,49 @@ async fn what_is_broken_is_named_with_what_mends_it_and_the_rest_is_looked_at() 
         "rrctl nodes enroll k1-9",
     );
     says(one(&findings, "GitHub clock"), "ok", "s from ours", "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_is_given_what_doctor_prints_and_can_then_serve() {
+    let stage = Stage::start(1).await;
+    stage.account("acme", EntityKind::Organization, ORGANIZATION_APP, &["acme/tool"]);
+    let config = stage.configuration(ThrowAwayPostgres::shared());
+    let unmigrated = config.rrctl(&["status"]).await;
+    let said = String::from_utf8(unmigrated.stderr).unwrap();
+    assert!(
+        said.contains("the schema is not that of this version") && said.contains("rrctl migrate"),
+        "{said}"
+    );
+    let said = String::from_utf8(config.rrctl(&["schedule", "--once"]).await.stderr).unwrap();
+    assert!(said.contains("rrctl migrate") && !said.contains("holds the lease"), "{said}");
+    assert!(config.rrctl(&["migrate"]).await.status.success());
+    assert_eq!(config.rrctl_json(&["schedule", "--once"]).await, serde_json::json!({ "done": true }));
+    let url = config.read("postgres.url");
+    let mut owner = PgConnection::connect(&url).await.unwrap();
+    let text = config.text();
+    let (_, schema) = text.split_once("schema = \"").unwrap();
+    let role = format!("server_of_{}", schema.split('"').next().unwrap());
+    owner.execute(AssertSqlSafe(format!("CREATE ROLE {role}"))).await.unwrap();
+    let joint = if url.contains('?') { '&' } else { '?' };
+    config.write("postgres.url", &format!("{url}{joint}options[role]={role}"));
+
+    let (_, findings, _) = doctor(&config).await;
+    says(one(&findings, "database migrations"), "skipped", "may not look into schema", "");
+    let rights = one(&findings, "database rights");
+    says(rights, "fail", "USAGE on", "GRANT USAGE ON ALL SEQUENCES IN SCHEMA");
+    let grant = rights["fix"].as_str().unwrap().to_owned();
+    sqlx::raw_sql(AssertSqlSafe(grant)).execute(&mut owner).await.unwrap();
+    let (_, findings, _) = doctor(&config).await;
+    says(one(&findings, "database migrations"), "ok", "up to date", "");
+    says(one(&findings, "database rights"), "ok", "every table and sequence", "");
+
+    let server = Server::start(&config, &[], &[]).await;
+    server.ready().await;
+    let said = String::from_utf8(config.rrctl(&["schedule", "--once"]).await.stderr).unwrap();
+    assert!(said.contains("a scheduler that runs holds the lease"), "{said}");
+    let job = stage.github.queue(&NewJob::new("acme/tool", LABELS));
+    assert_eq!(stage.deliver(&server, job, "queued").await, (200, "job_stored".to_owned()));
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -93,6 +93,27 @@ async fn a_command_tells_the_same_from_the_store_and_from_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_is_named_though_the_cluster_is_waited_for_longer_than_a_lease() {
+    let stage = Stage::start(1).await;
+    let server = stage.serve(ThrowAwayPostgres::shared()).await;
+    let config = server.configuration();
+    eventually("it leads", async || !server.json("/status.json").await["leader"].is_null()).await;
+    // It takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    config.write("silent", &config.read("kubeconfig").replace(&stage.kube.url(), &address));
+    let text = config.text().replace("\"kubeconfig\"\n", "\"silent\"\ncall_timeout = \"3s\"\n");
+    config.write("other.toml", &text);
+    let status = config.rrctl_json(&["--config", "other.toml", "status"]).await;
+    assert!(status["leader"]["name"].is_string() && status["boards"].is_null(), "{status}");
+    let table = config.rrctl(&["--config", "other.toml", "status"]).await;
+    let (told, warned) = (String::from_utf8(table.stdout).unwrap(), String::from_utf8(table.stderr).unwrap());
+    assert!(told.contains("boards   unknown") && !told.contains("nobody"), "{told}");
+    assert!(warned.contains("warning: the cluster cannot be observed"), "{warned}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_queue_shows_labels_that_no_rule_knows_with_no_board() {
     let (_stage, config, server, _) = busy().await;
     let table = config.rrctl(&["queue"]).await;

@@ -40,6 +40,11 @@ impl Configuration {
         fs::write(self.file(), text).unwrap();
     }
 
+    /// What another file of the folder says.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).unwrap()
+    }
+
     /// Replaces another file of the folder.
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.0.path().join(name), text).unwrap();

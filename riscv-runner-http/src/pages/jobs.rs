@@ -28,7 +28,8 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
-    let jobs = JobsView::of(&rows, total, listing.paging.page, visitor.reader, &state.policy().name_prefix);
+    let jobs =
+        JobsView::of(&rows, total, listing.paging.page, visitor.reader, &state.policy().name_prefix, now);
     let response = if visitor.is_html() {
         let statuses = JobPhase::ALL.map(JobPhase::as_str);
         let form = listing.filter_form(&visitor, statuses, state.policy().pools.keys());

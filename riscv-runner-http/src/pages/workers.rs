@@ -28,7 +28,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Ok(page) => page,
         Err(error) => return visitor.unreadable(&error),
     };
-    let workers = WorkersView::of(&rows, total, listing.paging.page, visitor.reader);
+    let workers = WorkersView::of(&rows, total, listing.paging.page, visitor.reader, now);
     let response = if visitor.is_html() {
         let statuses = WorkerStatus::ALL.map(WorkerStatus::as_str);
         let form = listing.filter_form(&visitor, statuses, state.policy().pools.keys());

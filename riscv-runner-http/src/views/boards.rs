@@ -54,10 +54,10 @@ pub struct BoardView {
 }
 
 impl BoardsView {
-    /// Every machine of a picture.
+    /// The machines of a picture that are asked for.
     #[must_use]
-    pub fn of(picture: &Picture) -> Self {
-        let (part, boards) = Part::cut(shown(picture, &RowFilter::default()), None);
+    pub fn of(picture: &Picture, filter: &RowFilter<BoardState>) -> Self {
+        let (part, boards) = Part::cut(shown(picture, filter), None);
         Self::made(picture, part, &boards)
     }
 

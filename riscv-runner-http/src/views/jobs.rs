@@ -28,6 +28,8 @@ pub struct JobsView {
     pub per_page: u32,
     /// The rows.
     pub jobs: Vec<JobView>,
+    /// As of when this is.
+    pub as_of: Timestamp,
 }
 
 /// A job.
@@ -90,10 +92,17 @@ pub struct JobView {
 impl JobsView {
     /// A page, as this reader may see it; `ours` begins the names of our runners.
     #[must_use]
-    pub fn of(rows: &[JobRow], total: Total, page: Page, reader: Reader, ours: &NamePrefix) -> Self {
+    pub fn of(
+        rows: &[JobRow],
+        total: Total,
+        page: Page,
+        reader: Reader,
+        ours: &NamePrefix,
+        as_of: Timestamp,
+    ) -> Self {
         let jobs = rows.iter().map(|row| JobView::of(row, reader, ours)).collect();
         let (total_count, more) = (total.counted(), matches!(total, Total::AtLeast(_)));
-        Self { total_count, more, page: page.page, per_page: page.per_page, jobs }
+        Self { total_count, more, page: page.page, per_page: page.per_page, jobs, as_of }
     }
 }
 

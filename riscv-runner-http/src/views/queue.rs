@@ -83,20 +83,9 @@ pub struct VerdictView {
 }
 
 impl QueueView {
-    /// Who waits, as this reader may see it.
+    /// Of those who wait, the ones that are asked for.
     #[must_use]
-    pub fn of(
-        picture: &Picture,
-        unrouted: &[UnroutedRow],
-        policy: &Policy,
-        reader: Reader,
-        leading: bool,
-    ) -> Self {
-        let whole = Shown { filter: &RowFilter::default(), page: None, reader };
-        Self::shown(picture, unrouted, policy, leading, &whole)
-    }
-
-    pub(crate) fn shown(
+    pub fn shown(
         picture: &Picture,
         unrouted: &[UnroutedRow],
         policy: &Policy,
@@ -122,13 +111,14 @@ impl QueueView {
 }
 
 /// What is shown of the queue, and to whom.
-pub(crate) struct Shown<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
     /// Groups that wait for this pool, of this account; there is no status.
-    pub(crate) filter: &'a RowFilter<Infallible>,
+    pub filter: &'a RowFilter<Infallible>,
     /// Which of them; all of them without one.
-    pub(crate) page: Option<Page>,
+    pub page: Option<Page>,
     /// To whom.
-    pub(crate) reader: Reader,
+    pub reader: Reader,
 }
 
 fn is_of(key: &KeyQueue, filter: &RowFilter<Infallible>) -> bool {

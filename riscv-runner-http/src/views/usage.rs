@@ -37,17 +37,9 @@ pub struct Totals {
 }
 
 impl UsageView {
-    /// The rows with their sum.
+    /// Of the rows, those that are asked for, with their sum.
     #[must_use]
-    pub fn of(usage: Vec<UsageRow>) -> Self {
-        Self::shown(usage, &RowFilter::default(), None)
-    }
-
-    pub(crate) fn shown(
-        mut usage: Vec<UsageRow>,
-        filter: &RowFilter<Infallible>,
-        page: Option<Page>,
-    ) -> Self {
+    pub fn shown(mut usage: Vec<UsageRow>, filter: &RowFilter<Infallible>, page: Option<Page>) -> Self {
         usage.retain(|row| {
             filter.pool.as_ref().is_none_or(|pool| row.k8s_pool == *pool)
                 && filter.entity.as_ref().is_none_or(|wanted| is_same(&row.entity_name, wanted))

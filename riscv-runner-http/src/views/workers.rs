@@ -30,6 +30,8 @@ pub struct WorkersView {
     pub per_page: u32,
     /// The rows.
     pub workers: Vec<WorkerView>,
+    /// As of when this is.
+    pub as_of: Timestamp,
 }
 
 /// A worker.
@@ -82,10 +84,10 @@ pub struct WorkerView {
 impl WorkersView {
     /// A page, as this reader may see it.
     #[must_use]
-    pub fn of(rows: &[WorkerRow], total: Total, page: Page, reader: Reader) -> Self {
+    pub fn of(rows: &[WorkerRow], total: Total, page: Page, reader: Reader, as_of: Timestamp) -> Self {
         let workers = rows.iter().map(|row| WorkerView::of(row, reader)).collect();
         let (total_count, more) = (total.counted(), matches!(total, Total::AtLeast(_)));
-        Self { total_count, more, page: page.page, per_page: page.per_page, workers }
+        Self { total_count, more, page: page.page, per_page: page.per_page, workers, as_of }
     }
 }
 

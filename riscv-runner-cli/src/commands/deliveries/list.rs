@@ -19,11 +19,11 @@ use serde::Serialize;
 
 use crate::{
     args::deliveries::List,
-    commands::trace::{row, seconds},
+    commands::trace::{COLUMNS, row, seconds},
     config::{self, Need, Sources},
     failure::Failure,
     platform::TokioPlatform,
-    printer::{Printer, Tone, Value},
+    printer::{Column, Printer, Tone, Value},
     wire,
 };
 
@@ -43,16 +43,15 @@ pub(super) async fn of_store(list: &List, sources: &Sources, printer: &Printer) 
     };
     let rows: Vec<LoggedEvent> = store.events(&query, Page { page: 0, per_page: list.limit }).await?;
     printer.data(list.output.format, &rows, || {
-        let header =
-            ["row", "received (utc)", "event", "outcome", "installation", "app", "job", "repository", "guid"];
+        let columns: Vec<_> = COLUMNS.into_iter().chain([Column::detail("guid")]).collect();
         printer.table(
-            &header,
+            &columns,
             rows.iter().map(|event| {
                 let mut cells = row(event);
                 cells.push(Value::or_dash(event.delivery_guid.as_ref()));
                 cells
             }),
-        );
+        )
     })
 }
 
@@ -105,12 +104,21 @@ pub(super) async fn of_github(list: &List, sources: &Sources, printer: &Printer)
         }
     });
     printer.data(list.output.format, &sent, || {
-        let header = ["guid", "last attempt (utc)", "event", "app", "attempts", "answer", "our log"];
-        printer.table(&header, sent.iter().map(cells));
+        let header = [
+            Column::always("guid"),
+            Column::rank(4, "last attempt (utc)"),
+            Column::always("event"),
+            Column::rank(1, "app"),
+            Column::rank(2, "attempts"),
+            Column::rank(3, "answer"),
+            Column::always("our log"),
+        ];
+        printer.table(&header, sent.iter().map(cells))?;
         printer.note(&format!("{lacking} of {total} deliveries are missing here"));
         if lacking > 0 {
             printer.hint(Some("the server asks for them again by itself within minutes; `rrctl deliveries redeliver GUID..` does so at once"));
         }
+        Ok(())
     })
 }
 

@@ -114,11 +114,11 @@ impl Outcome {
         *self.outcomes.entry(name).or_default() += 1;
     }
 
-    fn show(&self, printer: &Printer) {
+    fn show(&self, printer: &Printer) -> Result<(), Failure> {
         let n = self.rows;
-        printer.line(&format!("{} replayed", count(n, "row")));
+        printer.line(&format!("{} replayed", count(n, "row")))?;
         for (name, n) in &self.outcomes {
-            printer.line(&format!("{n:>8}  {name}"));
+            printer.line(&format!("{n:>8}  {name}"))?;
         }
         for (what, told) in [("left out", &self.skipped), ("refused", &self.refused)] {
             for row in told.iter().take(TOLD) {
@@ -128,5 +128,6 @@ impl Outcome {
                 printer.note(&format!("{more} more rows were {what}; --format json has them all"));
             }
         }
+        Ok(())
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
     };
     vec![
         version(names[0], &inspection),
-        migrations(names[1], &pg).await,
+        migrations(names[1], &pg, &inspection).await,
         rights(names[2], &pg, &inspection),
         clock(names[3], inspection.clock_ahead, TOLERATED),
     ]
@@ -49,7 +49,11 @@ fn version(check: &str, found: &Inspection) -> Finding {
     )
 }
 
-async fn migrations(check: &str, pg: &PgConfig) -> Finding {
+async fn migrations(check: &str, pg: &PgConfig, found: &Inspection) -> Finding {
+    // What the role may not look into seems to be empty.
+    if found.has_schema && !found.has_usage {
+        return Finding::skipped(check, format!("{} may not look into schema {}", found.role, pg.schema));
+    }
     match pending_migrations(pg).await {
         Ok(pending) if pending.is_empty() => {
             Finding::ok(check, format!("schema {} is up to date", pg.schema))
@@ -68,14 +72,15 @@ fn rights(check: &str, pg: &PgConfig, found: &Inspection) -> Finding {
         return Finding::skipped(check, format!("there is no schema {schema} yet"));
     }
     if found.missing_rights.is_empty() {
-        return Finding::ok(check, format!("{role} may read and write every table of {schema}"));
+        return Finding::ok(check, format!("{role} may use every table and sequence of {schema}"));
     }
     let lacking =
         found.missing_rights.iter().map(|(table, rights)| format!("{} on {table}", rights.join(", ")));
     let text = format!("{role} lacks {}", lacking.collect::<Vec<_>>().join("; "));
     let fix = format!(
         "GRANT USAGE ON SCHEMA {schema} TO {role}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}; \
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
     );
     Finding::fail(check, text, fix)
 }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::SignalKind;
 
 use crate::{failure::Failure, printer::Printer, signals};
@@ -24,18 +25,19 @@ pub(super) async fn watch(
     let mut interrupted = signals::on(SignalKind::interrupt())?;
     let mut terminated = signals::on(SignalKind::terminate())?;
     let mut resized = signals::on(SignalKind::window_change())?;
-    let screen = Screen::open(printer);
+    let screen = Screen::open(printer)?;
     loop {
         let frame = async {
             let text = look().await.unwrap_or_else(|failure| format!("error: {}\n", failure.what()));
-            screen.show(&text);
+            screen.show(&text)?;
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
                 _ = resized.recv() => {}
             }
+            Ok::<_, Failure>(())
         };
         tokio::select! {
-            () = frame => {}
+            drawn = frame => drawn?,
             _ = interrupted.recv() => return Ok(()),
             _ = terminated.recv() => return Ok(()),
         }
@@ -49,20 +51,20 @@ struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    fn open(printer: &'a Printer) -> Self {
+    fn open(printer: &'a Printer) -> Result<Self, Failure> {
         let is_terminal = io::stdout().is_terminal();
         if is_terminal {
-            printer.raw(ENTER);
+            printer.raw(ENTER)?;
         }
-        Self { printer, is_terminal }
+        Ok(Self { printer, is_terminal })
     }
 
-    fn show(&self, text: &str) {
+    fn show(&self, text: &str) -> Result<(), Failure> {
         if self.is_terminal {
-            let rows = crossterm::terminal::size().map_or(usize::MAX, |(_, rows)| usize::from(rows));
-            self.printer.raw(&frame(text, rows));
+            let rows = tcgetwinsize(io::stdout()).map_or(usize::MAX, |size| usize::from(size.ws_row));
+            self.printer.raw(&frame(text, rows))
         } else {
-            self.printer.raw(&format!("{text}\n"));
+            self.printer.raw(&format!("{text}\n"))
         }
     }
 }
@@ -70,7 +72,8 @@ impl<'a> Screen<'a> {
 impl Drop for Screen<'_> {
     fn drop(&mut self) {
         if self.is_terminal {
-            self.printer.raw(LEAVE);
+            // Nobody is left who could be told.
+            let _ = self.printer.raw(LEAVE);
         }
     }
 }

@@ -109,3 +109,66 @@ fn the_variables_of_the_reference_service_suffice_for_its_secrets() {
     assert!(config.github.apps.iter().all(|app| app.private_key.is_some()));
     assert_eq!(config.server.log, "debug");
 }
+
+#[test]
+fn a_variable_wins_over_the_file_whichever_way_either_names_a_secret() {
+    use secrecy::ExposeSecret;
+    let text = SMALL.replace("url = \"postgres://user:planted-password@localhost/db\"", "url_file = \"url\"");
+    let folder = Folder::with(&format!(
+        "{text}[server]\ntrace_secret = \"of the file\"\n[cluster]\nkubeconfig = \"config\"\n"
+    ));
+    let token = folder.0.path().join("token");
+    std::fs::write(&token, "of the variable").unwrap();
+    let config = folder
+        .load(&[
+            ("RRCTL_STORE__URL", "postgres://variable"),
+            ("RRCTL_SERVER__TRACE_SECRET_FILE", token.to_str().unwrap()),
+            ("RRCTL_CLUSTER__KUBECONFIG_TEXT", "apiVersion: v1"),
+        ])
+        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(config.store.url.unwrap().expose_secret(), "postgres://variable");
+    assert_eq!(config.server.trace_secret.unwrap().expose_secret(), "of the variable");
+    assert!(matches!(config.cluster.source, riscv_runner_k8s::KubeconfigSource::Text(_)));
+    let both = [("RRCTL_STORE__URL", "postgres://a"), ("RRCTL_STORE__URL_FILE", "b")];
+    assert!(folder.problems(&both).contains("store.url_file: is set beside store.url"));
+}
+
+#[test]
+fn a_variable_with_single_underscores_is_told_of() {
+    let folder = Folder::with(SMALL);
+    let config = folder
+        .load(&[
+            ("RRCTL_SERVER_LISTEN", "127.0.0.1:1"),
+            ("RRCTL_LIMITS_POLICY", "x"),
+            ("RRCTL_SERVICE_HOST", "10.0.0.1"),
+            ("RRCTL_PORT", "tcp://10.0.0.1:80"),
+        ])
+        .unwrap();
+    let told: Vec<_> =
+        config.warnings.iter().map(|warning| format!("{warning}; {:?}", warning.hint)).collect();
+    let told = told.join("\n");
+    assert!(told.contains("RRCTL_SERVER_LISTEN: server.listen: is not set by this variable"), "{told}");
+    assert!(told.contains("two underscores: RRCTL_SERVER__LISTEN"), "{told}");
+    assert!(told.contains("RRCTL_LIMITS__POLICY"), "{told}");
+    assert!(!told.contains("SERVICE_HOST") && !told.contains("RRCTL_PORT"), "{told}");
+}
+
+#[test]
+fn a_level_of_the_log_is_one() {
+    let folder = Folder::with(SMALL);
+    for (level, filter) in [
+        ("CRITICAL", "error"),
+        ("FATAL", "error"),
+        ("WARNING", "warn"),
+        ("NOTSET", "trace"),
+        ("Info", "info"),
+    ] {
+        assert_eq!(folder.load(&[("LOGLEVEL", level)]).unwrap().server.log, filter);
+    }
+    for name in ["LOGLEVEL", "RRCTL_LOG", "RRCTL_SERVER__LOG"] {
+        let problems = folder.problems(&[(name, "verbose")]);
+        assert!(problems.contains("server.log: is no level; levels are off, error"), "{name}: {problems}");
+    }
+    let filter = "info,riscv_runner_core=debug";
+    assert_eq!(folder.load(&[("RRCTL_LOG", filter)]).unwrap().server.log, filter);
+}
