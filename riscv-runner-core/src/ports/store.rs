@@ -110,7 +110,7 @@ pub enum WorkerChange {
         /// The pod.
         pod: PodUid,
     },
-    /// The pod was bound or runs.
+    /// The pod runs.
     Running {
         /// Where.
         node: Option<NodeName>,
