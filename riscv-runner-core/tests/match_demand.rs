@@ -411,7 +411,8 @@ fn fifo_lets_the_oldest_go_first_and_fair_the_least_served() {
 
 fn kept_warm(world: World, count: u32) -> World {
     world.edit(move |w| {
-        let placement = Placement { pool: "a".parse().unwrap(), image: "image:1".parse().unwrap() };
+        let pool: PoolName = "a".parse().expect("a pool's name");
+        let placement = Placement { image: w.policy.pools[&pool].image.clone(), pool };
         w.snapshot.warm.insert(key("1", "a"), Warm { count, scope: scope("1"), placement });
     })
 }

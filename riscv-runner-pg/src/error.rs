@@ -52,10 +52,10 @@ fn detail(error: &sqlx::Error) -> &'static str {
 /// What the database said.
 fn cause(error: &PortError) -> Option<&sqlx::Error> {
     let cause = std::error::Error::source(error)?;
-    let migrating = cause.downcast_ref::<MigrateError>().and_then(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Some(error),
-        _ => None,
-    });
+    let migrating = match cause.downcast_ref() {
+        Some(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Some(error),
+        Some(_) | None => None,
+    };
     migrating.or_else(|| cause.downcast_ref())
 }
 

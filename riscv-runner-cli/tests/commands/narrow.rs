@@ -51,7 +51,7 @@ fn a_queue_is_readable() {
         })
     };
     let queue = json!({
-        "jobs_pending": 24, "total_count": 2, "page": 0, "per_page": 1000, "leading": true,
+        "jobs_pending": 24, "total_count": 2, "more": false, "page": 0, "per_page": 1000, "leading": true,
         "as_of": "2026-11-21T12:00:00Z", "unrouted": [],
         "queue": [
             group(1001, "riseproject-dev", &["ubuntu-24.04-riscv"], "no_capacity",
@@ -62,7 +62,7 @@ fn a_queue_is_readable() {
     assert_snapshot!(from_server("queue", &queue));
 }
 
-fn row(own: Value) -> Value {
+fn row(own: &Value) -> Value {
     let mut row = json!({
         "provider": "github", "entity_id": 1001, "entity_name": "riseproject-dev", "entity_type": "Organization",
         "installation_id": 5, "repo_full_name": "riseproject-dev/riscv-runner", "private": false,
@@ -77,11 +77,11 @@ fn row(own: Value) -> Value {
 #[test]
 fn jobs_are_readable_and_as_old_as_the_server_says() {
     let jobs = json!({
-        "total_count": 2, "page": 0, "per_page": 100, "as_of": "2026-11-21T12:00:00Z",
+        "total_count": 2, "more": false, "page": 0, "per_page": 100, "as_of": "2026-11-21T12:00:00Z",
         "jobs": [
-            row(json!({ "job_id": 57_291_004_511_u64, "status": "running",
+            row(&json!({ "job_id": 57_291_004_511_u64, "status": "running",
                 "runner_name": "rise-riscv-runner-hatq54fi9", "job_started_at": "2026-11-21T09:02:10Z" })),
-            row(json!({ "job_id": 57_291_004_512_u64, "status": "failed",
+            row(&json!({ "job_id": 57_291_004_512_u64, "status": "failed",
                 "failure_reason": "lost", "failure_info":
                     { "version": 1, "message": "nothing was heard of it for three days, and GitHub does not know it" } })),
         ],
@@ -94,8 +94,8 @@ fn jobs_are_readable_and_as_old_as_the_server_says() {
 #[test]
 fn workers_are_readable() {
     let workers = json!({
-        "total_count": 1, "page": 0, "per_page": 100, "as_of": "2026-11-21T12:00:00Z",
-        "workers": [row(json!({ "pod_name": "rise-riscv-runner-hatq54fi9", "status": "running", "k8s_node": "k1-07",
+        "total_count": 1, "more": false, "page": 0, "per_page": 100, "as_of": "2026-11-21T12:00:00Z",
+        "workers": [row(&json!({ "pod_name": "rise-riscv-runner-hatq54fi9", "status": "running", "k8s_node": "k1-07",
             "job_id": 57_291_004_511_u64 }))],
     });
     assert_snapshot!(from_server("workers", &workers));
@@ -117,7 +117,7 @@ fn boards_are_readable() {
     let drained =
         json!({ "reason": "a new kernel, and then a disk", "actor": "ann", "since": "2026-11-21T11:00:00Z" });
     let boards = json!({
-        "observed": true, "total_count": 2, "page": 0, "per_page": 1000, "as_of": "2026-11-21T12:00:00Z",
+        "observed": true, "total_count": 2, "more": false, "page": 0, "per_page": 1000, "as_of": "2026-11-21T12:00:00Z",
         "boards": [
             board("lab-k1-07.example", json!({ "state": "busy", "workers": worker })),
             board("lab-k1-08.example", json!({ "state": "drained", "drained": drained })),

@@ -122,7 +122,9 @@ fn target(value: &Value) -> Result<SentTarget, Invalid> {
         Value::Null => String::new(),
         Value::String(name) => name,
         Value::Number(id) => id.to_string(),
-        other => return Err(invalid(field, format!("a name is text, or the id of an account, not {other}"))),
+        other @ (Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            return Err(invalid(field, format!("a name is text, or the id of an account, not {other}")));
+        }
     };
     let is_login = fields.kind == "entity" && name.parse::<i64>().is_err();
     let read = if is_login {
@@ -134,11 +136,8 @@ fn target(value: &Value) -> Result<SentTarget, Invalid> {
 }
 
 fn force(value: &Value) -> Result<bool, Invalid> {
-    match value {
-        Value::Null => Ok(false),
-        Value::Bool(force) => Ok(*force),
-        other => Err(invalid("force", format!("force must be true or false, not {other}"))),
-    }
+    let force = if value.is_null() { Some(false) } else { value.as_bool() };
+    force.ok_or_else(|| invalid("force", format!("force must be true or false, not {value}")))
 }
 
 fn note(fields: &Fields, now: Timestamp) -> Result<Note, Invalid> {
@@ -148,9 +147,6 @@ fn note(fields: &Fields, now: Timestamp) -> Result<Note, Invalid> {
 }
 
 fn text<'a>(field: &'static str, value: &'a Value, default: &'a str) -> Result<&'a str, Invalid> {
-    match value {
-        Value::Null => Ok(default),
-        Value::String(text) => Ok(text),
-        other => Err(invalid(field, format!("{field} must be text, not {other}"))),
-    }
+    let text = if value.is_null() { Some(default) } else { value.as_str() };
+    text.ok_or_else(|| invalid(field, format!("{field} must be text, not {value}")))
 }
