@@ -113,7 +113,7 @@ pub(crate) async fn jobs(
     page: Page,
 ) -> PortResult<PagedJobs> {
     const OPERATION: &str = "read a page of jobs";
-    const COUNT: &str = concat!("SELECT count(*) FROM (SELECT FROM jobs j", shown!("j"), " LIMIT $6) some");
+    const COUNT: &str = concat!("SELECT count(*) FROM (SELECT FROM jobs j", shown!("j"), " LIMIT $6) listed");
     const PAGE: &str = concat!(
         "SELECT ",
         job_columns!(),
@@ -138,7 +138,7 @@ pub(crate) async fn workers(
 ) -> PortResult<PagedWorkers> {
     const OPERATION: &str = "read a page of workers";
     const COUNT: &str =
-        concat!("SELECT count(*) FROM (SELECT FROM workers w", shown!("w"), " LIMIT $6) some");
+        concat!("SELECT count(*) FROM (SELECT FROM workers w", shown!("w"), " LIMIT $6) listed");
     const PAGE: &str = concat!(
         "SELECT ",
         worker_columns!(listed_failure!()),
