@@ -144,7 +144,8 @@ fn hindrances(snapshot: &mut Snapshot) {
         .insert(key(1, "backing-off"), Backoff { failures: 3, since: earlier(), until: later() });
     let quarantine = Quarantine { strikes: 3, times: 1, until: Some(later()) };
     snapshot.quarantines.insert(node("broken-1"), quarantine);
-    snapshot.refused_images.insert(image("runner:old"), earlier());
+    let refused_at = "2026-11-21T11:55:00Z".parse().unwrap();
+    snapshot.refused_images.insert(image("runner:old"), refused_at);
     let fine = InstallationHealth::default;
     for (account, health) in [
         (4, InstallationHealth { rate_limited_until: Some(later()), ..fine() }),
