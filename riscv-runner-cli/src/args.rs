@@ -255,7 +255,7 @@ pub(crate) struct Serve {
 /// `rrctl schedule`
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
-#[command(group = ArgGroup::new("what").args(["once", "dry_run"]).required(true))]
+#[command(group = ArgGroup::new("what").args(["dry_run", "once"]).required(true))]
 pub(crate) struct Schedule {
     /// Show the plan and every waiting job's verdict; change nothing
     #[arg(long)]

@@ -29,6 +29,10 @@ pub(crate) async fn run(sources: &Sources, printer: &Printer) -> Result<(), Fail
 
 /// Brings the schema up to date.
 pub(crate) async fn migrate(config: &Config) -> Result<MigrationReport, Failure> {
-    let report = riscv_runner_pg::migrate(&wire::store_config(config, false)?).await?;
-    Ok(report)
+    riscv_runner_pg::migrate(&wire::store_config(config, false)?).await.map_err(|error| {
+        let is_lacking = riscv_runner_pg::remedy(&error).is_some();
+        let failure = Failure::from(error);
+        // The usual remedy is what has just failed.
+        if is_lacking { failure.hint("`rrctl doctor` says which rights the role lacks") } else { failure }
+    })
 }
