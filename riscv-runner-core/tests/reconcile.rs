@@ -86,9 +86,7 @@ fn exit_code_7_is_a_refusal_only_where_nothing_shows_that_github_accepted_the_ru
 
 #[test]
 fn a_refusal_is_lifted_once_github_accepts_a_runner_of_the_image() {
-    let world = World::new("a:2").running_worker("w", "1", "a", "a0", 60).edit(|w| {
-        w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(600));
-    });
+    let world = World::new("a:2").running_worker("w", "1", "a", "a0", 60).image_refused(600);
     world.reconciles("");
     let online = |ago| world.clone().edit_worker("w", |worker| worker.online_at = Some(at(ago)));
     online(601).reconciles("");
@@ -578,9 +576,7 @@ fn for_pass(name: &str) -> (World, World) {
         "lift_refusals" => {
             let refused = |online| {
                 let world = World::new("a:1").running_worker("w", "1", "a", "a0", 900);
-                world.edit_worker("w", |worker| worker.online_at = Some(at(online))).edit(|w| {
-                    w.snapshot.refused_images.insert("image:1".parse().unwrap(), at(600));
-                })
+                world.edit_worker("w", |worker| worker.online_at = Some(at(online))).image_refused(600)
             };
             (refused(60), refused(800))
         }

@@ -285,6 +285,12 @@ impl World {
         self
     }
 
+    /// GitHub refused the image of every pool as too old, this many seconds ago.
+    pub fn image_refused(mut self, ago: i64) -> Self {
+        self.snapshot.refused_images.insert("image:1".parse().unwrap(), at(ago));
+        self
+    }
+
     pub fn edit(mut self, edit: impl FnOnce(&mut Self)) -> Self {
         edit(&mut self);
         self
