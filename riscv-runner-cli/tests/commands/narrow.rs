@@ -62,7 +62,8 @@ fn a_queue_is_readable() {
     assert_snapshot!(from_server("queue", &queue));
 }
 
-fn row(own: Value) -> Value {
+/// A row of a job or a worker, with what is its own.
+fn row(own: &Value) -> Value {
     let mut row = json!({
         "provider": "github", "entity_id": 1001, "entity_name": "riseproject-dev", "entity_type": "Organization",
         "installation_id": 5, "repo_full_name": "riseproject-dev/riscv-runner", "private": false,
@@ -79,9 +80,9 @@ fn jobs_are_readable_and_as_old_as_the_server_says() {
     let jobs = json!({
         "total_count": 2, "page": 0, "per_page": 100, "as_of": "2026-11-21T12:00:00Z",
         "jobs": [
-            row(json!({ "job_id": 57_291_004_511_u64, "status": "running",
+            row(&json!({ "job_id": 57_291_004_511_u64, "status": "running",
                 "runner_name": "rise-riscv-runner-hatq54fi9", "job_started_at": "2026-11-21T09:02:10Z" })),
-            row(json!({ "job_id": 57_291_004_512_u64, "status": "failed",
+            row(&json!({ "job_id": 57_291_004_512_u64, "status": "failed",
                 "failure_reason": "lost", "failure_info":
                     { "version": 1, "message": "nothing was heard of it for three days, and GitHub does not know it" } })),
         ],
@@ -95,7 +96,7 @@ fn jobs_are_readable_and_as_old_as_the_server_says() {
 fn workers_are_readable() {
     let workers = json!({
         "total_count": 1, "page": 0, "per_page": 100, "as_of": "2026-11-21T12:00:00Z",
-        "workers": [row(json!({ "pod_name": "rise-riscv-runner-hatq54fi9", "status": "running", "k8s_node": "k1-07",
+        "workers": [row(&json!({ "pod_name": "rise-riscv-runner-hatq54fi9", "status": "running", "k8s_node": "k1-07",
             "job_id": 57_291_004_511_u64 }))],
     });
     assert_snapshot!(from_server("workers", &workers));
@@ -103,7 +104,7 @@ fn workers_are_readable() {
 
 #[test]
 fn boards_are_readable() {
-    let board = |node: &str, own: Value| {
+    let board = |node: &str, own: &Value| {
         let mut board = json!({
             "k8s_node": node, "board": "spacemit-k1", "state": "free", "pools": ["spacemit-k1", "spacemit-k1-large"],
             "slots": 1, "ready": true, "cordoned": false, "unreachable_since": null, "drained": null,
@@ -119,8 +120,8 @@ fn boards_are_readable() {
     let boards = json!({
         "observed": true, "total_count": 2, "page": 0, "per_page": 1000, "as_of": "2026-11-21T12:00:00Z",
         "boards": [
-            board("lab-k1-07.example", json!({ "state": "busy", "workers": worker })),
-            board("lab-k1-08.example", json!({ "state": "drained", "drained": drained })),
+            board("lab-k1-07.example", &json!({ "state": "busy", "workers": worker })),
+            board("lab-k1-08.example", &json!({ "state": "drained", "drained": drained })),
         ],
     });
     assert_snapshot!(from_server("boards", &boards));
