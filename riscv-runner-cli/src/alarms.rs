@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{config::Config, failure::Failure, platform::TokioPlatform, witness::Witness};
 
-/// What telling people takes of the process.
+/// What notifying takes of the process.
 pub(crate) struct Alarms {
     /// Whose world is looked at.
     pub(crate) engine: Arc<Engine>,

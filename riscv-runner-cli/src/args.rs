@@ -1,23 +1,20 @@
 //! The command line: what may be asked of `rrctl`, as types.
 
 pub(crate) mod deliveries;
+mod listing;
 mod orders;
 pub(crate) mod pin;
 pub(crate) mod trace;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{
-    ArgGroup, Args, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use riscv_runner_core::{
-    ids::{JobId, Login, PoolName, RepoName},
+    ids::{JobId, RepoName},
     preflight::parse_repository,
 };
 
-use riscv_runner_http::views::BoardState;
-
+pub(crate) use self::listing::{Boards, Filtered, Listing, RowStatus};
 pub(crate) use self::orders::{
     CapArgument, ControlsListing, Drain, DrainKind, EntityCommand, Order, Pause, PauseKind, Revoke,
 };
@@ -86,39 +83,6 @@ pub(crate) struct Reading {
     pub(crate) output: Output,
 }
 
-/// `rrctl queue` and `rrctl usage`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Filtered {
-    /// Only those of this pool
-    #[arg(long, value_name = "POOL")]
-    pub(crate) pool: Option<PoolName>,
-    /// Only those of this account, by its login or id
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) entity: Option<Login>,
-    /// Where they are read, and how they are written
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-/// `rrctl boards`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Boards {
-    /// Only those of this pool
-    #[arg(long, value_name = "POOL")]
-    pub(crate) pool: Option<PoolName>,
-    /// Only those in this state
-    #[arg(long, value_name = "STATE", value_parser = board_state())]
-    pub(crate) state: Option<BoardState>,
-    /// Where they are read, and how they are written
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-fn board_state() -> impl TypedValueParser<Value = BoardState> {
-    PossibleValuesParser::new(BoardState::ALL.map(BoardState::as_str))
-        .try_map(|name| BoardState::ALL.into_iter().find(|state| state.as_str() == name).ok_or("no state"))
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -126,7 +90,7 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Run one cycle of the scheduler, or show what it would do
     Schedule(Schedule),
-    /// Write what the planner sees as JSON, for `schedule --snapshot` and reports of defects
+    /// Write what the planner sees as JSON, for `schedule --snapshot` and bug reports
     Snapshot,
     /// Bring the database's schema up to date
     Migrate,
@@ -177,12 +141,12 @@ pub(crate) enum Command {
     /// Tell which kind of board this machine is
     #[command(subcommand)]
     Board(Board),
-    /// Make a GitHub App with what it needs
+    /// Create a GitHub App with the required permissions
     #[command(subcommand)]
     GithubApp(GithubApp),
     /// Keep a row of a job, a worker or the event log, whatever its age
     Pin(pin::Pin),
-    /// Let a row that was kept go by its age again
+    /// Unpin a row, so that retention may remove it
     Unpin(pin::Pin),
     /// Remove rows that are older than they are kept; the server does it daily by itself
     Retention(Retention),
@@ -328,7 +292,7 @@ pub(crate) struct Why {
 /// `rrctl status`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Status {
-    /// Draw it anew until Ctrl-C
+    /// Redraw until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
     /// Seconds between two looks
@@ -348,63 +312,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// `rrctl retention`
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Retention {
-    /// Say how many rows would go; remove none
+    /// Say how many rows would be removed; remove none
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// How the answer is written
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-/// `rrctl jobs` and `rrctl workers`
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Listing {
-    /// How many days to look back, whole ones in UTC
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=3660), value_name = "N")]
-    pub(crate) days: u16,
-    /// Only those of this status
-    #[arg(long, value_enum, value_name = "STATUS")]
-    pub(crate) status: Option<RowStatus>,
-    /// Only those of this pool
-    #[arg(long, value_name = "POOL")]
-    pub(crate) pool: Option<PoolName>,
-    /// Only those of this account, by its login or id
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) entity: Option<Login>,
-    /// Which page, from 0
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) page: u32,
-    /// Rows on a page
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
-    pub(crate) per_page: u32,
-    /// Where they are read, and how the rows are written
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-/// How far a job or a worker has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RowStatus {
-    /// It waits, or starts
-    Pending,
-    /// It runs
-    Running,
-    /// It was given up, or failed
-    Failed,
-    /// It has ended
-    Completed,
-}
-
-impl RowStatus {
-    /// The name in tables and addresses.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Failed => "failed",
-            Self::Completed => "completed",
-        }
-    }
 }
 
 /// `rrctl demo`

@@ -1,4 +1,4 @@
-//! The log: to standard error, for people or as JSON.
+//! The log: to standard error, as text or as JSON.
 
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 

@@ -23,7 +23,7 @@ pub(crate) fn install_crypto() {
 /// How to reach the database; `notify` where another process schedules.
 pub(crate) fn store_config(config: &Config, notify: bool) -> Result<PgConfig, Failure> {
     let (Some(url), Some(schema)) = (&config.store.url, &config.store.schema) else {
-        return Err(Failure::failed("the address of the database cannot be had here")
+        return Err(Failure::failed("the address of the database is not available on this machine")
             .hint("mend the file that [store] url_file names, or set POSTGRES_URL"));
     };
     let mut store = PgConfig::new(url.clone(), schema.clone());
@@ -99,7 +99,7 @@ pub(crate) async fn observer_telling(
     Ok(Engine::new(parts))
 }
 
-/// This machine, as people know it.
+/// This machine's name.
 fn host() -> String {
     let host = std::env::var("HOSTNAME")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"))

@@ -97,7 +97,7 @@ pub struct Engine {
     memory: Memory,
     leading: watch::Sender<Option<Leading>>,
     stopping: watch::Sender<bool>,
-    /// Nothing new is made any more, not even of what was reserved.
+    /// Nothing new is made, not even of what was reserved.
     shutting_down: watch::Sender<bool>,
     provisioning: Semaphore,
     tasks: Tasks,

@@ -29,7 +29,7 @@ pub enum FailureReason {
     RunnerNeverRegistered,
     /// The runner waited for a job too long.
     RunnerIdle,
-    /// The runner is not needed any more.
+    /// The runner is no longer needed.
     RunnerSurplus,
     /// The runner went offline while it was busy.
     RunnerLost,
@@ -47,7 +47,7 @@ pub enum FailureReason {
     SelfHostedDisabled,
     /// GitHub refuses the runner version of the image.
     RunnerVersionRefused,
-    /// The installation does not exist any more.
+    /// The installation no longer exists.
     InstallationNotFound,
     /// An operator revoked the worker.
     Revoked,

@@ -26,7 +26,7 @@ pub enum Topic {
     RateLimited,
     /// A board is not ready, does not answer, or is gone.
     BoardLost,
-    /// This process led and does not any more.
+    /// This process led and no longer does.
     LeadershipLost,
     /// What was withheld because there was too much of it.
     Summary,
@@ -104,7 +104,7 @@ pub struct Notification {
     pub title: String,
     /// What is known, and what to look at.
     pub text: String,
-    /// Whether it is over: an earlier notification of this type and subject does not hold any more.
+    /// Whether it is over: an earlier notification of this type and subject no longer holds.
     pub ended: bool,
     /// When it was noticed.
     pub at: Timestamp,

@@ -102,7 +102,7 @@ pub struct Finding {
     pub check: Check,
     /// Whether it holds.
     pub verdict: Verdict,
-    /// What was found, for people.
+    /// What was found, in words.
     pub message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,7 @@ pub const LOOK_BACK: Duration = Duration::from_hours(24);
 /// account makes thousands of them in an hour.
 pub const MOST_ROWS: u32 = 20_000;
 
-/// Jobs that asked for labels which no rule knows.
+/// Jobs that asked for labels that match no rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unrouted {
     /// What the log says of them.

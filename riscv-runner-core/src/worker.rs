@@ -124,7 +124,7 @@ impl Worker {
         PoolKey { scope: self.scope.scope(), labels: self.labels.clone() }
     }
 
-    /// Whether it can serve nobody any more though its pod may still hold a slot: its job is over,
+    /// Whether it can serve nobody, though its pod may still hold a slot: its job is over,
     /// or its registration was seen and is gone.
     #[must_use]
     pub fn is_spent(&self) -> bool {

@@ -31,9 +31,9 @@ pub struct AppManifest {
     /// Where GitHub sends the browser with the code, once the App exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_url: Option<String>,
-    /// Where GitHub sends people who installed it.
+    /// Where GitHub sends users who installed it.
     pub setup_url: String,
-    /// What people read before they install it.
+    /// What users read before they install it.
     pub description: String,
     /// Whether other accounts may install it.
     pub public: bool,
@@ -98,7 +98,7 @@ pub enum ConvertError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// GitHub does not know the code: it lives for an hour and can be used once.
-    #[error("GitHub does not know the code any more; begin again")]
+    #[error("GitHub no longer knows the code; begin again")]
     Unknown,
     /// GitHub did not hand out the App.
     #[error("GitHub did not hand out the new App: {0}")]

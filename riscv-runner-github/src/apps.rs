@@ -21,7 +21,7 @@ pub struct AppDescription {
     pub id: AppId,
     /// Its name in addresses.
     pub slug: Option<String>,
-    /// Its page, where people install it.
+    /// Its page, where users install it.
     pub html_url: Option<String>,
     /// What it may do: `organization_self_hosted_runners` → `write`.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Looking at installations and repositories for people who ask.
+//! Looking at installations and repositories on behalf of users.
 //!
 //! Anybody may ask, so answers are kept for a while, and few questions a minute go to GitHub: they are
 //! paid from the Apps' budgets, which tokens are minted from.

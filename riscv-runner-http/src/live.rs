@@ -76,7 +76,7 @@ impl Live {
         }
     }
 
-    /// Ends every stream; nobody is let in any more.
+    /// Ends every stream; nobody else is let in.
     pub(crate) fn end(&self) {
         self.ended.send_replace(true);
     }

@@ -175,14 +175,10 @@ impl Metrics {
             "Things that had gone wrong and were put right, by kind",
             self.recoveries.clone(),
         );
-        registry.register(
-            "panics",
-            "Defects that showed themselves as a panic and were contained, by place",
-            self.panics.clone(),
-        );
+        registry.register("panics", "Panics that were caught; each is a bug, by place", self.panics.clone());
         registry.register(
             "deliveries_given_up",
-            "Lost deliveries that are not asked for any more, because we refuse them each time",
+            "Lost deliveries that are no longer redelivered, because we reject them every time",
             self.deliveries_given_up.clone(),
         );
         registry.register(
@@ -254,7 +250,7 @@ impl Metrics {
         );
         registry.register(
             "controls",
-            "Orders of operators that are in force, by what they do and of what they speak",
+            "Operator orders in force, by action and kind of target",
             self.controls.clone(),
         );
         registry.register(

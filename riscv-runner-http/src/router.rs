@@ -9,7 +9,9 @@ use http::StatusCode;
 
 use crate::{
     answer::{self, Fault},
-    health, intake, orders, pages, security,
+    health, intake, orders,
+    pages::{self, visitor::Guest},
+    security,
     state::AppState,
     trace,
 };
@@ -65,7 +67,8 @@ pub fn router_for(role: Role, state: AppState) -> Router {
     if state.0.trace.is_some() && state.0.reader_token.is_some() {
         router = router.merge(trace::routes());
     }
-    let router = router.fallback(move || not_found(role)).method_not_allowed_fallback(method_not_allowed);
+    let router =
+        router.fallback(move |guest| not_found(role, guest)).method_not_allowed_fallback(method_not_allowed);
     security::protect(router.with_state(state))
 }
 
@@ -76,13 +79,17 @@ pub fn router_while_migrating() -> Router {
     security::protect(router.fallback(health::migrating))
 }
 
-async fn not_found(role: Role) -> Response {
+async fn not_found(role: Role, guest: Result<Guest, Response>) -> Response {
     let hint = if role.shows_pages() {
         "GET / lists the pages"
     } else {
         "this process takes webhooks; pages are shown with --role all or --role scheduler"
     };
-    answer::json(StatusCode::NOT_FOUND, &Fault::new("no such page").hint(hint))
+    let fault = Fault::new("no such page").hint(hint);
+    match guest {
+        Ok(Guest(visitor)) if role.shows_pages() => visitor.fault(StatusCode::NOT_FOUND, &fault),
+        Ok(_) | Err(_) => answer::json(StatusCode::NOT_FOUND, &fault),
+    }
 }
 
 async fn method_not_allowed() -> Response {

@@ -52,11 +52,12 @@ fn detail(error: &sqlx::Error) -> &'static str {
 /// What the database said.
 fn cause(error: &PortError) -> Option<&sqlx::Error> {
     let cause = std::error::Error::source(error)?;
-    let migrating = match cause.downcast_ref() {
-        Some(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Some(error),
-        Some(_) | None => None,
-    };
-    migrating.or_else(|| cause.downcast_ref())
+    if let Some(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) =
+        cause.downcast_ref()
+    {
+        return Some(error);
+    }
+    cause.downcast_ref()
 }
 
 /// The refusal of a write whose proof is of an earlier epoch.

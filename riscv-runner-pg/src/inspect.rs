@@ -22,7 +22,7 @@ pub const OLDEST_SERVER: i32 = 130_000;
 pub struct Inspection {
     /// `user@host:port/database`.
     pub place: String,
-    /// The server's version for people.
+    /// The server's version, for display.
     pub version: String,
     /// The server's version as a number: 170002 is 17.2.
     pub version_number: i32,

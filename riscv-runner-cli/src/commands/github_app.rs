@@ -46,7 +46,7 @@ pub(crate) struct Wanted {
     /// Where GitHub reaches this installation: webhooks go to its root
     #[arg(long, value_name = "URL", value_parser = public_url)]
     url: String,
-    /// Where people reach the pages, if that is another address; they are led there after installing
+    /// Where users reach the pages, if that is another address; they are led there after installing
     /// [default: the same as --url]
     #[arg(long, value_name = "URL", value_parser = public_url)]
     pages_url: Option<String>,

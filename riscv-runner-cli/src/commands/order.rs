@@ -248,7 +248,7 @@ fn effect(order: &Order, concerned: &Concerned) -> String {
             "everything is paused: nothing is provisioned".to_owned()
         }
         Verb::Pause => format!("{target} is paused: nothing is provisioned for it"),
-        Verb::Resume => format!("{target} is not paused any more"),
+        Verb::Resume => format!("{target} is no longer paused"),
         Verb::Drain => format!("{target} is drained: nothing new is placed on it"),
         Verb::Undrain => format!("{target} takes workers again"),
         Verb::Limit => match order.cap().and_then(riscv_runner_core::policy::Cap::get) {
@@ -257,7 +257,7 @@ fn effect(order: &Order, concerned: &Concerned) -> String {
         },
         Verb::ClearLimit => format!("{target} may have as many workers as the configuration says"),
         Verb::Ban => format!("{target} is banned: its new jobs are refused"),
-        Verb::Unban => format!("{target} is not banned any more"),
+        Verb::Unban => format!("{target} is no longer banned"),
         Verb::Revoke => format!("{target} is revoked: the leader deregisters it and ends its pod now"),
     };
     let Concerned { workers, ending } = concerned;

@@ -23,7 +23,7 @@ use crate::{
     whole, wire,
 };
 
-/// The verdict on labels that no rule knows.
+/// The verdict on labels that match no rule.
 const UNROUTED: &str = "no_rule";
 
 /// Runs `rrctl queue`.

@@ -1,6 +1,6 @@
 //! `rrctl schedule`: one cycle of the scheduler, or what it would do.
 
-use std::{collections::BTreeMap, io::Read, path::Path};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Format, Schedule},
+    commands::snapshot,
     config::{self, Need, Sources},
     failure::{Failure, count},
     printer::{Column, Printer, Tone, Value},
@@ -52,8 +53,13 @@ pub(crate) async fn run(schedule: &Schedule, sources: &Sources, printer: &Printe
     }
     let (snapshot, policy) = match &schedule.snapshot {
         Some(path) => {
-            let config = config::load(sources, Need::Policy).map_err(Failure::Configuration)?;
-            (read_snapshot(path)?, config.policy)
+            let (snapshot, written) = snapshot::read(path)?;
+            // A configuration that is named is to be tried on the snapshot.
+            let policy = match written.filter(|_| sources.flag.is_none()) {
+                Some(policy) => policy,
+                None => config::load(sources, Need::Policy).map_err(Failure::Configuration)?.policy,
+            };
+            (snapshot, policy)
         }
         None => {
             let config = config::load(sources, Need::All).map_err(Failure::Configuration)?;
@@ -90,30 +96,6 @@ async fn once(format: Format, sources: &Sources, printer: &Printer) -> Result<()
     printer.data(format, &Cycle { done: true }, || {
         printer.note("one cycle is done");
         Ok(())
-    })
-}
-
-/// Reads a snapshot, from a file or from standard input.
-pub(crate) fn read_snapshot(path: &Path) -> Result<Snapshot, Failure> {
-    let name = path.display();
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(|_| ())
-    } else {
-        std::fs::read_to_string(path).map(|read| text = read)
-    };
-    read.map_err(|error| Failure::Usage {
-        what: format!("--snapshot {name}: cannot be read: {error}"),
-        hint: Some("`rrctl snapshot > FILE` writes one".to_owned()),
-    })?;
-    let mut json = serde_json::Deserializer::from_str(&text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let place = error.path().to_string();
-        let inner = error.into_inner();
-        Failure::Usage {
-            what: format!("--snapshot {name}:{}: {place}: {inner}", inner.line()),
-            hint: Some("`rrctl snapshot` of the same version writes one".to_owned()),
-        }
     })
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn run(status: &args::Status, sources: &Sources, printer: &Prin
     let format = status.reading.output.format;
     if status.watch && format == Format::Json {
         let hint = "programs read `rrctl status --format json` as often as they like";
-        return Err(Failure::usage("--watch draws for people").hint(hint));
+        return Err(Failure::usage("--watch needs a terminal").hint(hint));
     }
     let place = match status.reading.remote.connect_as_anybody(sources)? {
         Some(server) => Place::Server(server),

@@ -109,7 +109,7 @@ impl Section<'_> {
 pub(crate) enum SecretState {
     /// Here it is.
     Set(SecretString),
-    /// It is configured, but cannot be had here; a problem says why.
+    /// It is configured, but is not available on this machine; a problem says why.
     Elsewhere,
     /// Nobody configured it.
     Unset,

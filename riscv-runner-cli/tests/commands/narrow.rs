@@ -62,6 +62,7 @@ fn a_queue_is_readable() {
     assert_snapshot!(from_server("queue", &queue));
 }
 
+/// A row of a job or a worker, with what is its own.
 fn row(own: &Value) -> Value {
     let mut row = json!({
         "provider": "github", "entity_id": 1001, "entity_name": "riseproject-dev", "entity_type": "Organization",
@@ -103,7 +104,7 @@ fn workers_are_readable() {
 
 #[test]
 fn boards_are_readable() {
-    let board = |node: &str, own: Value| {
+    let board = |node: &str, own: &Value| {
         let mut board = json!({
             "k8s_node": node, "board": "spacemit-k1", "state": "free", "pools": ["spacemit-k1", "spacemit-k1-large"],
             "slots": 1, "ready": true, "cordoned": false, "unreachable_since": null, "drained": null,
@@ -119,8 +120,8 @@ fn boards_are_readable() {
     let boards = json!({
         "observed": true, "total_count": 2, "more": false, "page": 0, "per_page": 1000, "as_of": "2026-11-21T12:00:00Z",
         "boards": [
-            board("lab-k1-07.example", json!({ "state": "busy", "workers": worker })),
-            board("lab-k1-08.example", json!({ "state": "drained", "drained": drained })),
+            board("lab-k1-07.example", &json!({ "state": "busy", "workers": worker })),
+            board("lab-k1-08.example", &json!({ "state": "drained", "drained": drained })),
         ],
     });
     assert_snapshot!(from_server("boards", &boards));

@@ -55,6 +55,11 @@ impl Configuration {
         fs::remove_file(self.0.path().join(name)).unwrap();
     }
 
+    /// A folder without a configuration.
+    pub(crate) fn empty() -> Self {
+        Self(Arc::new(TempDir::new().unwrap()))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rrctl"));
         command.args(arguments).current_dir(self.0.path()).env_clear().kill_on_drop(true);

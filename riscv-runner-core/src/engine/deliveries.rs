@@ -38,7 +38,7 @@ impl Engine {
                 }
             }
             if let Some(until) = swept.until {
-                // What GitHub's log does not show any more is not met again.
+                // What GitHub's log no longer shows is not met again.
                 self.memory.lock().given_up = swept.given_up;
                 self.parts.store.note_deliveries_swept(&proof, until).await?;
             }
@@ -106,7 +106,7 @@ impl Engine {
         }
     }
 
-    /// Says once that a delivery is not asked for any more.
+    /// Says once that a delivery is no longer asked for.
     fn give_up_delivery(&self, guid: &DeliveryGuid, status: u16, attempts: &[HookDelivery]) {
         if !self.memory.lock().given_up.insert(guid.clone()) {
             return;

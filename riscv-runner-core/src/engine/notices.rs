@@ -21,7 +21,7 @@ use crate::{
 /// least.
 const MOST_OF_A_KEY: u32 = 100;
 
-/// What telling people takes.
+/// What notifying takes.
 pub struct Notices {
     /// Whose world is looked at.
     pub engine: Arc<Engine>,

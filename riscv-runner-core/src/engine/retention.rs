@@ -38,7 +38,7 @@ impl Engine {
             self.parts.platform.sleep(pause_after(age(self.now(), begun))).await;
         }
         if removed > 0 {
-            tracing::info!(%kind, removed, before = %cutoff.before, "rows that were over were removed");
+            tracing::info!(%kind, removed, before = %cutoff.before, "expired rows were removed");
         }
         Ok(())
     }

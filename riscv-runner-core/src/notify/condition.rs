@@ -1,4 +1,4 @@
-//! States of the world that operators are told of when they begin, and again when they end.
+//! States of the world that operators are notified of when they begin, and again when they end.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -174,7 +174,7 @@ impl KnownBoards {
         }
         for name in self.0.iter().filter(|name| !nodes.contains_key(*name)) {
             holding
-                .insert(Condition::BoardLost(name.clone()), "It is no node of the cluster any more.".into());
+                .insert(Condition::BoardLost(name.clone()), "It is no longer a node of the cluster.".into());
         }
     }
 }

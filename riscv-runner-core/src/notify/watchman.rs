@@ -63,7 +63,7 @@ impl Watchman {
             ("This replica leads again", "Scheduling goes on.")
         } else {
             (
-                "This replica does not lead any more",
+                "This replica is no longer the leader",
                 "Another one takes over when the lease has ended; /ready tells.",
             )
         };

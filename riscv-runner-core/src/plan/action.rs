@@ -52,7 +52,7 @@ pub enum Action {
         /// Its key, if a job ran: it is served again, and its back-off ends. A runner that ended without one
         /// may have been refused by GitHub.
         served: Option<PoolKey>,
-        /// Its board, against which nothing is held any more, if a job ran.
+        /// Its board, that is rehabilitated if a job ran.
         node: Option<NodeName>,
     },
     /// The registration, once seen, is confirmed gone: the worker is spent.
@@ -93,12 +93,12 @@ pub enum Action {
         /// Which one.
         uid: PodUid,
     },
-    /// Delete a secret that nothing needs any more.
+    /// Delete a secret that nothing needs.
     DeleteSecret {
         /// The secret.
         worker: WorkerName,
     },
-    /// Delete a registration that nothing needs any more.
+    /// Delete a registration that nothing needs.
     Deregister {
         /// Its name.
         worker: WorkerName,

@@ -162,7 +162,7 @@ impl<'a> Draft<'a> {
         *self.pool_live.entry(pool).or_default() += 1;
     }
 
-    /// Debits a worker that this plan ends: it is no supply any more. Nothing is credited to caps or
+    /// Debits a worker that this plan ends: it is no longer supply. Nothing is credited to caps or
     /// capacity before its end is seen.
     pub(super) fn debit_supply(&mut self, worker: &'a Worker) {
         let key = (worker.scope.scope(), &worker.labels);

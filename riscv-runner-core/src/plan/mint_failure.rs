@@ -15,7 +15,7 @@ pub struct MintFailure {
     pub backs_off: bool,
 }
 
-/// The consequence of a failed registration; `None` when nothing may be written any more.
+/// The consequence of a failed registration; `None` when nothing may be written.
 #[must_use]
 pub fn consequence(error: &MintError) -> Option<MintFailure> {
     let (reason, backs_off) = match error {

@@ -1,4 +1,4 @@
-//! Secrets that nothing needs any more: a JIT configuration is read once, when the container starts.
+//! Secrets that nothing needs: a JIT configuration is read once, when the container starts.
 
 use super::{Action, Because, Draft};
 use crate::{backoff::age, pod::PodPhase};

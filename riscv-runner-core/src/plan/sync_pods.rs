@@ -32,7 +32,7 @@ pub fn sync_pods(draft: &mut Draft<'_>) {
                         at: *since,
                     };
                     draft.also(action, because(pod));
-                    // The container has read its environment: nobody needs the secret any more.
+                    // The container has read its environment: nobody needs the secret.
                     draft.also(Action::DeleteSecret { worker: worker.name.clone() }, Because::RunnerStarted);
                 } else {
                     note_bound(draft, worker, pod);

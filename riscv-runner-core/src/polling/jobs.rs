@@ -159,7 +159,7 @@ pub fn event_of(
     }
 }
 
-/// What becomes of a job whose installation is gone, so that GitHub cannot be asked about it any more: one
+/// What becomes of a job whose installation is gone, so that GitHub can no longer be asked about it: one
 /// that a worker of ours still runs is left to finish, any other is lost. Its own `completed` may still
 /// come and outranks that.
 #[must_use]

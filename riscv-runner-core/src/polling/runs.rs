@@ -60,7 +60,7 @@ impl Default for RunsLeft {
 }
 
 impl RunsLeft {
-    /// Whether no repository needs to be listed any more.
+    /// Whether no repository needs to be listed.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
         self.unheard == 0
@@ -98,7 +98,7 @@ pub fn repos_since(now: Timestamp) -> Timestamp {
     now.checked_sub(LATELY).unwrap_or(Timestamp::MIN)
 }
 
-/// Forgets when runs were listed of repositories that are of no interest any more.
+/// Forgets when runs were listed of repositories that are no longer of interest.
 pub fn forget_listed(listed: &mut BTreeMap<RepoId, (Timestamp, InstallationId)>, repos: &[KnownRepo]) {
     let known: BTreeSet<RepoId> = repos.iter().map(|repo| repo.repo_id).collect();
     listed.retain(|repo, _| known.contains(repo));

@@ -88,7 +88,7 @@ pub fn still_owed(
     owed.extend(recent.iter().map(|scope| (scope.scope(), scope.clone())));
 }
 
-/// Forgets what looks showed of scopes of which nobody asks any more: they have no worker, are not owed a
+/// Forgets what looks showed of scopes that nobody asks about: they have no worker, are not owed a
 /// look, and had nothing left over in the last one.
 pub fn forget_quiet(
     looked: &mut BTreeMap<Scope, Looked>,

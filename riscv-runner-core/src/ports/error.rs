@@ -23,7 +23,7 @@ pub enum PortErrorKind {
         /// When to ask again.
         until: Timestamp,
     },
-    /// The caller does not lead any more.
+    /// The caller is no longer the leader.
     NotLeader,
     /// Ours: the request was wrong or the answer is not understood.
     Bug,

@@ -67,8 +67,8 @@ pub enum MintError {
     /// Nothing is known about the effect: the registration may exist.
     #[error("the outcome of the registration is unknown")]
     Unclear(#[source] PortError),
-    /// Nothing was sent: the caller does not lead any more.
-    #[error("this process does not lead any more")]
+    /// Nothing was sent: the caller is no longer the leader.
+    #[error("this process is no longer the leader")]
     NotLeader,
 }
 

@@ -1,4 +1,4 @@
-//! Looking at an account's installation and at a repository, for people who ask whether all is set up.
+//! Looking at an account's installation and at a repository, for users who ask whether everything is set up.
 //!
 //! Nothing of it is needed to serve jobs, and nobody asks it while a webhook waits.
 
@@ -102,7 +102,7 @@ pub struct RepositoryFacts {
     pub refused: Option<(Timestamp, u16)>,
 }
 
-/// Somebody who looks at GitHub for people who ask. Answers may be some time old; asking too often is
+/// Queries GitHub on behalf of users. Answers may be some time old; asking too often is
 /// refused with [`super::PortErrorKind::RateLimited`].
 #[async_trait]
 pub trait Inspector: Send + Sync {

@@ -1,4 +1,4 @@
-//! Telling people, and a monitor that waits for a sign of life.
+//! Notifying operators, and a monitor that waits for a sign of life.
 
 use async_trait::async_trait;
 

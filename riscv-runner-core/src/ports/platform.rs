@@ -175,7 +175,7 @@ pub enum EngineEvent {
         /// What.
         kind: Recovery,
     },
-    /// Rows that were over were removed.
+    /// Expired rows were removed.
     Removed {
         /// Of which kind.
         kind: Expiring,
@@ -219,18 +219,18 @@ impl NoticeOutcome {
     }
 }
 
-/// Somebody who counts. Must return at once.
+/// Receives what the engine does, for metrics. Must return at once.
 pub trait Observer: Send + Sync {
     /// Takes note.
     fn observe(&self, event: EngineEvent);
 
-    /// Somebody who takes spans; `None`, and so no span is made, where nobody does.
+    /// Where finished spans go; `None`, and so no span is made, where tracing is off.
     fn tracer(&self) -> Option<&dyn Tracer> {
         None
     }
 }
 
-/// Nobody counts.
+/// Drops every event.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

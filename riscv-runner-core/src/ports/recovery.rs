@@ -13,7 +13,7 @@ pub enum Recovery {
     RequeuedJob,
     /// A job that was given up, and that GitHub says is queued.
     RevivedJob,
-    /// A job that GitHub does not know any more, or whose run is over.
+    /// A job that GitHub no longer knows, or whose run is over.
     LostJob,
     /// A job of which no delivery told: a listing of runs did.
     UnheardJob,

@@ -1,4 +1,4 @@
-//! What pages read of a store in sums: weeks, the last day, and labels that no rule knows.
+//! What pages read of a store in sums: weeks, the last day, and labels that match no rule.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -131,7 +131,7 @@ fn suspension(installed: &Installed) -> Finding {
     match installed.suspended_at {
         None => Finding::ok(Check::NotSuspended, "the installation is active"),
         Some(since) => {
-            let message = format!("the installation is suspended since {}", since.strftime("%Y-%m-%d"));
+            let message = format!("the installation has been suspended since {}", since.strftime("%Y-%m-%d"));
             let remedy = "An owner of the account ends the suspension in the installation's settings";
             Finding::problem(Check::NotSuspended, message, remedy).at(SETTINGS, installed.settings.as_ref())
         }
@@ -188,7 +188,7 @@ fn choice(facts: &RepositoryFacts, installed: &Installed, may_know_private: bool
     }
     let finding = match facts.repository {
         Observed::Unknown(_) => {
-            return Finding::unknown(Check::RepositoryChosen, "GitHub did not tell of the repository");
+            return Finding::unknown(Check::RepositoryChosen, "GitHub did not return the repository");
         }
         Observed::Present(_) => {
             Finding::problem(Check::RepositoryChosen, "the repository is not chosen for the App", remedy)
@@ -198,7 +198,8 @@ fn choice(facts: &RepositoryFacts, installed: &Installed, may_know_private: bool
             Finding::problem(Check::RepositoryChosen, message, format!("Check its name. {remedy}"))
         }
         Observed::Absent => {
-            let message = "the repository does not exist, is not chosen for the App, or is private and not told of here";
+            let message =
+                "the repository does not exist, is not chosen for the App, or is private and not shown here";
             Finding::problem(Check::RepositoryChosen, message, format!("Check its name. {remedy}"))
         }
     };
@@ -236,7 +237,7 @@ fn group(facts: &RepositoryFacts, installed: &Installed, state: RepositoryState)
             Finding::ok(Check::RunnerGroup, "our runner group is made with the organization's first job")
         }
         Observed::Unknown(_) => {
-            Finding::unknown(Check::RunnerGroup, "GitHub did not tell of our runner group")
+            Finding::unknown(Check::RunnerGroup, "GitHub did not return our runner group")
         }
         Observed::Present(group) if !group.allows_repository => {
             let message = "our runner group may not be used by this repository";

@@ -22,7 +22,7 @@ pub struct Rule {
     pub diagnosis: Diagnosis,
     /// Whether it counts only where no rule before it applies.
     pub fallback: bool,
-    /// What it looks for, for people.
+    /// What it looks for, in words.
     pub about: &'static str,
     pub(super) applies: fn(&View<'_>) -> Option<Finding>,
 }
@@ -124,7 +124,7 @@ fn suspended(view: &View<'_>) -> Option<Finding> {
     let Standing::Suspended(since) = view.installation.standing else { return None };
     let failure = view.installation.failure.filter(|failure| since <= failure.mark);
     Some(Finding {
-        text: format!("the installation is suspended since {}", since.at),
+        text: format!("the installation has been suspended since {}", since.at),
         hint: Some(
             "waiting jobs are kept; whoever suspended it, the account's owner or the App's, must lift it"
                 .into(),
@@ -259,7 +259,7 @@ fn authentication_failing(view: &View<'_>) -> Option<Finding> {
 fn healthy(view: &View<'_>) -> Option<Finding> {
     let since = match view.installation.standing {
         Standing::Installed(since) => format!("installed since {}", since.at),
-        Standing::Seen(first) => format!("deliveries arrive since {} at least", first.at),
+        Standing::Seen(first) => format!("deliveries have been arriving since at least {}", first.at),
         Standing::Unknown | Standing::Suspended(_) | Standing::Deleted(_) => return None,
     };
     let last = view.installation.last_delivery;

@@ -11,7 +11,7 @@ use crate::{
 /// Nothing was stored for certain, except for [`Refusal::Unavailable`], where it may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The signature is missing or does not hold; the sender learns no more than that.
+    /// The signature is missing or invalid; the sender learns no more than that.
     Unauthorized,
     /// A header or a part of the body is missing or wrong.
     Invalid { field: String, problem: String, hint: Option<&'static str> },
@@ -58,7 +58,7 @@ impl Refusal {
 
     pub(super) fn fault(&self) -> Fault {
         match self {
-            Self::Unauthorized => Fault::new("the signature does not hold"),
+            Self::Unauthorized => Fault::new("the signature is invalid"),
             Self::Invalid { field, problem, hint } => {
                 let fault = Fault::new(problem).field(field);
                 match hint {

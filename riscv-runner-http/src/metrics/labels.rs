@@ -3,7 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use riscv_runner_core::{delivery::Outcome, ids::PoolName, policy::Policy};
 
-/// The pool of rows whose pool is not configured any more.
+/// The pool of rows whose pool is no longer configured.
 const OTHER: &str = "other";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

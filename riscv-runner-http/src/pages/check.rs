@@ -65,9 +65,9 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     }
 }
 
-/// The process does not ask GitHub for people.
+/// The process does not query GitHub on behalf of users.
 pub(super) fn not_here(visitor: &Visitor) -> Response {
-    let fault = Fault::new("this process does not ask GitHub for people")
+    let fault = Fault::new("this process does not query GitHub on behalf of users")
         .hint("ask one that runs with --role all or --role scheduler");
     visitor.fault(StatusCode::NOT_FOUND, &fault)
 }

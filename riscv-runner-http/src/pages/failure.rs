@@ -1,4 +1,4 @@
-//! Why a worker failed, for people: the reason first, the details on demand.
+//! Why a worker failed, in words: the reason first, the details on demand.
 
 use maud::{Markup, html};
 use riscv_runner_core::failure::{

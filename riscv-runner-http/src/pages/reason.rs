@@ -1,4 +1,4 @@
-//! Why a job waits, for people.
+//! Why a job waits, in words.
 
 use maud::{Markup, html};
 

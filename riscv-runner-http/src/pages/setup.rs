@@ -1,4 +1,4 @@
-//! `/setup/org` and `/setup/personal`: where GitHub leads people who have just installed an App.
+//! `/setup/org` and `/setup/personal`: where GitHub leads users who have just installed an App.
 //!
 //! GitHub does not sign that request and numbers are easily guessed, so the account is named only for as
 //! long as people come from GitHub: minutes.

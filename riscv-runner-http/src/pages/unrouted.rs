@@ -1,4 +1,4 @@
-//! The part of `/queue` about labels that no rule knows.
+//! The part of `/queue` about labels that match no rule.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -11,7 +11,7 @@ use crate::views::UnroutedView;
 pub(super) fn section(rows: &[UnroutedView], now: Timestamp) -> Markup {
     const COLUMNS: [&str; 6] = ["Labels", "Account", "Jobs", "Latest", "Boards", "What it may be"];
     let caption = html! {
-        "Jobs of the last 24 hours that ask for labels which no rule knows, and that no other runner took; \
+        "Jobs of the last 24 hours that ask for labels that match no rule, and that no other runner took; \
          no board will serve them"
     };
     let body = html! { @for row in rows { (table_row(row, now)) } };

@@ -42,7 +42,7 @@ pub(crate) struct Visitor {
     pub(crate) query: String,
     /// Whether this process sees the queue and the boards.
     pub(crate) sees_queue: bool,
-    /// Whether this process may ask GitHub for people.
+    /// Whether this process may query GitHub on behalf of users.
     pub(crate) inspects: bool,
     /// From where.
     pub(crate) client: Client,
@@ -121,7 +121,7 @@ fn present(headers: &HeaderMap, token: Option<&SecretString>) -> Result<Reader, 
     })?;
     let expected = token.map(|token| token.expose_secret().as_bytes());
     let holds = expected.is_some_and(|token| token.ct_eq(presented.expose_secret().as_bytes()).into());
-    if holds { Ok(Reader::Authenticated) } else { Err(Fault::new("the token does not hold")) }
+    if holds { Ok(Reader::Authenticated) } else { Err(Fault::new("the token is invalid")) }
 }
 
 /// The token of a program (`Bearer`), or of a person whose browser asked for a password (`Basic`).

@@ -66,7 +66,7 @@ impl BoardState {
         }
     }
 
-    /// The name for people.
+    /// The name shown to users.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {

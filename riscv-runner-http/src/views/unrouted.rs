@@ -16,7 +16,7 @@ use super::Reader;
 /// More label sets than these are for other people's runners, most likely.
 const MOST_SETS: usize = 100;
 
-/// Jobs of one account with the same labels that no rule knows; no board will serve them.
+/// Jobs of one account with the same labels that match no rule; no board will serve them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnroutedView {
     /// The account.

@@ -116,7 +116,7 @@ async fn what_is_wrong_with_an_order_is_named() {
         (entity("ban", json!({ "force": "yes" })), "force", "true or false"),
         (json!({ "verb": "pause", "reason": "r", "target": { "kind": "moon" } }), "target", "must be one of"),
         (json!({ "verb": "pause", "reason": "r", "target": {} }), "target", "missing field `kind`"),
-        (entity("limit", json!({ "max_workers": "lots" })), "max_workers", "a number or \"unlimited\""),
+        (entity("limit", json!({ "max_workers": "lots" })), "max_workers", "or \"unlimited\""),
         (entity("ban", json!({ "reason": " " })), "reason", "must not be empty"),
         (entity("ban", json!({ "because": "x" })), "body", "unknown field `because`"),
     ] {

@@ -397,5 +397,11 @@ async fn links_follow_where_the_host_nested_the_router() {
     for link in links.filter(|link| link.starts_with('/') && !link.ends_with("sign-in")) {
         assert_eq!(send(&host, get(link)).await.status, StatusCode::OK, "{link}");
     }
-    assert_eq!(send(&host, get("/ci/nowhere")).await.json()["error"], "no such page");
+    let page = send(&host, get("/ci/nowhere")).await;
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (StatusCode::NOT_FOUND, "text/html; charset=utf-8")
+    );
+    assert!(page.text.contains("no such page") && page.text.contains("href=\"/ci/jobs\""), "{}", page.text);
+    assert_eq!(send(&host, get("/ci/nowhere.json")).await.json()["error"], "no such page");
 }

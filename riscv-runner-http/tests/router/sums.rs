@@ -1,4 +1,4 @@
-//! `/stats/weekly-usage`, and labels that no rule knows on `/queue`.
+//! `/stats/weekly-usage`, and labels that match no rule on `/queue`.
 
 use std::time::Duration;
 

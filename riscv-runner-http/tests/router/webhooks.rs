@@ -94,7 +94,7 @@ async fn a_signature_of_another_secret_or_another_body_does_not_hold() {
         let mut request = signed("workflow_job", "g1", body.clone());
         request.headers_mut().insert("x-hub-signature-256", signature.parse().unwrap());
         let body = refused(request, StatusCode::UNAUTHORIZED, "").await;
-        assert_eq!(body, json!({ "error": "the signature does not hold" }), "no detail for a guesser");
+        assert_eq!(body, json!({ "error": "the signature is invalid" }), "no detail for a guesser");
     }
 }
 

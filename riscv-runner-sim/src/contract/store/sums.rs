@@ -1,4 +1,4 @@
-//! Sums for pages: weeks, the last day, and labels that no rule knows.
+//! Sums for pages: weeks, the last day, and labels that match no rule.
 
 use std::{collections::BTreeMap, time::Duration};
 
