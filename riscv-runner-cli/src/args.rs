@@ -34,10 +34,17 @@ use crate::{
 #[command(after_help = "Exit status: 0 done, 1 failed, 2 usage or configuration.")]
 pub(crate) struct Arguments {
     /// The configuration file [default: ./rrctl.toml, then /etc/rrctl/rrctl.toml; env: RRCTL_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
     /// When to use colours; `NO_COLOR` turns them off too
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Color::Auto,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
     pub(crate) color: Color,
     /// What to do
     #[command(subcommand)]
@@ -238,7 +245,7 @@ pub(crate) struct Schedule {
 /// `rrctl route`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Route {
-    /// The job's `runs-on` labels
+    /// The job's `runs-on` labels, separated by commas
     #[arg(long, required = true, value_delimiter = ',', value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
     /// The job's account, by id or login [default: the owner of --repo]
@@ -270,7 +277,7 @@ pub(crate) struct Check {
     /// The repository, as `owner/name` or as the address of its page
     #[arg(value_name = "OWNER/REPO", value_parser = parse_repository)]
     pub(crate) repo: RepoName,
-    /// The `runs-on` labels of a job [default: list the labels that are served]
+    /// The `runs-on` labels of a job, separated by commas [default: list the labels that are served]
     #[arg(long, value_delimiter = ',', value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
     /// How the findings are written
@@ -332,7 +339,7 @@ pub(crate) struct Demo {
     /// How many boards there are
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) boards: u32,
-    /// Virtual seconds per real second; 0 is as fast as it goes
+    /// Virtual seconds per real second; 0 is as fast as it goes [default: 30, and 0 with --once]
     #[arg(long, value_name = "X")]
     pub(crate) speed: Option<u32>,
     /// Exit when every job is done: as fast as it goes, with status 1 if an invariant broke

@@ -1,5 +1,7 @@
 //! Why a worker or a job failed, in the versioned form that the tables keep.
 
+mod summary;
+
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;

@@ -37,9 +37,8 @@ fn told(config: WorldConfig) -> (World, Vec<EngineEvent>) {
 }
 
 fn waits(events: &[EngineEvent]) -> Vec<Duration> {
-    let waited = |event: &EngineEvent| match *event {
-        EngineEvent::JobStarted { waited } => Some(waited),
-        _ => None,
+    let waited = |event: &EngineEvent| {
+        if let EngineEvent::JobStarted { waited } = event { Some(*waited) } else { None }
     };
     events.iter().filter_map(waited).collect()
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use riscv_runner_core::{
     backoff::age,
+    failure::FailureInfo,
     policy::NamePrefix,
     ports::{PortResult, ReportStore, Total},
     worker::WorkerStatus,
@@ -36,6 +37,7 @@ impl Listed for WorkersView {
         Column::rank(7, "job"),
         Column::rank(4, "created"),
         Column::rank(2, "lived"),
+        Column::detail("because"),
     ];
 
     async fn read(store: &PgStore, asked: &Asked, _: &NamePrefix) -> PortResult<Self> {
@@ -72,5 +74,6 @@ fn cells(worker: &WorkerView, now: Timestamp) -> Vec<Value> {
         Value::or_dash(worker.job_id),
         format!("{} ago", short(age(now, worker.created_at))).into(),
         Value::number(&short(age(worker.completed_at.unwrap_or(now), worker.created_at))),
+        Value::or_dash(worker.failure_info.as_ref().and_then(FailureInfo::summary)),
     ]
 }

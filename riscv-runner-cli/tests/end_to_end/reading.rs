@@ -154,7 +154,7 @@ async fn without_the_token_private_repositories_have_no_names() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_is_planned_again_where_there_is_no_configuration() {
-    let (_stage, config, mut server, _) = busy().await;
+    let (_stage, config, server, _) = busy().await;
     let here = config.rrctl_json(&["schedule", "--dry-run"]).await;
     let written = config.rrctl(&["snapshot"]).await;
     assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
@@ -164,5 +164,5 @@ async fn a_snapshot_is_planned_again_where_there_is_no_configuration() {
     let verdicts = there["verdicts"].as_array().unwrap();
     assert!(verdicts.iter().any(|verdict| verdict["verdict"] == "no_capacity"), "{there:#}");
     assert_eq!(without_the_moment(there["verdicts"].clone()), without_the_moment(here["verdicts"].clone()));
-    server.terminate().await;
+    server.stop().await;
 }
