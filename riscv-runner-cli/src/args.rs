@@ -227,6 +227,9 @@ pub(crate) struct Serve {
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 #[command(group = ArgGroup::new("what").args(["dry_run", "once"]).required(true))]
+#[command(
+    override_usage = "rrctl schedule --dry-run [--snapshot <FILE>] [OPTIONS]\n       rrctl schedule --once [OPTIONS]"
+)]
 pub(crate) struct Schedule {
     /// Show the plan and every waiting job's verdict; change nothing
     #[arg(long)]
