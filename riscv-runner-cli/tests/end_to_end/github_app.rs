@@ -117,7 +117,7 @@ async fn a_code_that_github_does_not_know_is_said_so() {
     let mut stderr = String::new();
     timeout(PATIENCE, child.stderr.take().unwrap().read_to_string(&mut stderr)).await.unwrap().unwrap();
     assert_eq!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().code(), Some(1));
-    assert!(stderr.contains("does not know the code"), "{stderr}");
+    assert!(stderr.contains("no longer knows the code"), "{stderr}");
 }
 
 #[tokio::test]

@@ -155,6 +155,8 @@ async fn without_the_token_private_repositories_have_no_names() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_is_planned_again_where_there_is_no_configuration() {
     let (_stage, config, server, _) = busy().await;
+    let metrics = server.text("/metrics").await;
+    assert!(metrics.contains("rrctl_job_wait_seconds_count 1\n"), "one job found its runner: {metrics}");
     let here = config.rrctl_json(&["schedule", "--dry-run"]).await;
     let written = config.rrctl(&["snapshot"]).await;
     assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));

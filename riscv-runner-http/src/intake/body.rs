@@ -12,6 +12,8 @@ use super::refusal::Refusal;
 
 /// Up to this many bytes are set aside on the word of a header; few deliveries are larger.
 const TRUSTED: usize = 64 * 1024;
+/// How long the rest of a body that is too large is read, so that its sender comes to read the answer.
+const DRAINED: Duration = Duration::from_secs(1);
 
 /// How many bytes of unfinished bodies are held at a time: whoever sends them need not be GitHub.
 #[derive(Debug, Clone)]
@@ -33,7 +35,21 @@ impl BodyBudget {
     pub(super) async fn read(
         &self,
         headers: &HeaderMap,
-        body: Body,
+        mut body: Body,
+        limit: usize,
+        time: Duration,
+    ) -> Result<Held, Refusal> {
+        let read = self.read_within(headers, &mut body, limit, time).await;
+        if matches!(read, Err(Refusal::TooLarge { .. })) {
+            drain(body, limit).await;
+        }
+        read
+    }
+
+    async fn read_within(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Body,
         limit: usize,
         time: Duration,
     ) -> Result<Held, Refusal> {
@@ -49,7 +65,7 @@ impl BodyBudget {
             .unwrap_or(Err(Refusal::Slow { seconds: time.as_secs() }))
     }
 
-    async fn collect(&self, mut body: Body, mut bytes: BytesMut, limit: usize) -> Result<Held, Refusal> {
+    async fn collect(&self, body: &mut Body, mut bytes: BytesMut, limit: usize) -> Result<Held, Refusal> {
         let mut share: Option<OwnedSemaphorePermit> = None;
         while let Some(frame) = body.frame().await {
             // The connection broke, so nobody reads this answer.
@@ -72,9 +88,26 @@ impl BodyBudget {
     }
 }
 
+/// Drops as much again as is allowed, for a while: a connection that is closed while its other end writes loses
+/// the answer.
+async fn drain(mut body: Body, limit: usize) {
+    let dropping = async {
+        let mut left = limit;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // A sender that goes on for longer has been offered its answer.
+    let _ = tokio::time::timeout(DRAINED, dropping).await;
+}
+
 #[cfg(test)]
 mod tests {
-    use futures::stream;
+    use futures::{StreamExt, stream};
 
     use super::*;
 
@@ -97,13 +130,28 @@ mod tests {
         assert!(matches!(read(&budget, chunks(&[6, 5]), 10).await, Err(Refusal::TooLarge { limit: 10 })));
     }
 
-    #[tokio::test]
-    async fn an_announced_excess_is_refused_without_reading() {
+    #[tokio::test(start_paused = true)]
+    async fn an_announced_excess_is_refused_whether_or_not_it_comes() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_LENGTH, 11.into());
         let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
         let refused = BodyBudget::new(1000).read(&headers, never, 10, Duration::MAX).await;
         assert!(matches!(refused, Err(Refusal::TooLarge { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_body_that_is_too_large_is_read_within_bounds() {
+        let budget = BodyBudget::new(1000);
+        for (sizes, expected) in [([6, 6, 8], 3), ([6, 6, 11], 3), ([6, 26, 1], 2)] {
+            let seen = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let counted = Arc::clone(&seen);
+            let body = Body::from_stream(stream::iter(sizes).map(move |size: usize| {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; size]))
+            }));
+            assert!(matches!(read(&budget, body, 10).await, Err(Refusal::TooLarge { limit: 10 })));
+            assert_eq!(seen.load(std::sync::atomic::Ordering::Relaxed), expected, "{sizes:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,7 +39,10 @@ async fn a_waiting_job_has_its_reason_with_evidence_and_its_place() {
     assert_eq!(body["pool_key"], "org:500|ubuntu-24.04-riscv");
     assert_eq!(body["reason"]["name"], "no_capacity");
     assert_eq!(body["reason"]["sentence"], "pool k1 has no board that can take a job");
-    assert_eq!(body["reason"]["evidence"], json!({ "pool": "k1", "total": 0, "active": 0, "drained": 0 }));
+    assert_eq!(
+        body["reason"]["evidence"],
+        json!({ "pool": "k1", "total": 0, "active": 0, "quarantined": 0, "drained": 0 })
+    );
     assert_eq!(body["position"]["in_key"], json!({ "place": 2, "of": 3 }));
     assert_eq!(body["position"]["in_pool"], json!({ "place": 2, "of": 3 }));
     assert_eq!(body["worker"], Value::Null);
