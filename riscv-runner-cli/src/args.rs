@@ -108,7 +108,7 @@ pub(crate) enum Command {
     Route(Route),
     /// Say why a job waits
     Why(Why),
-    /// Say why an account's jobs stopped: what was delivered, and what is the matter
+    /// Say why an account's jobs stopped: what was delivered, and what is wrong
     Trace(trace::Trace),
     /// Show deliveries, have GitHub deliver again, or replay what is stored
     #[command(subcommand)]

@@ -182,7 +182,7 @@ impl Engine {
         };
         match select(work, ending.boxed()).await {
             Either::Left(_) => tracing::info!("every loop has ended"),
-            Either::Right(_) => tracing::warn!("work in flight was given up; the next leader recovers it"),
+            Either::Right(_) => tracing::warn!("work in flight was abandoned; the next leader recovers it"),
         }
         self.resign().await;
     }

@@ -13,7 +13,7 @@ pub const MAX_LOG_BYTES: usize = 64 * 1024;
 /// What is known of a failure takes at most this much of a list, as JSON.
 pub const MAX_LISTED_BYTES: usize = 8 * 1024;
 /// What a list says instead of more than that.
-pub const TOO_LONG_FOR_A_LIST: &str = "too much for a list is known of it: see the worker's own page";
+pub const TOO_LONG_FOR_A_LIST: &str = "the details are too long for a list: see the worker's own page";
 
 /// Why a worker failed; each failed row has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

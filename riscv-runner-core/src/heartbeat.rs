@@ -34,9 +34,9 @@ pub enum Ailment {
 impl fmt::Display for Ailment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotLeading => f.write_str("this replica does not lead"),
+            Self::NotLeading => f.write_str("this replica is not the leader"),
             Self::Stuck(name) => {
-                write!(f, "the loop {} has not ended a cycle well for too long", name.as_str())
+                write!(f, "the loop {} has not completed a cycle successfully for too long", name.as_str())
             }
         }
     }

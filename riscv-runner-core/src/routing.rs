@@ -60,7 +60,7 @@ pub struct RepoPattern {
 
 /// A pattern that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("repository pattern {pattern:?} cannot be read: {problem}")]
+#[error("repository pattern {pattern:?} is invalid: {problem}")]
 pub struct RepoPatternError {
     pattern: String,
     problem: String,

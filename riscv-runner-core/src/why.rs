@@ -94,7 +94,7 @@ impl fmt::Display for Reason {
             Self::Held(hold) => hold.fmt(f),
             Self::Provision => f.write_str("a worker is being provisioned for it now"),
             Self::Provisioning { worker, since } => {
-                write!(f, "the pod of {worker} has been in the making since {since}")
+                write!(f, "the pod of {worker} has been starting since {since}")
             }
             Self::PodPending { worker, since, cause: Some(cause) } => {
                 write!(f, "the pod of {worker} has been pending since {since}: {cause}")

@@ -1,4 +1,4 @@
-//! `/trace/*`: what the event log holds about an account, an installation or a job, and what is the matter.
+//! `/trace/*`: what the event log holds about an account, an installation or a job, and what is wrong.
 //!
 //! For the holder of the token alone; without a token configured the routes are not there. Lists never
 //! carry payloads.

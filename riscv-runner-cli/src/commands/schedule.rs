@@ -177,7 +177,7 @@ fn describe(finding: &plan::Finding) -> String {
             format!("jobs wait for pool {pool}, which the configuration does not have")
         }
         plan::Finding::ImageRefused { image } => {
-            format!("GitHub refuses the runner of {image} as too old: only one worker at a time tries it")
+            format!("GitHub refuses the runner in {image} as outdated: only one worker at a time tries it")
         }
     }
 }

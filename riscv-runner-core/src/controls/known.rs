@@ -46,7 +46,7 @@ impl fmt::Display for NameProblem {
         match self {
             Self::Unknown { target, .. } => write!(f, "there is no {target}"),
             Self::Unseen(name) => {
-                write!(f, "the cluster cannot be observed, so nobody knows whether there is a board {name}")
+                write!(f, "the cluster cannot be observed, so it is unknown whether board {name} exists")
             }
         }
     }

@@ -70,7 +70,7 @@ impl Notices {
                 watchman.look(&snapshot, &plan::schedule(&snapshot, &policy), &policy, &rules)
             }
             Err(error) => {
-                tracing::debug!(error = error.chain(), "the world could not be looked at for notifications");
+                tracing::debug!(error = error.chain(), "the state that notifications depend on could not be read");
                 Vec::new()
             }
         }
@@ -98,7 +98,7 @@ impl Notices {
             topic = notification.topic.as_str(),
             severity = notification.severity.as_str(),
             title = notification.title,
-            "operators are told"
+            "operators are notified"
         );
         let notification = Arc::new(notification);
         for outbox in &self.outboxes {
@@ -121,11 +121,11 @@ pub async fn beat(
         match health {
             Ok(()) => {
                 if let Err(error) = monitor.beat().await {
-                    tracing::warn!(error = error.chain(), "the monitor did not take the sign of life");
+                    tracing::warn!(error = error.chain(), "the monitor did not accept the heartbeat");
                 }
             }
             Err(ailment) if ailing != Some(ailment) => {
-                tracing::info!(%ailment, "no signs of life are given");
+                tracing::info!(%ailment, "no heartbeats are sent");
             }
             Err(_) => {}
         }

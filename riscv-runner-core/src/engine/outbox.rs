@@ -52,7 +52,7 @@ impl Outbox {
     /// Puts one in, or drops and counts it when too many wait. Returns at once.
     pub fn put(&self, notification: Arc<Notification>) {
         if self.queue.try_send(notification).is_err() {
-            tracing::warn!(notifier = self.name, "a notification was dropped: too many wait");
+            tracing::warn!(notifier = self.name, "a notification was dropped: too many are waiting");
             self.observer
                 .observe(EngineEvent::Noticed { notifier: self.name, outcome: NoticeOutcome::Dropped });
         }

@@ -70,7 +70,7 @@ impl Condition {
             (Self::AuthFailing(id), false) => format!("The App cannot authenticate for installation {id}"),
             (Self::AuthFailing(id), true) => format!("The App authenticates for installation {id} again"),
             (Self::RateLimited(id), false) => format!("GitHub limits requests for installation {id}"),
-            (Self::RateLimited(id), true) => format!("GitHub takes requests for installation {id} again"),
+            (Self::RateLimited(id), true) => format!("GitHub accepts requests for installation {id} again"),
             (Self::BoardLost(node), false) => format!("Board {node} is lost"),
             (Self::BoardLost(node), true) => format!("Board {node} is back"),
         }
@@ -111,7 +111,7 @@ fn pools(plan: &Plan, holding: &mut BTreeMap<Condition, String>) {
         }
     }
     for (pool, (jobs, why)) in waiting {
-        holding.insert(Condition::PoolExhausted(pool.clone()), format!("At least {jobs} jobs wait; {why}."));
+        holding.insert(Condition::PoolExhausted(pool.clone()), format!("At least {jobs} jobs are waiting; {why}."));
     }
 }
 
@@ -133,11 +133,11 @@ fn installations(snapshot: &Snapshot, holding: &mut BTreeMap<Condition, String>)
     for (id, health) in &snapshot.installations {
         // An installation that is gone is its owner's decision, and its jobs fail with that reason.
         if let (Some(since), None) = (health.auth_failing_since, health.gone_since) {
-            let text = format!("Since {}. Its jobs wait.", since.strftime("%Y-%m-%d %H:%M UTC"));
+            let text = format!("Since {}. Its jobs are waiting.", since.strftime("%Y-%m-%d %H:%M UTC"));
             holding.insert(Condition::AuthFailing(*id), text);
         }
         if let Some(until) = health.rate_limited_until.filter(|until| snapshot.now < *until) {
-            let text = format!("Until {}. Its jobs wait.", until.strftime("%Y-%m-%d %H:%M UTC"));
+            let text = format!("Until {}. Its jobs are waiting.", until.strftime("%Y-%m-%d %H:%M UTC"));
             holding.insert(Condition::RateLimited(*id), text);
         }
     }

@@ -64,7 +64,7 @@ impl Watchman {
         } else {
             (
                 "This replica is no longer the leader",
-                "Another one takes over when the lease has ended; /ready tells.",
+                "Another replica takes over once the lease has expired; /ready shows it.",
             )
         };
         let subject = "leader".to_owned();
@@ -95,7 +95,7 @@ impl Watchman {
         self.standing.retain(|condition, standing| {
             let holds = look.holding.contains_key(condition) || !look.covers(condition);
             if !holds && standing.told {
-                let text = format!("It had held since {}.", standing.since.strftime("%Y-%m-%d %H:%M UTC"));
+                let text = format!("It had been so since {}.", standing.since.strftime("%Y-%m-%d %H:%M UTC"));
                 told.push((condition.clone(), text, true));
             }
             holds

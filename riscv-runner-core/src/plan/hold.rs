@@ -219,7 +219,7 @@ impl fmt::Display for Hold {
                 write!(f, "GitHub refuses to register runners with status {status}; asked again at {until}")
             }
             Self::ImageRefused { image, since, until } => {
-                write!(f, "GitHub refused the runner of {image} as too old at {since}; ")?;
+                write!(f, "GitHub refused the runner in {image} as outdated at {since}; ")?;
                 match until {
                     Some(until) => write!(f, "one worker tries it again at {until}"),
                     None => f.write_str("one worker tries it again now"),

@@ -36,7 +36,7 @@ pub enum Diagnosis {
     AuthenticationFailing,
     /// The log holds nothing about it.
     NothingKnown,
-    /// Nothing is the matter with the installation.
+    /// No problem was found with the installation.
     Healthy,
 }
 

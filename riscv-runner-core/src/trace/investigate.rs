@@ -47,7 +47,7 @@ pub struct Ask {
     pub apps: BTreeMap<AppId, EntityKind>,
 }
 
-/// The answer: what happened, the state that it led to, and what is the matter.
+/// The answer: what happened, the resulting state, and the diagnosis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TraceReport {
     /// As of when.
@@ -64,7 +64,7 @@ pub struct TraceReport {
     pub job: Option<Job>,
     /// The account and its installations at that time.
     pub state: AccountState,
-    /// What is the matter.
+    /// The diagnosis.
     pub diagnoses: Vec<Diagnosed>,
     /// The rows that the diagnoses name, the oldest first.
     pub evidence: Vec<LoggedEvent>,
