@@ -118,7 +118,7 @@ impl FailureReason {
         )
     }
 
-    /// Whether the worker ended for want of work: nothing is broken, nothing backs off.
+    /// Whether the worker ended because it was not needed: nothing is broken, and nothing backs off.
     #[must_use]
     pub const fn is_routine(self) -> bool {
         matches!(

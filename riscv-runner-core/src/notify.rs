@@ -1,4 +1,4 @@
-//! What operators are notified without asking: which events and states are worth it, how bad they are, and how
+//! What operators are notified of: which events and states are worth it, how bad they are, and how
 //! often. Pure; [`crate::engine::notices`] looks and sends.
 
 mod condition;
@@ -88,7 +88,7 @@ impl Severity {
     }
 }
 
-/// Something that operators are notified.
+/// A subject of notifications to operators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notification {
     /// The same for every try to deliver it, and for nothing else.

@@ -1,4 +1,4 @@
-//! Labels that no rule knows: which of them are worth a look, and what their author may have meant.
+//! Labels that match no rule: which of them are worth a look, and what their author may have meant.
 
 use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 

@@ -54,7 +54,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
             result
         });
         made.await.unwrap_or_else(|error| {
-            let detail = "it panicked; this is a defect, please report it";
+            let detail = "it panicked; this is a bug, please report it";
             let error = PortError::new(PortErrorKind::Bug, "look at the whole", detail).with_source(error);
             Err(Arc::new(error))
         })

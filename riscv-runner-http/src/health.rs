@@ -146,7 +146,7 @@ async fn ask_store(
         until,
     });
     if leader.is_none() {
-        let found = "leader: nobody holds the lease".to_owned();
+        let found = "leader: no replica holds the lease".to_owned();
         match need {
             Leader::Required => reasons.push(found),
             Leader::Reported => warnings.push(found),
@@ -158,7 +158,7 @@ async fn ask_store(
 /// The metrics, in the text format that is asked for, for those who may read pages.
 pub(crate) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
     if !visitor::may_read(&headers, &state) {
-        let fault = Fault::new("the metrics are for authenticated readers, as the pages are")
+        let fault = Fault::new("the metrics, like the pages, are for authenticated readers")
             .hint("send Authorization: Bearer TOKEN; a scrape configuration has `authorization` for it");
         return visitor::challenged(answer::json(StatusCode::UNAUTHORIZED, &fault));
     }

@@ -166,13 +166,13 @@ impl Metrics {
         );
         registry.register(
             "worker_failures",
-            "Workers that ended for a reason, by reason",
+            "Workers that ended without completing, by reason",
             self.worker_failures.clone(),
         );
         registry.register("cycles", "Cycles of the engine's loops, by result", self.cycles.clone());
         registry.register(
             "recoveries",
-            "Things that had gone wrong and were put right, by kind",
+            "Faults that were repaired automatically, by kind",
             self.recoveries.clone(),
         );
         registry.register("panics", "Panics that were caught; each is a bug, by place", self.panics.clone());
@@ -193,12 +193,12 @@ impl Metrics {
         );
         registry.register(
             "store_statements",
-            "Statements sent to the store, transaction control apart",
+            "SQL statements sent to the store, excluding transaction control",
             self.store_statements.clone(),
         );
         registry.register(
             "notifications",
-            "Notifications to operators, by notifier and what became of them",
+            "Notifications to operators, by notifier and outcome",
             self.notifications.clone(),
         );
     }
@@ -236,16 +236,15 @@ impl Metrics {
         registry.register("leader", "1 while this process leads, else 0", self.leader.clone());
         registry.register(
             "github_budget_remaining_min",
-            "The least that any installation or App has left of its hourly requests to GitHub; absent \
-             while none is known",
+            "Fewest requests to GitHub that any installation or App has left this hour; absent while none is known",
             self.github_budget.clone(),
         );
-        registry.register("queue_depth", "Jobs that wait for a runner, by pool", self.queue_depth.clone());
-        registry.register("jobs", "Jobs that wait for a runner or hold one, by status", self.jobs.clone());
+        registry.register("queue_depth", "Jobs waiting for a runner, by pool", self.queue_depth.clone());
+        registry.register("jobs", "Jobs waiting for a runner or holding one, by status", self.jobs.clone());
         registry.register("workers", "Live workers, by status and pool", self.workers.clone());
         registry.register(
             "slots",
-            "Slots of the boards by what they do; a board that pools share counts in each",
+            "Slots of the boards, by state; a board shared by pools counts in each",
             self.slots.clone(),
         );
         registry.register(
@@ -255,18 +254,18 @@ impl Metrics {
         );
         registry.register(
             "queue_withheld",
-            "Waiting jobs that no worker is provided for now, by reason",
+            "Waiting jobs that no worker is being provided for, by reason",
             self.queue_withheld.clone(),
         );
         registry.register_with_unit(
             "queue_oldest",
-            "How long the oldest waiting job has waited, by pool",
+            "How long the oldest waiting job has been waiting, by pool",
             Unit::Seconds,
             self.queue_oldest.clone(),
         );
         registry.register_with_unit(
             "queue_oldest_dispatchable",
-            "The same without jobs that caps and pauses hold back",
+            "How long the oldest waiting job not held back by a cap or pause has been waiting, by pool",
             Unit::Seconds,
             self.queue_oldest_dispatchable.clone(),
         );

@@ -197,7 +197,7 @@ impl Refusal {
                 };
                 let otherwise = match &problem {
                     NameProblem::Unknown { target: ControlTarget::Worker(_), .. } => {
-                        "GET /workers lists those of the last days"
+                        "GET /workers lists those of recent days"
                     }
                     NameProblem::Unknown { .. } | NameProblem::Unseen(_) => {
                         "\"force\": true takes the name as it is"

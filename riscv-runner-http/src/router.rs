@@ -83,7 +83,7 @@ async fn not_found(role: Role, guest: Result<Guest, Response>) -> Response {
     let hint = if role.shows_pages() {
         "GET / lists the pages"
     } else {
-        "this process takes webhooks; pages are shown with --role all or --role scheduler"
+        "this process only accepts webhooks; pages are shown with --role all or --role scheduler"
     };
     let fault = Fault::new("no such page").hint(hint);
     match guest {
@@ -94,6 +94,6 @@ async fn not_found(role: Role, guest: Result<Guest, Response>) -> Response {
 
 async fn method_not_allowed() -> Response {
     let fault =
-        Fault::new("this path does not take this method").hint("the Allow header lists those it takes");
+        Fault::new("this path does not support this method").hint("the Allow header lists those it supports");
     answer::json(StatusCode::METHOD_NOT_ALLOWED, &fault)
 }

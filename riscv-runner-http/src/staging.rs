@@ -53,7 +53,7 @@ pub(crate) fn was_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(FORWARDED)
 }
 
-/// Why staging did not take a delivery.
+/// Why staging did not accept a delivery.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
     /// It could not be reached, or did not answer in time.

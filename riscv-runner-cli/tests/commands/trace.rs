@@ -114,7 +114,7 @@ fn stories() -> Vec<Story> {
         },
         Story {
             title: "healthy",
-            about: "Nothing is the matter with the installation; the reason lies elsewhere.",
+            about: "No problem was found with the installation; the cause lies elsewhere.",
             steps: vec![
                 created(),
                 queued(),

@@ -62,7 +62,7 @@ fn failures(lately: &Lately, visitor: &Visitor) -> Markup {
                 th scope="row" { (text::words(reason.as_str())) }
                 td class="number" { (count) }
                 td {
-                    @if reason.is_routine() { "for want of work" } @else { "failure" }
+                    @if reason.is_routine() { "not needed" } @else { "failure" }
                 }
             }
         }

@@ -292,7 +292,7 @@ fn wrong_type() -> Markup {
 fn unknown(visitor: &Visitor, shown: &Shown<'_>) -> Markup {
     html! {
         p role="alert" class="notice pending" {
-            "GitHub does not know this installation. It may have been removed, or it is of somebody else's App."
+            "GitHub does not know this installation. It may have been removed, or it belongs to another App."
         }
         p {
             (text::outside_link(shown.install.and_then(|app| app.page.as_deref()), "Install the App"))

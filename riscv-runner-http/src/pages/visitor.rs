@@ -142,7 +142,7 @@ fn presented_token(value: &str) -> Option<SecretString> {
 pub(super) async fn sign_in(visitor: Visitor) -> Response {
     match visitor.reader {
         Reader::Anonymous => visitor.unauthorized(&Fault::new(
-            "sign in with the reader's token as the password; the user name does not matter",
+            "sign in with the reader's token as the password; any user name will do",
         )),
         Reader::Authenticated => Redirect::to(&visitor.address("/")).into_response(),
     }
@@ -218,7 +218,7 @@ impl Visitor {
     pub(crate) fn unreadable(&self, error: &PortError) -> Response {
         tracing::warn!(page = self.path, error = error.chain(), "a page could not be read");
         let fault =
-            Fault::new("the store cannot be read").hint("try again shortly; /ready tells when it answers");
+            Fault::new("the store cannot be read").hint("try again shortly; /ready shows when it answers again");
         let mut response = self.fault(StatusCode::SERVICE_UNAVAILABLE, &fault);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         response
