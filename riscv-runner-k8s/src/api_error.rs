@@ -97,11 +97,11 @@ impl ApiError {
                 format!("{object}: forbidden; grant the right or raise the quota (rrctl doctor names it)")
             }
             Some(400 | 422) => {
-                format!("{object}: the API server finds it invalid; mend the pool's pod template")
+                format!("{object}: the API server finds it invalid; fix the pool's pod template")
             }
             None if self.kind() == PortErrorKind::Transient => {
                 format!(
-                    "{object}: the Kubernetes API does not answer; see that it runs, and which kubeconfig is used"
+                    "{object}: the Kubernetes API does not answer; check that it is running, and which kubeconfig is used"
                 )
             }
             Some(_) | None => object.to_string(),

@@ -134,7 +134,7 @@ impl OtlpCourier {
                     tracing::debug!(
                         why = refused.why,
                         tries,
-                        "the collector did not take spans; tried again"
+                        "the collector did not accept spans; trying again"
                     );
                     let pause = refused.after.unwrap_or(wait).min(self.pace.longest_wait);
                     select! {

@@ -62,7 +62,7 @@ fn cause(error: &PortError) -> Option<&sqlx::Error> {
 
 /// The refusal of a write whose proof is of an earlier epoch.
 pub(crate) fn not_leader(operation: &'static str) -> PortError {
-    PortError::new(PortErrorKind::NotLeader, operation, "another replica has taken the lease over")
+    PortError::new(PortErrorKind::NotLeader, operation, "another replica has taken over the lease")
 }
 
 /// Whether a value of the statement was refused, or a row that it found cannot be understood, so that the rest of a

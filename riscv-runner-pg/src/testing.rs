@@ -296,7 +296,7 @@ fn version_of(bin: &Path) -> u32 {
 fn user_to_run_as() -> Result<Option<(u32, u32)>, ThrowAwayError> {
     use std::os::unix::fs::MetadataExt;
     // The owner of our own entry is our effective user.
-    let uid = fs::metadata("/proc/self").map_err(step_failed("finding out who we are"))?.uid();
+    let uid = fs::metadata("/proc/self").map_err(step_failed("finding out the current user"))?.uid();
     if uid != 0 {
         return Ok(None);
     }

@@ -80,7 +80,10 @@ impl Engine {
             if let Some(event) = polling::without_installation(doubtful)
                 && let Err(error) = self.join(proof, doubtful, event).await
             {
-                tracing::warn!(error = error.chain(), "a job of a removed installation could not be given up");
+                tracing::warn!(
+                    error = error.chain(),
+                    "a job of a removed installation could not be given up"
+                );
             }
         }
     }

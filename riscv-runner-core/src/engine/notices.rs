@@ -70,7 +70,10 @@ impl Notices {
                 watchman.look(&snapshot, &plan::schedule(&snapshot, &policy), &policy, &rules)
             }
             Err(error) => {
-                tracing::debug!(error = error.chain(), "the state that notifications depend on could not be read");
+                tracing::debug!(
+                    error = error.chain(),
+                    "the state that notifications depend on could not be read"
+                );
                 Vec::new()
             }
         }

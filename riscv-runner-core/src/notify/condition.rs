@@ -111,7 +111,10 @@ fn pools(plan: &Plan, holding: &mut BTreeMap<Condition, String>) {
         }
     }
     for (pool, (jobs, why)) in waiting {
-        holding.insert(Condition::PoolExhausted(pool.clone()), format!("At least {jobs} jobs are waiting; {why}."));
+        holding.insert(
+            Condition::PoolExhausted(pool.clone()),
+            format!("At least {jobs} jobs are waiting; {why}."),
+        );
     }
 }
 

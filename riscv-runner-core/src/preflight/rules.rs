@@ -151,7 +151,8 @@ fn permissions(installed: &Installed) -> Finding {
         return Finding::ok(Check::Permissions, "the installation has all permissions that runners need");
     }
     let message = format!("the installation lacks {}", missing.join(", "));
-    let remedy = "An owner of the account must accept the App's new permissions in the installation's settings";
+    let remedy =
+        "An owner of the account must accept the App's new permissions in the installation's settings";
     Finding::problem(Check::Permissions, message, remedy).at(SETTINGS, installed.settings.as_ref())
 }
 
@@ -220,9 +221,10 @@ fn actions(facts: &RepositoryFacts, state: RepositoryState) -> Finding {
         Observed::Unknown(Why::NotLooked) | Observed::Absent => {
             Finding::ok(Check::Actions, "the repository is not archived")
         }
-        Observed::Unknown(_) => {
-            Finding::unknown(Check::Actions, "GitHub did not say whether Actions is enabled in the repository")
-        }
+        Observed::Unknown(_) => Finding::unknown(
+            Check::Actions,
+            "GitHub did not say whether Actions is enabled in the repository",
+        ),
     }
 }
 

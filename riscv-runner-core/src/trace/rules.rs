@@ -195,8 +195,7 @@ fn account_renamed(view: &View<'_>) -> Option<Finding> {
             rename.to, rename.mark.at
         ),
         hint: Some(
-            "jobs queued since then carry the new name; earlier ones are looked up by the old name"
-                .into(),
+            "jobs queued since then carry the new name; earlier ones are looked up by the old name".into(),
         ),
         evidence: marks([Some(rename.mark)]),
     })
@@ -216,9 +215,10 @@ fn job_not_accepted(view: &View<'_>) -> Option<Finding> {
             "it came through an App that is not ours, or not for this kind of account",
             "see [[github.apps]]",
         ),
-        "proxied_to_staging" => {
-            ("it was forwarded to staging", "look for it there; see server.staging_repositories and [[entities]]")
-        }
+        "proxied_to_staging" => (
+            "it was forwarded to staging",
+            "look for it there; see server.staging_repositories and [[entities]]",
+        ),
         _ => return None,
     };
     Some(Finding {
@@ -266,7 +266,9 @@ fn healthy(view: &View<'_>) -> Option<Finding> {
     let heard = last.map_or_else(String::new, |last| format!(", last heard of at {}", last.at));
     Some(Finding {
         text: format!("no problem was found with the installation: {since}{heard}"),
-        hint: Some("`rrctl why JOB` says why a job is waiting, `rrctl status` shows the state of the service".into()),
+        hint: Some(
+            "`rrctl why JOB` says why a job is waiting, `rrctl status` shows the state of the service".into(),
+        ),
         evidence: marks([standing_mark(view.installation.standing)]),
     })
 }

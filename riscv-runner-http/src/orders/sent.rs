@@ -107,7 +107,8 @@ fn cap(value: &Value, verb: Verb) -> Result<Option<Cap>, Invalid> {
         (_, Verb::Limit) => {
             let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).map(Cap::AtMost);
             let cap = number.or_else(|| (value == "unlimited").then_some(Cap::Unlimited));
-            let problem = || format!("max_workers must be a number of at least 0, or \"unlimited\", not {value}");
+            let problem =
+                || format!("max_workers must be a number of at least 0, or \"unlimited\", not {value}");
             cap.map(Some).ok_or_else(|| invalid(field, problem()))
         }
         _ => Err(invalid(field, format!("{verb} takes no max_workers"))),

@@ -217,8 +217,8 @@ impl Visitor {
     /// The store could not be read.
     pub(crate) fn unreadable(&self, error: &PortError) -> Response {
         tracing::warn!(page = self.path, error = error.chain(), "a page could not be read");
-        let fault =
-            Fault::new("the store cannot be read").hint("try again shortly; /ready shows when it answers again");
+        let fault = Fault::new("the store cannot be read")
+            .hint("try again shortly; /ready shows when it answers again");
         let mut response = self.fault(StatusCode::SERVICE_UNAVAILABLE, &fault);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         response

@@ -32,8 +32,9 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Err(error) => return visitor.unreadable(&error),
     };
     let Some(row) = row else {
-        let fault = Fault::new(format!("no job {id} is known"))
-            .hint("use GitHub's job id, not the run's; jobs of private repositories are shown after signing in");
+        let fault = Fault::new(format!("no job {id} is known")).hint(
+            "use GitHub's job id, not the run's; jobs of private repositories are shown after signing in",
+        );
         return visitor.fault(StatusCode::NOT_FOUND, &fault);
     };
     match explained(&state, &visitor, &row).await {

@@ -31,7 +31,7 @@ impl KubeCluster {
         }
         let there = self.within(api.get(&name)).await.map_err(failed)?;
         if !carries_our_labels(&there) {
-            let detail = format!("secret {name} belongs to somebody else; it is left as it is");
+            let detail = format!("secret {name} is not ours; it is left as it is");
             return Err(PortError::new(PortErrorKind::Conflict, "create secret", detail));
         }
         let mut replacement = secret.clone();
