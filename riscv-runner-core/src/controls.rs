@@ -23,9 +23,9 @@ use crate::{
 pub struct Note {
     /// Why, in the operator's words.
     pub reason: String,
-    /// Who.
+    /// The operator who gave the order.
     pub actor: String,
-    /// Since when.
+    /// When the order was given.
     pub since: Timestamp,
 }
 

@@ -57,7 +57,7 @@ pub struct Plan {
 pub struct Step {
     /// What to do.
     pub action: Action,
-    /// Why.
+    /// Why it is planned.
     pub because: Because,
 }
 

@@ -25,17 +25,17 @@ pub enum PodPhase {
     },
     /// The runner's container has started.
     Running {
-        /// When.
+        /// When the runner container started.
         since: Timestamp,
     },
     /// Every container ended with success.
     Succeeded {
-        /// When.
+        /// When the last container ended.
         at: Timestamp,
     },
     /// A container ended with failure, or the pod was ended.
     Failed {
-        /// When.
+        /// When the last container ended.
         at: Timestamp,
         /// The runner container's exit code.
         exit_code: Option<i32>,

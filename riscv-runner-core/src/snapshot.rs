@@ -97,7 +97,7 @@ pub struct InstallationHealth {
 /// Idle runners that a rule keeps for one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warm {
-    /// How many.
+    /// How many idle runners to keep.
     pub count: u32,
     /// How to register them.
     pub scope: ScopeRef,

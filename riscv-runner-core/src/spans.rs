@@ -213,7 +213,7 @@ impl fmt::Display for Trouble {
 pub struct Span {
     /// The trace that it belongs to.
     pub subject: Subject,
-    /// Which one.
+    /// What the span is about.
     pub key: SpanKey,
     /// When it began.
     pub began: Timestamp,

@@ -31,14 +31,14 @@ pub enum Reason {
     Provisioning {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the worker was reserved.
         since: Timestamp,
     },
     /// The pod of the worker that will serve it does not run yet.
     PodPending {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the pod was created.
         since: Timestamp,
         /// Why not, in Kubernetes' words.
         cause: Option<String>,
@@ -47,14 +47,14 @@ pub enum Reason {
     RunnerBooting {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the pod started to run.
         since: Timestamp,
     },
     /// The runner is online and idle: it is GitHub's turn.
     RunnerIdleGithubNotDispatching {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the runner was first seen online.
         since: Timestamp,
     },
 }

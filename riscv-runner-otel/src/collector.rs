@@ -40,7 +40,7 @@ pub(crate) struct Taken {
 /// Why a request was not taken.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// Why.
+    /// Why the spans were not accepted.
     pub(crate) why: String,
     /// Whether the same request may be sent again.
     pub(crate) passes: bool,

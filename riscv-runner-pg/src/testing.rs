@@ -42,7 +42,7 @@ pub enum ThrowAwayError {
     /// A step failed.
     #[error("{step} failed: {detail}")]
     Step {
-        /// Which.
+        /// The step that failed.
         step: &'static str,
         /// What it said.
         detail: String,

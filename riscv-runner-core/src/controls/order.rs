@@ -52,7 +52,7 @@ pub enum Order {
     Limit {
         /// The account.
         entity: EntityId,
-        /// How many.
+        /// The most workers that the account may have.
         cap: Cap,
     },
     /// The configuration says again how many workers the account may have.

@@ -26,11 +26,11 @@ pub struct WrittenOrder {
     /// Of a revocation: whether it overrides GitHub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
-    /// Why.
+    /// Why the order was given.
     pub reason: String,
-    /// Who.
+    /// The operator who gave the order.
     pub actor: String,
-    /// Since when.
+    /// When the order was given.
     pub since: Timestamp,
 }
 

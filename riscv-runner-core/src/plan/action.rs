@@ -27,7 +27,7 @@ pub enum Action {
         worker: WorkerName,
         /// The status it was planned from.
         from: WorkerStatus,
-        /// Where.
+        /// The node that it was bound to.
         node: NodeName,
     },
     /// The pod runs: so does the worker.
@@ -36,9 +36,9 @@ pub enum Action {
         worker: WorkerName,
         /// The status it was planned from.
         from: WorkerStatus,
-        /// Where.
+        /// The node that it runs on, if known.
         node: Option<NodeName>,
-        /// Since when.
+        /// When its pod started to run.
         at: Timestamp,
     },
     /// The worker did its work.
@@ -47,7 +47,7 @@ pub enum Action {
         worker: WorkerName,
         /// The status it was planned from.
         from: WorkerStatus,
-        /// When.
+        /// When it ended.
         at: Timestamp,
         /// Its key, if a job ran: it is served again, and its back-off ends. A runner that ended without one
         /// may have been refused by GitHub.
@@ -68,7 +68,7 @@ pub enum Action {
     Adopt {
         /// The pod.
         worker: WorkerName,
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
         /// What it says of itself.
         identity: PodIdentity,
@@ -90,7 +90,7 @@ pub enum Action {
     DeletePod {
         /// The pod.
         worker: WorkerName,
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
     },
     /// Delete a secret that nothing needs.
@@ -154,7 +154,7 @@ impl Provision {
 pub struct Registration {
     /// Where it is registered.
     pub scope: ScopeRef,
-    /// Which one.
+    /// The id of the runner in that scope.
     pub runner: RunnerId,
 }
 
@@ -166,13 +166,13 @@ pub enum PodEnd {
     Nothing,
     /// The kubelet ends it. First the registration is deleted; a refusal stops the remedy.
     Kill {
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
     },
     /// No kubelet will act: it is deleted with no grace. First the registration is deleted; a
     /// refusal stops the remedy.
     ForceDelete {
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
     },
 }
@@ -195,7 +195,7 @@ pub struct EndWorker {
     pub from: WorkerStatus,
     /// Why it failed.
     pub reason: FailureReason,
-    /// When.
+    /// When the worker failed.
     pub at: Timestamp,
     /// Its registration, if one is known.
     pub registration: Option<Registration>,

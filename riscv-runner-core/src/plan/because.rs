@@ -24,7 +24,7 @@ pub enum Because {
     KeptWarm {
         /// The key.
         key: PoolKey,
-        /// How many.
+        /// How many idle runners the key should have.
         wished: u32,
     },
     /// The pod's phase says so.
@@ -41,14 +41,14 @@ pub enum Because {
     Ill(Illness),
     /// An operator revoked the worker.
     Revoked {
-        /// Who, when, and why.
+        /// The order: by whom, when and why.
         note: Note,
     },
     /// The job that the worker ran is over.
     JobOver,
     /// The registration was missing in this many looks in a row.
     RegistrationMissing {
-        /// How many.
+        /// How many consecutive listings missed it.
         looks: u32,
     },
     /// A pod of ours has no row.

@@ -22,7 +22,7 @@ const MOST_SAID: usize = 2;
 pub struct DrainedBoard {
     /// The node.
     pub board: NodeName,
-    /// Who, when, why.
+    /// The order: by whom, when and why.
     pub note: Note,
 }
 
@@ -40,7 +40,7 @@ pub enum Hold {
     Paused {
         /// What is paused.
         target: ControlTarget,
-        /// Who, when, why.
+        /// The order: by whom, when and why.
         note: Note,
     },
     /// The account has as many workers as it may, across all its pools.
@@ -100,12 +100,12 @@ pub enum Hold {
     },
     /// GitHub's limits forbid registering a runner for the installation.
     RateLimited {
-        /// Until when.
+        /// When the limit is lifted.
         until: Timestamp,
     },
     /// The App cannot authenticate for the installation.
     AuthFailing {
-        /// Since when.
+        /// Since when it has been unable to.
         since: Timestamp,
     },
     /// GitHub refuses to register runners for the installation.

@@ -44,7 +44,7 @@ pub struct PodRequest {
 /// A pod that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedPod {
-    /// Which one.
+    /// The uid of the pod.
     pub uid: PodUid,
 }
 

@@ -17,7 +17,7 @@ use crate::{
 /// A registration to be made.
 #[derive(Debug, Clone)]
 pub struct MintRequest {
-    /// Where.
+    /// The scope to register it in.
     pub scope: ScopeRef,
     /// The runner's name.
     pub name: WorkerName,
@@ -167,7 +167,7 @@ pub struct RepoRef {
 /// A run that is queued or in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveRun {
-    /// Which one.
+    /// The id of the run.
     pub run: RunId,
     /// Who started its latest attempt; `None` when GitHub does not say.
     pub sender: Option<Login>,

@@ -143,7 +143,7 @@ pub enum EngineEvent {
     },
     /// Something panicked, and everything else went on.
     Panicked {
-        /// What.
+        /// The part of the engine in which it was caught.
         place: PanicPlace,
     },
     /// A lost delivery was given up: we would refuse it again.
@@ -157,7 +157,7 @@ pub enum EngineEvent {
     },
     /// A worker failed.
     WorkerFailed {
-        /// Why.
+        /// Why it ended.
         reason: FailureReason,
     },
     /// A job found its runner.
@@ -172,14 +172,14 @@ pub enum EngineEvent {
     },
     /// Something that had gone wrong was put right.
     Recovered {
-        /// What.
+        /// What was recovered.
         kind: Recovery,
     },
     /// Expired rows were removed.
     Removed {
         /// Of which kind.
         kind: Expiring,
-        /// How many.
+        /// How many rows were removed.
         rows: u64,
     },
     /// This process began or ceased to lead.

@@ -112,26 +112,26 @@ pub enum WorkerChange {
     },
     /// The pod runs.
     Running {
-        /// Where.
+        /// The node that it runs on, if known.
         node: Option<NodeName>,
-        /// Since when its container runs.
+        /// When its container started.
         at: Timestamp,
     },
     /// The pod was bound to this node; the status stays.
     Bound {
-        /// Where.
+        /// The node that it was bound to.
         node: NodeName,
     },
     /// It ended well.
     Completed {
-        /// When.
+        /// When it ended.
         at: Timestamp,
     },
     /// It failed.
     Failed {
-        /// When.
+        /// When it failed.
         at: Timestamp,
-        /// Why.
+        /// Why it failed.
         reason: FailureReason,
         /// The details.
         info: Box<FailureInfo>,

@@ -20,7 +20,7 @@ const ANY_DAYS: i64 = 1;
 /// Which page of a list was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paging {
-    /// Which.
+    /// The page asked for.
     pub(crate) page: Page,
     /// What else was given, to be repeated in links.
     given: Vec<(&'static str, String)>,

@@ -17,7 +17,7 @@ pub struct ReasonView {
     pub name: String,
     /// The same in words.
     pub sentence: String,
-    /// Since when.
+    /// Since when the reason has held.
     pub since: Timestamp,
     /// When it ends by itself, where that is known.
     pub until: Option<Timestamp>,
