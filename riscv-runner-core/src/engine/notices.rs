@@ -1,5 +1,5 @@
-//! Looks at events and, while this process leads, at the world, and hands what is worth telling to the
-//! outboxes; and gives signs of life. Beside the loops: nothing waits for it.
+//! Watches events and, while this process leads, the observed state, and hands what is worth a notification
+//! to the outboxes; also sends heartbeats. It runs beside the loops: nothing waits for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,15 +21,15 @@ use crate::{
 /// least.
 const MOST_OF_A_KEY: u32 = 100;
 
-/// What notifying takes.
+/// What notifications need.
 pub struct Notices {
-    /// Whose world is looked at.
+    /// The engine whose state is observed.
     pub engine: Arc<Engine>,
-    /// What happens; bounded, and written to without waiting.
+    /// The engine's events; bounded, and written to without waiting.
     pub events: mpsc::Receiver<EngineEvent>,
-    /// What is wanted.
+    /// Which notifications are wanted.
     pub rules: watch::Receiver<Arc<Rules>>,
-    /// Who is told.
+    /// The notifiers' queues.
     pub outboxes: Vec<Outbox>,
 }
 
@@ -110,7 +110,7 @@ impl Notices {
     }
 }
 
-/// Gives a sign of life every so often for as long as this process is a healthy leader; runs for ever.
+/// Sends a heartbeat at regular intervals for as long as this process is a healthy leader; runs for ever.
 pub async fn beat(
     monitor: Arc<dyn Monitor>,
     vitals: Arc<Vitals>,

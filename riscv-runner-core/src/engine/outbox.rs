@@ -1,5 +1,5 @@
-//! Notifications on their way to one notifier: a bounded queue that never makes anybody wait, and a worker
-//! that tries again for a while.
+//! Notifications on their way to one notifier: a bounded queue that never blocks its writers, and a worker
+//! that retries for a while.
 
 use std::{sync::Arc, time::Duration};
 
