@@ -1,4 +1,4 @@
-//! States of the world that operators are notified of when they begin, and again when they end.
+//! States that operators are notified of when they begin, and again when they end.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
 /// What lasts less is not worth a message: GitHub hiccups, and kubelets restart.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A state that is told.
+/// A state that operators are notified of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     /// Jobs wait for boards of this pool.
@@ -27,7 +27,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// What a notification of it is about.
+    /// The topic of its notifications.
     #[must_use]
     pub const fn topic(&self) -> Topic {
         match self {
@@ -55,7 +55,7 @@ impl Condition {
         }
     }
 
-    /// How long it must hold before it is told.
+    /// How long it must hold before a notification is sent.
     pub(super) const fn patience(&self, rules: &Rules) -> Duration {
         match self {
             Self::PoolExhausted(_) => rules.pool_exhausted_after,
@@ -77,8 +77,8 @@ impl Condition {
     }
 }
 
-/// What one look shows: the conditions that hold, with what is known of each, and those that nobody could
-/// look at.
+/// What one poll shows: the conditions that hold, with what is known of each, and those that could not be
+/// observed.
 pub(super) struct Look {
     pub(super) holding: BTreeMap<Condition, String>,
     pub(super) boards_seen: bool,
@@ -93,7 +93,7 @@ impl Look {
         Self { holding, boards_seen: snapshot.nodes.is_present() }
     }
 
-    /// Whether the look could have shown the condition.
+    /// Whether the poll could have shown the condition.
     pub(super) const fn covers(&self, condition: &Condition) -> bool {
         match condition {
             Condition::PoolExhausted(_) | Condition::BoardLost(_) => self.boards_seen,
