@@ -1,11 +1,11 @@
-//! Removing rows that are over.
+//! Removing expired rows.
 
 use async_trait::async_trait;
 
 use super::{LeaderProof, PortResult};
 use crate::retention::{Cutoff, Expiring, Keepsake, Kept};
 
-/// Who removes.
+/// On whose behalf rows are removed.
 #[derive(Debug, Clone, Copy)]
 pub enum Remover<'a> {
     /// The engine's own loop, fenced.
@@ -14,11 +14,11 @@ pub enum Remover<'a> {
     Operator,
 }
 
-/// Removing rows that are over, in small transactions.
+/// Removes expired rows, in small transactions.
 #[async_trait]
 pub trait RetentionStore: Send + Sync {
-    /// How many rows of the kind are over and may be removed. The store holds the cutoff against its own clock,
-    /// by [`Cutoff::checked_by`].
+    /// How many rows of the kind have expired and may be removed. The store checks the cutoff against its own
+    /// clock, by [`Cutoff::checked_by`].
     ///
     /// # Errors
     /// When the store cannot be read, or the clock of this process is far ahead of the store's.
@@ -38,7 +38,7 @@ pub trait RetentionStore: Send + Sync {
         limit: u32,
     ) -> PortResult<u64>;
 
-    /// Keeps a row whatever its age, or lets it go by its age again.
+    /// Pins a row, so that it is kept whatever its age, or unpins it.
     ///
     /// # Errors
     /// When nothing is known about the effect.
