@@ -72,16 +72,16 @@ pub enum Says {
     Repositories {
         /// Which repositories it may see from now on.
         selection: Option<Selection>,
-        /// What it may see too.
+        /// Repositories that it may see from now on.
         added: Vec<RepoSaid>,
-        /// What it may see no more.
+        /// Repositories that it may no longer see.
         removed: Vec<RepoSaid>,
     },
     /// The account was renamed.
     Renamed {
-        /// Its name before.
+        /// The account's name before.
         from: Option<Login>,
-        /// Its name from now on.
+        /// The account's name from now on.
         to: Login,
     },
     /// The App that tried could not authenticate.
@@ -89,9 +89,9 @@ pub enum Says {
         /// GitHub's status; `None` when no answer came.
         status: Option<u16>,
     },
-    /// A job of this repository moved: the installation stands.
+    /// A delivery about a job of this repository: the installation exists.
     Job(Option<RepoSaid>),
-    /// Something else happened under it: it stands.
+    /// Another delivery for the installation: it exists.
     Stands,
     /// Nothing about an installation.
     Nothing,

@@ -24,11 +24,11 @@ pub trait RetentionStore: Send + Sync {
     /// When the store cannot be read, or the clock of this process is far ahead of the store's.
     async fn count_expired(&self, kind: Expiring, cutoff: Cutoff) -> PortResult<u64>;
 
-    /// Removes the oldest of them, at most `limit`, in one short transaction; how many they were.
-    /// Pinned rows, rows of what is not over, and rows that somebody works on stay.
+    /// Removes the oldest of them, at most `limit`, in one short transaction; returns how many were removed.
+    /// Pinned rows, rows of what has not ended, and rows in use stay.
     ///
     /// # Errors
-    /// `NotLeader` for a leader whose term is over, `Denied` where the clock of this process is far ahead of the
+    /// `NotLeader` once the caller has lost the lease, `Denied` where the clock of this process is far ahead of the
     /// store's, or when nothing is known about the effect.
     async fn remove_expired(
         &self,

@@ -1,4 +1,4 @@
-//! The rules: each looks at one thing and says whether it holds.
+//! The rules: each checks one thing and says whether it holds.
 
 use std::collections::BTreeSet;
 
