@@ -1,8 +1,8 @@
 //! Why did an account's jobs stop? The state of its installations at any time, folded from the event
 //! log, and the rules that read a diagnosis out of it.
 //!
-//! Pure, but for [`investigate`], which reads the rows through the ports and decides nothing. What a
-//! payload says is understood by the adapter of its sender, and arrives here as [`Says`].
+//! Pure, but for [`investigate`], which reads the rows through the ports and decides nothing. The adapter of
+//! a payload's sender interprets the payload, which arrives here as [`Says`].
 
 mod diagnose;
 mod investigate;

@@ -69,7 +69,7 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Deliveries of these Apps, signed with one of these secrets, go into `intake`.
+    /// Accepts deliveries of these Apps, signed with one of these secrets, into `intake`.
     #[must_use]
     pub fn new(intake: Intake, secrets: WebhookSecrets, apps: KnownApps, limits: IntakeLimits) -> Self {
         let budget = BodyBudget::new(limits.bodies_together.max(limits.body));
@@ -82,7 +82,7 @@ struct Acknowledged {
     outcome: Outcome,
 }
 
-/// Takes a delivery.
+/// Receives a delivery.
 pub(crate) async fn receive(State(state): State<AppState>, request: Request) -> Response {
     let started = Instant::now();
     let name = request.headers().get(EVENT_HEADER).and_then(|name| name.to_str().ok());

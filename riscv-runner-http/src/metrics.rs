@@ -59,17 +59,17 @@ type NoLabels = [(&'static str, &'static str); 0];
 type Seconds = Gauge<f64, AtomicU64>;
 type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// What other parts of the process count by themselves; asked at every scrape.
+/// What other parts of the process count themselves; read at every scrape.
 pub trait Counted: Send + Sync {
-    /// The least that any installation or App has left of its hourly budget of requests to GitHub;
-    /// `None` where none is known.
+    /// Fewest requests to GitHub that any installation or App has left of its hourly budget; `None` where
+    /// none is known.
     fn github_budget_remaining_min(&self) -> Option<u64>;
-    /// Statements that were sent to the store since the process started.
+    /// Statements sent to the store since the process started.
     fn store_statements(&self) -> u64;
 }
 
-/// Everything that is counted; observes the engine ([`Observer`]) and the requests to GitHub
-/// ([`GithubObserver`]), and is shared with the router.
+/// All metrics; observes the engine ([`Observer`]) and the requests to GitHub ([`GithubObserver`]), and is
+/// shared with the router.
 pub struct Metrics {
     registry: Registry,
     scrape: Mutex<()>,
@@ -113,7 +113,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Everything at zero; series whose labels are known beforehand exist from the start.
+    /// All metrics at zero; series whose labels are known beforehand exist from the start.
     #[must_use]
     pub fn new() -> Self {
         let mut metrics = Self {
@@ -309,7 +309,7 @@ impl Metrics {
         self.webhook_duration.observe(took.as_secs_f64());
     }
 
-    /// Takes over what other parts of the process count by themselves.
+    /// Takes over what other parts of the process count themselves.
     pub(crate) fn take_over(&self, counted: &dyn Counted) {
         self.store_statements.inner().store(counted.store_statements(), Ordering::Relaxed);
         match counted.github_budget_remaining_min() {
@@ -320,8 +320,8 @@ impl Metrics {
         }
     }
 
-    /// The OpenMetrics text of a scrape, with the gauges of these readings; without any (the store cannot be read)
-    /// they keep their last values.
+    /// The OpenMetrics text of a scrape, with the gauges set from these readings; without readings (the store
+    /// cannot be read) the gauges keep their last values.
     ///
     /// # Errors
     /// When the text cannot be formatted.

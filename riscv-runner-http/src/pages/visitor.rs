@@ -1,4 +1,4 @@
-//! Who reads a page, and in which form: settled before the page looks at anything.
+//! Who reads a page, and in which form: decided before the page reads anything.
 
 use axum::{
     extract::{FromRequestParts, NestedPath},
@@ -30,9 +30,9 @@ use crate::{
 /// One request for a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
-    /// Who asks.
+    /// Whether the reader is authenticated.
     pub(crate) reader: Reader,
-    /// In which form.
+    /// The form of the answer.
     pub(crate) form: Representation,
     /// Where the host nested the router: empty, or `/ci`.
     pub(crate) base: String,
@@ -44,11 +44,11 @@ pub(crate) struct Visitor {
     pub(crate) sees_queue: bool,
     /// Whether this process may query GitHub on behalf of users.
     pub(crate) inspects: bool,
-    /// From where.
+    /// The client's address.
     pub(crate) client: Client,
 }
 
-/// A request for a page that is there for everybody, even where the others are not.
+/// A request for a page that everyone may read, even where the others are not public.
 #[derive(Debug, Clone)]
 pub(crate) struct Guest(pub(crate) Visitor);
 
