@@ -49,12 +49,12 @@ impl ApiError {
         }
     }
 
-    /// Whether the object is not there.
+    /// Whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.code() == Some(404)
     }
 
-    /// Whether an object of this name is there already.
+    /// Whether an object of this name exists already.
     pub(crate) fn is_already_exists(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code == 409 && status.reason == "AlreadyExists")
     }
@@ -110,7 +110,7 @@ impl ApiError {
     }
 }
 
-/// The cause of causes: the layers above it say that something went wrong below them.
+/// The innermost cause: the layers above it only say that something went wrong below them.
 fn innermost(error: &kube::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(below) = cause.source() {

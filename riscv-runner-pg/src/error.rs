@@ -21,10 +21,10 @@ pub fn remedy(error: &PortError) -> Option<&'static str> {
     }
 }
 
-/// What an operator must give the role.
+/// What the role lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lack {
-    /// Tables or columns: nobody migrated, or the role may not look into the schema.
+    /// Tables or columns: the schema was not migrated, or the role may not access it.
     Schema,
     /// A right on a table or a sequence.
     Right,

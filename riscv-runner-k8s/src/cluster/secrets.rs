@@ -14,7 +14,7 @@ use super::{KubeCluster, carries_our_labels};
 use crate::api_error::ApiError;
 
 impl KubeCluster {
-    /// Writes the secret; one of ours that is there already gets the new content. Returns its uid.
+    /// Writes the secret; one of ours that exists already gets the new content. Returns its uid.
     pub(super) async fn put_secret(
         &self,
         proof: &LeaderProof,
@@ -42,7 +42,7 @@ impl KubeCluster {
         Ok(stored.uid())
     }
 
-    /// Takes back a secret whose pod will not come. If that fails the sweep will find it.
+    /// Deletes a secret whose pod will not be created. If that fails, the sweep will find it.
     pub(super) async fn take_back_secret(&self, proof: &LeaderProof, name: &WorkerName, uid: Option<String>) {
         if self.guard(proof, "delete secret").is_err() {
             return;
