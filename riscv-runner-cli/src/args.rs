@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// The configuration file [default: ./rrctl.toml, then /etc/rrctl/rrctl.toml; env: RRCTL_CONFIG]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
-    /// When to use colours; `NO_COLOR` turns them off too
+    /// When to use colours; `NO_COLOR` turns them off, too
     #[arg(
         long,
         global = true,
@@ -65,9 +65,9 @@ pub(crate) enum Color {
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// A table, for reading
     Table,
-    /// For programs
+    /// JSON, for programs
     Json,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Output {
     pub(crate) format: Format,
 }
 
-/// What a command takes that shows what a server shows too.
+/// Options of a command whose data a server shows, too.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reading {
     /// Where it is read
@@ -108,14 +108,14 @@ pub(crate) enum Command {
     Route(Route),
     /// Say why a job waits
     Why(Why),
-    /// Say why an account's jobs stopped: what was delivered, and what is the matter
+    /// Say why an account's jobs stopped: what was delivered, and what is wrong
     Trace(trace::Trace),
     /// Show deliveries, have GitHub deliver again, or replay what is stored
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
     /// Show leader, queue, workers and boards at a glance
     Status(Status),
-    /// Show waiting jobs by labels, with the reason for which they wait
+    /// Show waiting jobs by labels, with the reason why they wait
     Queue(Filtered),
     /// Show jobs, newest first
     Jobs(Listing),
@@ -131,7 +131,7 @@ pub(crate) enum Command {
     Drain(Drain),
     /// End a drain
     Undrain(Drain),
-    /// Provision nothing for an account, a repository or anybody; running jobs finish
+    /// Provision nothing for an account, a repository or at all; running jobs finish
     Pause(Pause),
     /// End a pause
     Resume(Pause),
@@ -142,10 +142,10 @@ pub(crate) enum Command {
     Revoke(Revoke),
     /// Show what operators hold back, and who ordered what
     Controls(ControlsListing),
-    /// Make boards of nodes that have no device plugin
+    /// Turn nodes without a device plugin into boards
     #[command(subcommand)]
     Nodes(Nodes),
-    /// Tell which kind of board this machine is
+    /// Say which kind of board this machine is
     #[command(subcommand)]
     Board(Board),
     /// Create a GitHub App with the required permissions
@@ -155,9 +155,9 @@ pub(crate) enum Command {
     Pin(pin::Pin),
     /// Unpin a row, so that retention may remove it
     Unpin(pin::Pin),
-    /// Remove rows that are older than they are kept; the server does it daily by itself
+    /// Remove rows past their retention; the server does it daily by itself
     Retention(Retention),
-    /// Check everything that the server needs, and say what mends it
+    /// Check everything that the server needs, and say how to fix it
     Doctor(Output),
     /// Write completions for a shell
     Completions {
@@ -191,7 +191,7 @@ pub(crate) enum ConfigCommand {
 /// `rrctl config check`
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ConfigCheck {
-    /// Let warnings fail, such as secret files that are not on this machine
+    /// Fail on warnings, too, such as secret files that are not on this machine
     #[arg(long)]
     pub(crate) strict: bool,
     #[command(flatten)]
@@ -237,7 +237,7 @@ pub(crate) struct Schedule {
     /// Run one cycle: needs the lease, so no other scheduler may run
     #[arg(long, conflicts_with = "snapshot")]
     pub(crate) once: bool,
-    /// Plan from this file, as `rrctl snapshot` writes it, instead of looking; `-` is standard input
+    /// Plan from this file, as `rrctl snapshot` writes it, instead of observing; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "dry_run")]
     pub(crate) snapshot: Option<PathBuf>,
     /// How the answer is written
@@ -294,7 +294,7 @@ pub(crate) struct Why {
     /// The job's id on GitHub
     #[arg(value_name = "JOB")]
     pub(crate) job: JobId,
-    /// Where it is read, and how the answer is written
+    /// Where to read it, and how the answer is written
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -305,10 +305,10 @@ pub(crate) struct Status {
     /// Redraw until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
-    /// Seconds between two looks
+    /// Seconds between two updates
     #[arg(long, default_value = "2", value_parser = seconds, value_name = "SECONDS", requires = "watch")]
     pub(crate) every: Duration,
-    /// Where it is read, and how the answer is written
+    /// Where to read it, and how the answer is written
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -316,7 +316,7 @@ pub(crate) struct Status {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let shortest = Duration::from_millis(100);
-    seconds.filter(|every| *every >= shortest).ok_or_else(|| "must be a number from 0.1 on".to_owned())
+    seconds.filter(|every| *every >= shortest).ok_or_else(|| "must be a number of at least 0.1".to_owned())
 }
 
 /// `rrctl retention`
@@ -333,7 +333,7 @@ pub(crate) struct Retention {
 /// `rrctl demo`
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Demo {
-    /// Decides everything that chance decides
+    /// Seed of everything random
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
     /// How many jobs arrive
@@ -342,10 +342,10 @@ pub(crate) struct Demo {
     /// How many boards there are
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) boards: u32,
-    /// Virtual seconds per real second; 0 is as fast as it goes [default: 30, and 0 with --once]
+    /// Virtual seconds per real second; 0 is as fast as possible [default: 30, and 0 with --once]
     #[arg(long, value_name = "X")]
     pub(crate) speed: Option<u32>,
-    /// Exit when every job is done: as fast as it goes, with status 1 if an invariant broke
+    /// Exit when every job is done: as fast as possible, with status 1 if an invariant broke
     #[arg(long)]
     pub(crate) once: bool,
     /// Address and port of the page

@@ -68,7 +68,7 @@ impl Remote {
             .user_agent(concat!("rrctl/", env!("CARGO_PKG_VERSION")))
             .timeout(PATIENCE)
             .build()
-            .map_err(|error| Failure::because("no HTTP client can be made", &error))?;
+            .map_err(|error| Failure::because("no HTTP client can be created", &error))?;
         Ok(Some(Server { root, token, client }))
     }
 
@@ -138,7 +138,7 @@ impl Server {
                 "GitHub's job id, not the run's; for jobs of private repositories {NAME_A_TOKEN}"
             )),
             (StatusCode::NOT_FOUND, ["why", job]) => Some(format!(
-                "GitHub's job id, not the run's; `rrctl trace --job-id {}` shows what was delivered of it",
+                "GitHub's job id, not the run's; `rrctl trace --job-id {}` shows what was delivered about it",
                 job.trim_end_matches(".json")
             )),
             (StatusCode::NOT_FOUND, ["trace", ..]) => {
@@ -154,8 +154,8 @@ impl Server {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Failure {
-        Failure::because(&format!("{} cannot be asked", self.name()), &error.without_url())
-            .hint("check --server; /health there tells whether it is up")
+        Failure::because(&format!("{} cannot be queried", self.name()), &error.without_url())
+            .hint("check --server; /health there shows whether it is up")
     }
 
     /// The address without what it may hold of a password.

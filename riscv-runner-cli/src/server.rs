@@ -99,7 +99,7 @@ pub(crate) async fn serve(
             () = &mut stop => break,
         };
         let Some(place) = places.give(place, peer.ip()) else {
-            tracing::debug!(%peer, "a connection was closed: its address has its share");
+            tracing::debug!(%peer, "a connection was closed: its address has too many");
             continue;
         };
         let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
@@ -126,7 +126,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be taken; trying again");
+                tracing::warn!(%error, "no connection can be accepted; trying again");
                 tokio::time::sleep(REST).await;
             }
         }

@@ -38,7 +38,7 @@ impl Telemetry {
         };
         let (tracer, courier) = otlp(&otlp_config, Arc::new(TokioPlatform)).map_err(|error| {
             Failure::because("traces cannot be sent", &error)
-                .hint("mend [telemetry]; docs/telemetry.md explains it")
+                .hint("fix [telemetry]; docs/telemetry.md explains it")
         })?;
         let (stop, stopping) = watch::channel(false);
         let sending = tokio::spawn(courier.run(stopping));
@@ -67,7 +67,7 @@ impl Telemetry {
         let left = end.saturating_duration_since(Instant::now()).min(LONGEST_FLUSH);
         if timeout(left, &mut sending).await.is_err() {
             sending.abort();
-            tracing::warn!("the collector did not take the last spans in time; they are lost");
+            tracing::warn!("the collector did not accept the last spans in time; they are lost");
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn install_crypto() {
 pub(crate) fn store_config(config: &Config, notify: bool) -> Result<PgConfig, Failure> {
     let (Some(url), Some(schema)) = (&config.store.url, &config.store.schema) else {
         return Err(Failure::failed("the address of the database is not available on this machine")
-            .hint("mend the file that [store] url_file names, or set POSTGRES_URL"));
+            .hint("fix the file that [store] url_file names, or set POSTGRES_URL"));
     };
     let mut store = PgConfig::new(url.clone(), schema.clone());
     store.max_connections = config.store.max_connections;

@@ -1,4 +1,4 @@
-//! How much may be asked for: a burst, and then one at a time.
+//! A rate limit: a burst, then one at a time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::backoff;
 
-/// Counts by one time: that at which everything taken so far would be earned again.
+/// Keeps a single time: when everything taken so far will have been earned again.
 #[derive(Debug, Clone)]
 pub struct Allowance {
     burst: u32,
@@ -15,7 +15,7 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// So many at once, and a further one each time this long has passed.
+    /// Allows `burst` at once, and one more each time this long has passed.
     #[must_use]
     pub const fn new(burst: u32, one_per: Duration) -> Self {
         Self { burst, one_per, earned_at: Timestamp::UNIX_EPOCH }

@@ -10,11 +10,11 @@ use crate::policy::Timeouts;
 /// Failures in a row, and when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
-    /// Failures since the last success.
+    /// Consecutive failures since the last success.
     pub failures: u32,
-    /// When the first of them was.
+    /// When the first of them happened.
     pub since: Timestamp,
-    /// Nothing is tried before.
+    /// Nothing is tried before this time.
     pub until: Timestamp,
 }
 

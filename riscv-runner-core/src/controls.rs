@@ -18,14 +18,14 @@ use crate::{
     policy::Cap,
 };
 
-/// Who decided, when, and why.
+/// Who gave an order, when, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Why, in the operator's words.
     pub reason: String,
-    /// Who.
+    /// The operator who gave the order.
     pub actor: String,
-    /// Since when.
+    /// When the order was given.
     pub since: Timestamp,
 }
 
@@ -51,16 +51,16 @@ pub struct Controls {
     pub revoked_workers: BTreeMap<WorkerName, Revocation>,
 }
 
-/// An operator wants a worker gone.
+/// An order to end a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
-    /// Who wants it, since when, and why.
+    /// Who gave it, when, and why.
     pub note: Note,
-    /// Whether it is ended though a job runs on it, and whatever GitHub says.
+    /// Whether to end it even if a job runs on it, and whatever GitHub says.
     pub force: bool,
 }
 
-/// What a control speaks of.
+/// What a control applies to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "name", rename_all = "snake_case")]
 pub enum ControlTarget {
@@ -140,7 +140,7 @@ impl fmt::Display for ControlTarget {
     }
 }
 
-/// One thing that is held back, for listings.
+/// One thing that is held back, as listings show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InForce {
     /// The order that put it in force.
@@ -176,7 +176,7 @@ impl Controls {
         all
     }
 
-    /// Carries an order out. A worker that is revoked must be live, which the caller knows.
+    /// Carries out an order. The caller must know that a worker to be revoked is live.
     pub fn apply(&mut self, order: &Order, note: &Note) -> Ordered {
         let changed = match order {
             Order::Hold(control) => {

@@ -16,7 +16,7 @@ use crate::{
     job::{JobEvent, JobFacts, JobPhase, Placement},
 };
 
-/// A delivery whose signature held and whose body was understood.
+/// A delivery with a valid signature and an understood body.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// GitHub's GUID, the same on a redelivery.
@@ -27,15 +27,15 @@ pub struct Delivery {
     pub app: AppId,
     /// The kind of that App; `None` when it is not one of ours.
     pub app_kind: Option<EntityKind>,
-    /// The installation it speaks of.
+    /// The installation that it concerns.
     pub installation: Option<InstallationId>,
-    /// The account it speaks of.
+    /// The account that it concerns.
     pub entity: Option<Entity>,
     /// Who caused it.
     pub sender: Option<Login>,
-    /// The repository it speaks of.
+    /// The repository that it concerns.
     pub repo: Option<RepoName>,
-    /// What it says.
+    /// Its content.
     pub content: DeliveryContent,
     /// The payload for the log, trimmed, as JSON.
     pub payload: Box<RawValue>,
@@ -43,7 +43,7 @@ pub struct Delivery {
     pub received_at: Timestamp,
 }
 
-/// What a delivery says.
+/// The content of a delivery.
 #[derive(Debug, Clone)]
 pub enum DeliveryContent {
     /// GitHub tests the hook.
@@ -65,17 +65,17 @@ pub enum DeliveryContent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InstallationChange {
-    /// Installed, or unsuspended: its queued runs are worth a look.
+    /// Installed, or unsuspended: its queued runs should be polled.
     Returned,
     /// Uninstalled: its waiting jobs cannot be served.
     Gone,
-    /// Suspended: nothing can be asked for now.
+    /// Suspended: nothing can be requested now.
     Suspended,
     /// Repositories or names changed.
     Changed,
 }
 
-/// What became of a delivery: open-set text in the log and in the answer.
+/// The result of a delivery: open-set text in the log and in the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -105,7 +105,7 @@ pub enum Outcome {
     ProxiedToStaging,
     /// This GUID is in the log already.
     DuplicateDelivery,
-    /// The App's authentication was answered 404.
+    /// GitHub answered the App's authentication with 404.
     Auth404,
     /// The App's authentication failed in another way.
     AuthOtherError,
@@ -169,11 +169,11 @@ pub struct LogEntry {
     pub guid: Option<DeliveryGuid>,
     /// `workflow_job.queued`, `auth_attempt.404`, …
     pub event: String,
-    /// The installation it speaks of.
+    /// The installation that it concerns.
     pub installation: Option<InstallationId>,
-    /// The App it was sent for.
+    /// The App that it was sent for.
     pub app: Option<AppId>,
-    /// The account it speaks of.
+    /// The account that it concerns.
     pub entity: Option<Entity>,
     /// The payload, trimmed, as JSON; [`DeliveryRecord::kept_payload`] is what is written.
     pub payload: Box<RawValue>,
@@ -213,9 +213,9 @@ impl LogSource {
 pub struct DeliveryRecord {
     /// The row of the log.
     pub log: LogEntry,
-    /// What to do with the job, and so what the outcome depends on.
+    /// What to do with the job; the outcome depends on it.
     pub effect: Effect,
-    /// What it tells of the account's installation.
+    /// What it says about the account's installation.
     pub installation: Option<InstallationNews>,
 }
 
@@ -263,7 +263,7 @@ pub enum JobWrite {
 }
 
 impl JobWrite {
-    /// Whether demand or supply may have changed, so that the scheduler should look.
+    /// Whether demand or supply may have changed, so that the scheduler should run.
     #[must_use]
     pub const fn wakes_scheduler(self) -> bool {
         match self {
@@ -273,8 +273,8 @@ impl JobWrite {
         }
     }
 
-    /// How long the job had been queued, counted from its creation on GitHub, if this write is the
-    /// one by which `event` told that a runner took it.
+    /// How long the job had been queued, counted from its creation on GitHub, if this write is the one that
+    /// recorded, from `event`, that a runner took it.
     #[must_use]
     pub fn wait_ended(self, facts: &JobFacts, event: &JobEvent) -> Option<Duration> {
         use JobPhase::{Completed, Pending, Running};
@@ -317,14 +317,14 @@ impl Effect {
 /// What the store did with one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// What became of the delivery.
+    /// The delivery's outcome.
     pub outcome: Outcome,
     /// What the join did.
     pub job: Option<JobWrite>,
 }
 
 impl Recorded {
-    /// How long the job of `record` had been queued, if it told that a runner took it.
+    /// How long the job of `record` had been queued, if the record says that a runner took it.
     #[must_use]
     pub fn wait_ended(self, record: &DeliveryRecord) -> Option<Duration> {
         match &record.effect {

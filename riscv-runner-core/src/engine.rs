@@ -1,7 +1,7 @@
 //! The engine: independent loops that observe, plan, audit and execute. No policy lives here.
 //!
-//! [`Engine::run`] is one future for a whole replica. Dropping it at any await point is a crash: what
-//! it leaves behind is found and mended by the next one.
+//! [`Engine::run`] is one future for a whole replica. Dropping it at any await point is a crash: the next one
+//! finds and repairs what it leaves behind.
 
 mod boards;
 mod cycle;
@@ -51,30 +51,30 @@ pub struct Wakes {
     pub schedule: Wake,
     /// The cluster changed.
     pub workers: Wake,
-    /// Registrations are worth a look.
+    /// Registrations should be polled.
     pub runners: Wake,
-    /// Jobs are worth a look.
+    /// Jobs should be polled.
     pub jobs: Wake,
     /// Deliveries may have been lost.
     pub deliveries: Wake,
-    /// Rows may be over.
+    /// Rows may have expired.
     pub retention: Wake,
 }
 
 /// What an engine is made of.
 #[derive(Clone)]
 pub struct EngineParts {
-    /// Where demand and supply are kept.
+    /// The store of demand and supply.
     pub store: Arc<dyn Store>,
     /// GitHub.
     pub forge: Arc<dyn Forge>,
     /// The cluster.
     pub cluster: Arc<dyn Cluster>,
-    /// Time and chance.
+    /// Clock and randomness.
     pub platform: Arc<dyn Platform>,
-    /// Somebody who counts.
+    /// Receives engine events for metrics.
     pub observer: Arc<dyn Observer>,
-    /// The configuration in force.
+    /// The policy in force.
     pub policy: watch::Receiver<Arc<Policy>>,
     /// This process, as the lease names it.
     pub replica: ReplicaName,
@@ -82,11 +82,11 @@ pub struct EngineParts {
     pub wakes: Wakes,
 }
 
-/// The last of so many parts of a shutdown is for giving the lease back: whoever stops a process counts
-/// to the end.
+/// One part in this many of a shutdown is reserved for releasing the lease: whoever stops a process counts to
+/// the end.
 const SHUTDOWN_PARTS: u32 = 5;
 
-/// How long what is in flight may take to end.
+/// How long work in flight may take to finish.
 fn finishing(timeouts: &Timeouts) -> std::time::Duration {
     timeouts.shutdown - timeouts.shutdown / SHUTDOWN_PARTS
 }
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// Runs every loop until `shutdown` completes; then finishes what is in flight, undoes what has not
-    /// begun, for as long as the policy allows, and gives the lease back.
+    /// begun, for as long as the policy allows, and releases the lease.
     pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()> + Send) {
         let loops = join_all([
             self.repeat(
@@ -182,7 +182,7 @@ impl Engine {
         };
         match select(work, ending.boxed()).await {
             Either::Left(_) => tracing::info!("every loop has ended"),
-            Either::Right(_) => tracing::warn!("work in flight was given up; the next leader recovers it"),
+            Either::Right(_) => tracing::warn!("work in flight was abandoned; the next leader recovers it"),
         }
         self.resign().await;
     }
@@ -195,7 +195,7 @@ impl Engine {
         observe::everything(self, u32::MAX).await
     }
 
-    /// The same with at most so many of the waiting jobs of each key, the oldest: how many there are is counted.
+    /// The same with at most `most` waiting jobs of each key, the oldest; how many there are is counted.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -203,7 +203,7 @@ impl Engine {
         observe::everything(self, most).await
     }
 
-    /// One cycle of the scheduler, followed until what it began has ended: for `schedule --once`.
+    /// One cycle of the scheduler, followed until the work that it began has ended: for `schedule --once`.
     ///
     /// # Errors
     /// When the lease is somebody else's, or the store cannot be read.

@@ -1,4 +1,4 @@
-//! Who asks for runners: the accounts that installed one of our Apps.
+//! Accounts that ask for runners: those that installed one of our Apps.
 //!
 //! The kind of the account decides which of the two Apps serves it.
 
@@ -51,6 +51,6 @@ pub struct Entity {
     pub id: EntityId,
     /// Organization or personal account.
     pub kind: EntityKind,
-    /// Its login when we last heard of it.
+    /// Its login when we last saw it.
     pub login: Login,
 }

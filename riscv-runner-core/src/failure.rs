@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 /// Container logs keep this many bytes of their end.
 pub const MAX_LOG_BYTES: usize = 64 * 1024;
 
-/// What is known of a failure takes at most this much of a list, as JSON.
+/// The most bytes of a failure, as JSON, that a list shows.
 pub const MAX_LISTED_BYTES: usize = 8 * 1024;
-/// What a list says instead of more than that.
-pub const TOO_LONG_FOR_A_LIST: &str = "too much for a list is known of it: see the worker's own page";
+/// What a list shows instead of a longer failure.
+pub const TOO_LONG_FOR_A_LIST: &str = "the details are too long for a list: see the worker's own page";
 
 /// Why a worker failed; each failed row has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub enum FailureReason {
     PodFailed,
     /// The pod stayed `Pending` too long.
     PodStuckPending,
-    /// The pod is not there though it should be.
+    /// The pod does not exist though it should.
     PodMissing,
     /// The pod ran, but its runner never appeared on GitHub.
     RunnerNeverRegistered,
@@ -35,7 +35,7 @@ pub enum FailureReason {
     RunnerSurplus,
     /// The runner went offline while it was busy.
     RunnerLost,
-    /// The runner's registration is gone, as after a job, but its pod goes on.
+    /// The runner's registration is gone, as after a job, but its pod keeps running.
     RunnerGone,
     /// The node stopped answering, or is gone.
     NodeUnreachable,
@@ -55,7 +55,7 @@ pub enum FailureReason {
     Revoked,
     /// An operator drained its board or its pool before it had a job.
     Drained,
-    /// The replica that reserved the worker was stopped before it made anything of it.
+    /// The replica that reserved the worker stopped before creating anything for it.
     ReplicaStopped,
 }
 
@@ -118,7 +118,7 @@ impl FailureReason {
         )
     }
 
-    /// Whether the worker ended for want of work: nothing is broken, nothing backs off.
+    /// Whether the worker ended because it was not needed: nothing is broken, and nothing backs off.
     #[must_use]
     pub const fn is_routine(self) -> bool {
         matches!(
@@ -140,19 +140,19 @@ impl fmt::Display for FailureReason {
     }
 }
 
-/// The column `failure_info`, in one of its two versions or as it stands.
+/// The column `failure_info`: one of its two versions, or any other value as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FailureInfo {
-    /// With what was seen of the pod.
+    /// Version 2, with what was seen of the pod.
     V2(PodFailure),
-    /// A sentence.
+    /// Version 1, a message.
     V1(PlainFailure),
-    /// Details of another shape, as another writer left them: they may hold logs and anything else.
+    /// Details in another format, from another writer: they may contain logs and anything else.
     Other(serde_json::Value),
 }
 
-/// `failure_info` version 1: a failure that is not of a pod.
+/// `failure_info` version 1: a failure without details of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlainFailure {
     /// Always 1.
@@ -194,7 +194,7 @@ impl<'de, const N: u8> Deserialize<'de> for Version<N> {
     }
 }
 
-/// What was seen of a pod when its worker failed; empty where nothing could be had.
+/// What was seen of a pod when its worker failed; empty where nothing could be collected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// The pod's `status.reason`.
@@ -214,7 +214,7 @@ pub struct Diagnostics {
     pub collect_error: Option<String>,
 }
 
-/// How a container stood or ended.
+/// The state in which a container was or ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerEnd {
     /// Exit code, once it has ended.
@@ -255,7 +255,7 @@ pub struct PodEvent {
     pub last_seen: Option<Timestamp>,
 }
 
-/// What a reason counts as that this version does not know.
+/// How a reason unknown to this version is read.
 const fn unknown_reason() -> FailureReason {
     FailureReason::PodFailed
 }
@@ -295,7 +295,7 @@ impl FailureInfo {
         Self::V2(PodFailure { version: Version, reason, note: None, diagnostics })
     }
 
-    /// Version 2 of a worker that an operator ended: `note` says who, and why.
+    /// Version 2 for a worker that an operator ended: `note` says who, and why.
     #[must_use]
     pub const fn noted(reason: FailureReason, note: String, diagnostics: Diagnostics) -> Self {
         Self::V2(PodFailure { version: Version, reason, note: Some(note), diagnostics })
@@ -310,7 +310,7 @@ impl FailureInfo {
         }
     }
 
-    /// What a list has of it: no logs and no events, and nothing that is longer than [`MAX_LISTED_BYTES`].
+    /// What a list shows of it: no logs, no events, and nothing longer than [`MAX_LISTED_BYTES`].
     #[must_use]
     pub fn for_list(mut self) -> Self {
         if let Self::V2(pod) = &mut self {

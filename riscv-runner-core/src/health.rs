@@ -21,12 +21,12 @@ use crate::{
     worker::Worker,
 };
 
-/// Everything that the rules may know of one worker.
+/// Everything that the rules may use about one worker.
 #[derive(Debug, Clone)]
 pub struct View<'a> {
     /// The time.
     pub now: Timestamp,
-    /// Since when this process watches without interruption.
+    /// Since when this process has been watching without interruption.
     pub watching_since: Timestamp,
     /// The thresholds.
     pub timeouts: &'a Timeouts,
@@ -38,11 +38,11 @@ pub struct View<'a> {
     pub node: Option<Observed<&'a Node>>,
     /// Its registration.
     pub runner: Observed<&'a Runner>,
-    /// What earlier looks at its registration showed.
+    /// What earlier polls of its registration showed.
     pub sightings: Option<&'a Sightings>,
     /// By how many workers its key's supply exceeds demand and `warm`.
     pub surplus: u32,
-    /// Whether a rule keeps idle runners for its key, and GitHub does hand out the key's jobs.
+    /// Whether a rule keeps idle runners for its key and GitHub does hand out the key's jobs.
     pub kept_warm: bool,
     /// Since when an operator drains its board or its pool, or a board that its pod may still be bound to.
     pub drained_since: Option<Timestamp>,
@@ -52,7 +52,7 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// For how long something has been so, as far as we may judge: not counting from before we watched.
+    /// How long a state has lasted, as far as we can judge: time before we watched does not count.
     #[must_use]
     pub fn lasted(&self, since: Timestamp) -> Duration {
         age(self.now, since.max(self.watching_since))
@@ -61,7 +61,7 @@ impl View<'_> {
 
 /// A rule: the reason it gives, its threshold, and since when its condition holds.
 pub struct Rule {
-    /// The illness.
+    /// The failure reason that it gives.
     pub reason: FailureReason,
     /// What it looks for, in words.
     pub says: &'static str,
@@ -73,7 +73,7 @@ pub struct Rule {
     pub remedy: Remedy,
     /// Whether a job that names the worker and is not over forbids the rule.
     pub spares_known_jobs: bool,
-    /// Since when its condition holds; `None` while it does not, or nobody knows.
+    /// Since when its condition has held; `None` while it does not hold, or where that is unknown.
     pub since: fn(&View<'_>) -> Option<Timestamp>,
 }
 
@@ -89,11 +89,11 @@ pub enum Remedy {
 /// What a rule found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Illness {
-    /// Which rule.
+    /// The rule, by its reason.
     pub reason: FailureReason,
-    /// Since when its condition holds.
+    /// Since when its condition has held.
     pub since: Timestamp,
-    /// For how long it may.
+    /// How long the condition may hold.
     pub threshold: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! When a sign of life may be given: only by a leader whose loops do their work.
+//! When a heartbeat may be sent: only by a leader whose loops make progress.
 
 use std::{
     collections::BTreeMap,
@@ -17,32 +17,32 @@ use crate::{
 
 /// Loops without which no job is served.
 const VITAL: [LoopName; 2] = [LoopName::Schedule, LoopName::Workers];
-/// Cycles that may fail in a row.
+/// How many cycles may fail in a row.
 const TICKS: u32 = 4;
 /// A cycle that makes many pods takes its time, however short the tick.
 const LEAST: Duration = Duration::from_secs(60);
 
-/// Why no sign of life is given.
+/// Why no heartbeat is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ailment {
     /// Another replica leads, or none does.
     NotLeading,
-    /// This loop has not ended a cycle well for too long.
+    /// This loop has not completed a cycle successfully for too long.
     Stuck(LoopName),
 }
 
 impl fmt::Display for Ailment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotLeading => f.write_str("this replica does not lead"),
+            Self::NotLeading => f.write_str("this replica is not the leader"),
             Self::Stuck(name) => {
-                write!(f, "the loop {} has not ended a cycle well for too long", name.as_str())
+                write!(f, "the loop {} has not completed a cycle successfully for too long", name.as_str())
             }
         }
     }
 }
 
-/// What was last seen of the engine. Writing takes a lock for an instant.
+/// What was last seen of the engine. Recording an event takes a lock for an instant.
 #[derive(Debug, Default)]
 pub struct Vitals(Mutex<Seen>);
 
@@ -53,7 +53,7 @@ struct Seen {
 }
 
 impl Vitals {
-    /// Takes note of what the engine does.
+    /// Records an event of the engine.
     pub fn observe(&self, event: &EngineEvent, now: Timestamp) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -74,7 +74,7 @@ impl Vitals {
         }
     }
 
-    /// Whether this process leads, and does its work.
+    /// Whether this process leads and its loops make progress.
     ///
     /// # Errors
     /// What is wrong.

@@ -25,7 +25,7 @@ impl IdError {
         Self { what, problem: problem.into() }
     }
 
-    /// What was to be identified: `login`, `pool name`, …
+    /// The kind of identifier: `login`, `pool name`, …
     #[must_use]
     pub const fn what(&self) -> &'static str {
         self.what
@@ -123,7 +123,8 @@ number_id!(
     EventId, "event id"
 );
 number_id!(
-    /// One term of leadership; later terms are greater, and writes of an earlier term are refused.
+    /// One period of leadership; later periods have greater numbers, and writes of an earlier one are
+    /// refused.
     Epoch, "epoch"
 );
 
@@ -274,7 +275,7 @@ text_id!(
     DeliveryGuid, "delivery GUID", 128, printable
 );
 text_id!(
-    /// Who holds or asks for the lease of leadership: one process.
+    /// The process that holds or requests the lease of leadership.
     ReplicaName, "replica name", 253, printable
 );
 
@@ -291,7 +292,7 @@ impl RepoName {
         self.0.split_once('/').map_or("", |(_, name)| name)
     }
 
-    /// The one spelling of all that name this repository.
+    /// One spelling for all names of this repository.
     #[must_use]
     pub fn canonical(&self) -> String {
         self.0.to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! Installations: which one of an account is current, as far as deliveries told. Pure.
+//! Installations: which one of an account is current, as far as deliveries say. Pure.
 //!
 //! Every reinstallation has a new id, and GitHub assigns ids in ascending order; an account has at most
 //! one installation of an App. So what is known is a join: the highest id wins, and one that was deleted
@@ -38,16 +38,16 @@ impl InstallationKey {
 /// What is known of an account's installation of an App.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownInstallation {
-    /// The newest one that any delivery spoke of.
+    /// The newest one that any delivery named.
     pub id: InstallationId,
-    /// When its deletion was first heard of; `None` while it stands.
+    /// When its deletion was first reported; `None` while it exists.
     pub gone_since: Option<Timestamp>,
-    /// When it was last heard to be created or unsuspended.
+    /// When it was last reported as created or unsuspended.
     pub returned_at: Option<Timestamp>,
 }
 
 impl KnownInstallation {
-    /// What is known after both were heard, in whichever order.
+    /// What is known after both reports, in either order.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         match self.id.cmp(&other.id) {
@@ -65,19 +65,19 @@ impl KnownInstallation {
     }
 }
 
-/// What a delivery tells of an installation.
+/// What a delivery says about an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstallationNews {
-    /// Whose, and of which App.
+    /// The account, and the kind of its App.
     pub key: InstallationKey,
-    /// What it says.
+    /// What the delivery says.
     pub known: KnownInstallation,
 }
 
 impl InstallationNews {
-    /// What a delivery tells; `None` when it is not from one of our Apps or names no installation of an
-    /// account. Only events of jobs and of installations are listened to: in others the account that is
-    /// named need not be the one that installed the App.
+    /// What a delivery says; `None` when it is not from one of our Apps or names no installation of an
+    /// account. Only events of jobs and of installations count: in others the account that is named need not
+    /// be the one that installed the App.
     #[must_use]
     pub fn of(delivery: &Delivery) -> Option<Self> {
         let change = match &delivery.content {
@@ -111,7 +111,7 @@ impl FromIterator<(InstallationKey, KnownInstallation)> for Installations {
 }
 
 impl Installations {
-    /// Joins what a delivery told; whether that was news.
+    /// Joins what a delivery said; returns whether that was new.
     pub fn learn(&mut self, news: &InstallationNews) -> bool {
         let before = self.0.get(&news.key).copied();
         let after = before.map_or(news.known, |known| known.join(news.known));
@@ -119,7 +119,7 @@ impl Installations {
         before != Some(after)
     }
 
-    /// Whether this would be news.
+    /// Whether this would be new.
     #[must_use]
     pub fn is_news(&self, news: &InstallationNews) -> bool {
         self.0.get(&news.key).is_none_or(|known| known.join(news.known) != *known)
@@ -142,8 +142,8 @@ impl Installations {
         self.0.iter()
     }
 
-    /// When this installation was last heard to be created or unsuspended; `None` where that was never
-    /// heard, or where it was deleted since: a deleted one never returns.
+    /// When this installation was last reported as created or unsuspended; `None` where it never was, or
+    /// where it was deleted later: a deleted one never returns.
     #[must_use]
     pub fn returned_at(&self, installation: InstallationId) -> Option<Timestamp> {
         let known = self.0.values().find(|known| known.id == installation)?;
@@ -162,8 +162,8 @@ impl Installations {
         scope.installation = self.current(key, scope.installation);
     }
 
-    /// What stands in the way of acting for an installation: its deletion, if it was heard of, beside
-    /// what GitHub's answers showed.
+    /// What prevents acting for an installation: its deletion, if it was reported, and what GitHub's answers
+    /// showed.
     #[must_use]
     pub fn health(&self, installation: InstallationId, shown: InstallationHealth) -> InstallationHealth {
         let gone = self.0.values().find(|known| known.id == installation).and_then(|known| known.gone_since);

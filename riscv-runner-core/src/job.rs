@@ -23,7 +23,7 @@ pub enum JobPhase {
     Pending,
     /// A runner has it; still demand, for its worker counts as supply.
     Running,
-    /// We lost sight of it. Only completion outranks this.
+    /// We lost track of it. Only completion outranks this.
     Failed,
     /// GitHub says that it ended. Nothing outranks this, in any attempt.
     Completed,
@@ -153,21 +153,21 @@ pub enum JobEvent {
         /// When it had started, if it had.
         start: Option<Start>,
     },
-    /// GitHub, when asked, says that it runs.
+    /// GitHub, when asked, says that it is running.
     ConfirmedRunning(Start),
     /// GitHub, when asked, says that it is queued though we hold it running in `attempt`.
     Requeued {
-        /// The attempt that was looked at.
+        /// The attempt that was asked about.
         attempt: u32,
     },
     /// GitHub, when asked, says that it is queued though we gave it up in `attempt`.
     Revived {
-        /// The attempt that was looked at.
+        /// The attempt that was asked about.
         attempt: u32,
     },
     /// GitHub, when asked, shows that it will not end by itself.
     Lost {
-        /// The attempt that was looked at.
+        /// The attempt that was asked about.
         attempt: u32,
         /// Why it is given up.
         loss: Loss,
@@ -175,7 +175,7 @@ pub enum JobEvent {
 }
 
 impl JobEvent {
-    /// When a runner took the job, where the event tells it.
+    /// When a runner took the job, where the event says so.
     #[must_use]
     pub const fn start(&self) -> Option<&Start> {
         match self {
@@ -192,9 +192,9 @@ impl JobEvent {
 pub enum Step {
     /// The state becomes this.
     Move(JobState),
-    /// The event is known already.
+    /// The event is already known.
     Stay,
-    /// The event speaks of something that later evidence has overtaken.
+    /// The event has been overtaken by later evidence.
     Late,
 }
 
@@ -315,17 +315,17 @@ fn earliest<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 pub struct JobFacts {
     /// GitHub's id.
     pub id: JobId,
-    /// The workflow run that it belongs to; `None` on rows of the reference service.
+    /// The workflow run that it belongs to; `None` in rows of the reference service.
     pub run: Option<RunId>,
     /// The account that it runs for.
     pub entity: Entity,
-    /// The installation that told us about it.
+    /// The installation whose delivery reported it.
     pub installation: InstallationId,
     /// The repository, stable.
     pub repo_id: RepoId,
     /// The repository's name at the time.
     pub repo: RepoName,
-    /// Whether the repository is private: its name is not for everybody.
+    /// Whether the repository is private: its name is shown to authenticated readers only.
     pub private: bool,
     /// Its `runs-on` labels.
     pub labels: LabelSet,
@@ -377,7 +377,7 @@ pub struct Placement {
 /// A job with its progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// What does not change.
+    /// The facts that do not change.
     pub facts: JobFacts,
     /// Where it is to run.
     pub placement: Placement,

@@ -1,4 +1,4 @@
-//! What operators are told without asking: which events and states are worth it, how bad they are, and how
+//! What operators are notified of: which events and states are worth it, how bad they are, and how
 //! often. Pure; [`crate::engine::notices`] looks and sends.
 
 mod condition;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{condition::Condition, throttle::Throttle, watchman::Watchman};
 
-/// What a notification is about.
+/// The subject of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
@@ -28,12 +28,12 @@ pub enum Topic {
     BoardLost,
     /// This process led and no longer does.
     LeadershipLost,
-    /// What was withheld because there was too much of it.
+    /// A summary of notifications that were withheld because there were too many.
     Summary,
 }
 
 impl Topic {
-    /// Those that may be chosen; what was withheld of them is always summed up.
+    /// The topics that may be chosen; the summary of what was withheld of them is always sent.
     pub const ALL: [Self; 6] = [
         Self::WorkerFailed,
         Self::PoolExhausted,
@@ -70,9 +70,9 @@ impl fmt::Display for Topic {
 pub enum Severity {
     /// Worth knowing.
     Info,
-    /// May need somebody soon.
+    /// May need an operator soon.
     Warning,
-    /// Needs somebody now.
+    /// Needs an operator now.
     Critical,
 }
 
@@ -88,23 +88,23 @@ impl Severity {
     }
 }
 
-/// Something that operators are told.
+/// A subject of notifications to operators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notification {
-    /// The same for every try to deliver it, and for nothing else.
+    /// The notification's id: the same for every attempt to deliver it, and for nothing else.
     pub id: String,
-    /// What it is about.
+    /// Its topic.
     #[serde(rename = "type")]
     pub topic: Topic,
     /// How bad it is.
     pub severity: Severity,
-    /// What in particular: a reason, a pool, a board, an installation.
+    /// What it concerns in particular: a reason, a pool, a board, an installation.
     pub subject: String,
-    /// One line.
+    /// The title, in one line.
     pub title: String,
-    /// What is known, and what to look at.
+    /// The details, and where to look.
     pub text: String,
-    /// Whether it is over: an earlier notification of this type and subject no longer holds.
+    /// Whether it has ended: an earlier notification of this topic and subject no longer holds.
     pub ended: bool,
     /// When it was noticed.
     pub at: Timestamp,
@@ -113,13 +113,13 @@ pub struct Notification {
 /// Which notifications are wanted, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    /// Only those about these.
+    /// The topics of wanted notifications.
     pub topics: BTreeSet<Topic>,
-    /// Only those at least as bad.
+    /// The least severity of wanted notifications.
     pub min_severity: Severity,
-    /// How long jobs wait for a pool's boards before it is told.
+    /// How long jobs must wait for a pool's boards before a notification is sent.
     pub pool_exhausted_after: Duration,
-    /// The time in which the same thing is told once, and after which what was withheld is summed up.
+    /// The time in which the same thing is notified once, and after which what was withheld is summarized.
     pub window: Duration,
     /// The most notifications in that time.
     pub per_window: usize,
@@ -137,17 +137,17 @@ impl Default for Rules {
     }
 }
 
-/// How often the world is looked at: operators need minutes, and each look reads the store.
+/// How often the state is polled: operators need minutes, and each poll reads the store.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 impl Rules {
-    /// How often the world is looked at.
+    /// How often the state is polled.
     #[must_use]
     pub fn look_every(&self) -> Duration {
         (self.pool_exhausted_after / 2).clamp(Duration::from_millis(100), LOOK_EVERY)
     }
 
-    /// Whether somebody wants to be told.
+    /// Whether the notification is wanted.
     #[must_use]
     pub fn want(&self, notification: &Notification) -> bool {
         notification.topic == Topic::Summary

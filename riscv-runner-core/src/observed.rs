@@ -4,14 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The result of looking at something outside.
+/// The result of observing something outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Observed<T> {
-    /// We looked, and this is there.
+    /// We observed it, and this is there.
     Present(T),
-    /// We looked, and it is not there.
+    /// We observed it, and it is not there.
     Absent,
-    /// We could not look.
+    /// We could not observe it.
     Unknown(Why),
 }
 
@@ -19,11 +19,11 @@ pub enum Observed<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// Nobody has looked yet.
+    /// It has not been observed yet.
     NotLooked,
-    /// We looked and got no usable answer.
+    /// We tried to observe it and got no usable answer.
     Failed,
-    /// A limit forbids looking now.
+    /// A limit forbids observing it now.
     RateLimited,
     /// The answer contradicts what we know so strongly that we do not believe it
     /// (an empty listing where registrations were expected).
@@ -39,17 +39,17 @@ impl<T> Observed<T> {
         }
     }
 
-    /// Whether it is there for certain.
+    /// Whether it is certainly there.
     pub const fn is_present(&self) -> bool {
         matches!(self, Self::Present(_))
     }
 
-    /// Whether we looked and it is certainly not there.
+    /// Whether it is certainly not there.
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Whether we could not look.
+    /// Whether it could not be observed.
     pub const fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_))
     }
@@ -63,7 +63,7 @@ impl<T> Observed<T> {
         }
     }
 
-    /// Transforms the value, keeping absence and ignorance.
+    /// Transforms the value; absent and unknown stay as they are.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Observed<U> {
         match self {
             Self::Present(value) => Observed::Present(f(value)),

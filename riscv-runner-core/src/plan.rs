@@ -1,4 +1,4 @@
-//! Planning: a pure function of what is known and what is wished. Equal input, equal plan, byte for byte.
+//! Planning: a pure function of what is known and what is wanted. Equal input, equal plan, byte for byte.
 //!
 //! Passes run in one written order over a [`Draft`]: what a pass plans is debited there at once, and
 //! nothing is credited before a later snapshot shows it. So a plan stays safe if any part of it fails
@@ -57,11 +57,11 @@ pub struct Plan {
 pub struct Step {
     /// What to do.
     pub action: Action,
-    /// Why.
+    /// Why it is to be done.
     pub because: Because,
 }
 
-/// Something that no action mends.
+/// A problem that no action fixes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum Finding {
@@ -70,15 +70,15 @@ pub enum Finding {
         /// The pool.
         pool: crate::ids::PoolName,
     },
-    /// GitHub refuses the runner of this image as too old: one worker at a time tries it now and then.
+    /// GitHub refuses the runner in this image as outdated: one worker at a time tries it.
     ImageRefused {
         /// The image.
         image: crate::ids::ImageRef,
     },
 }
 
-/// The fast path: match demand with supply. Reads demand, workers, pods, nodes and what holds beside
-/// them; knows nothing of registrations.
+/// The fast path: matches demand with supply. Reads demand, workers, pods, nodes and what holds beside them;
+/// knows nothing of registrations.
 ///
 /// Where no job that was read waits and no idle runners are kept, nothing is counted at all.
 pub fn schedule(snapshot: &Snapshot, policy: &Policy) -> Plan {
@@ -92,9 +92,9 @@ pub fn schedule(snapshot: &Snapshot, policy: &Policy) -> Plan {
 
 /// One of the reconciling passes.
 pub struct Pass {
-    /// Its name.
+    /// The pass's name.
     pub name: &'static str,
-    /// Adds to the draft what it finds to be done.
+    /// Adds the steps that it finds necessary to the draft.
     pub plan: fn(&mut Draft<'_>),
 }
 

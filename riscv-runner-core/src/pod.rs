@@ -25,17 +25,17 @@ pub enum PodPhase {
     },
     /// The runner's container has started.
     Running {
-        /// When.
+        /// When the runner container started.
         since: Timestamp,
     },
     /// Every container ended with success.
     Succeeded {
-        /// When.
+        /// When the last container ended.
         at: Timestamp,
     },
     /// A container ended with failure, or the pod was ended.
     Failed {
-        /// When.
+        /// When the last container ended.
         at: Timestamp,
         /// The runner container's exit code.
         exit_code: Option<i32>,
@@ -62,7 +62,7 @@ impl PodPhase {
 pub struct Pod {
     /// Its name, which is its worker's.
     pub name: WorkerName,
-    /// Which pod of that name.
+    /// The uid of the pod.
     pub uid: PodUid,
     /// Its phase.
     #[serde(flatten)]
@@ -73,9 +73,9 @@ pub struct Pod {
     pub pool: Option<PoolName>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// Whether somebody deleted it and the kubelet is still ending it.
+    /// Whether it has been deleted and the kubelet is still ending it.
     pub deleting: bool,
-    /// Whether we told the kubelet to end it.
+    /// Whether we asked the kubelet to end it.
     pub killed: bool,
     /// What its annotations say about its worker, when they suffice to adopt it.
     pub identity: Option<PodIdentity>,
@@ -89,7 +89,7 @@ impl Pod {
     }
 }
 
-/// Enough about a worker, kept on its pod, to write its row again.
+/// What a pod records about its worker: enough to write the worker's row again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodIdentity {
     /// Where its runner is registered.

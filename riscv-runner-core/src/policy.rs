@@ -1,4 +1,4 @@
-//! What the operator wishes: pools, routes, limits, thresholds. Never facts about the world.
+//! What the operator wants: pools, routes, limits, thresholds. Never facts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +19,13 @@ pub struct Policy {
     pub pools: BTreeMap<PoolName, PoolPolicy>,
     /// The routing rules in order; the first match wins.
     pub routes: Vec<Route>,
-    /// What is special about some accounts.
+    /// Settings of particular accounts.
     pub entities: BTreeMap<EntityId, EntityPolicy>,
-    /// Accounts whose jobs are refused although somebody else sends them: banned senders, by login.
+    /// Accounts whose jobs are refused although another account sends them: banned senders, by login.
     pub banned_senders: BTreeSet<Login>,
     /// Repositories whose deliveries go to staging.
     pub staging_repositories: BTreeSet<RepoName>,
-    /// How many workers may live.
+    /// How many workers may live, and how they are created.
     pub limits: Limits,
     /// Periods and deadlines.
     pub timeouts: Timeouts,
@@ -44,7 +44,7 @@ pub struct PoolPolicy {
     pub max_workers: Option<u32>,
 }
 
-/// What is special about one account.
+/// Settings of one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntityPolicy {
     /// How many workers it may have at once; `None` takes the default.
@@ -76,7 +76,7 @@ impl Cap {
     }
 }
 
-/// How scarce slots are shared.
+/// How scarce slots are shared among accounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sharing {
@@ -87,7 +87,7 @@ pub enum Sharing {
     Fair,
 }
 
-/// How many workers may live, and how they are made.
+/// How many workers may live, and how they are created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// The cap of an account that has none of its own.
@@ -107,7 +107,7 @@ impl Default for Limits {
 /// Every period and deadline of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
-    /// How often the `schedule` and `workers` loops look without being woken.
+    /// How often the `schedule` and `workers` loops run without being woken.
     pub tick: Duration,
     /// How long a wake-up waits for others to join it.
     pub debounce: Duration,
@@ -119,11 +119,11 @@ pub struct Timeouts {
     pub deliveries_sweep: Duration,
     /// How often queued and in-progress runs are listed.
     pub runs_poll: Duration,
-    /// How long a pod may be `Pending`.
+    /// How long a pod may stay `Pending`.
     pub pod_pending: Duration,
     /// How long a running pod may be without a registered runner.
     pub runner_registration: Duration,
-    /// How long a runner may be idle though there is demand for it.
+    /// How long a runner may be idle while there is demand for it.
     pub runner_idle: Duration,
     /// How long a runner may be idle when supply exceeds demand.
     pub runner_surplus: Duration,
@@ -145,7 +145,7 @@ pub struct Timeouts {
     pub stuck_queued: Duration,
     /// How long a shutdown waits for provisioning in flight.
     pub shutdown: Duration,
-    /// How long a key whose worker failed waits; doubled by each further failure.
+    /// How long a key waits after one of its workers failed; doubled by each further failure.
     pub backoff: Duration,
     /// The longest that a key waits.
     pub backoff_longest: Duration,
@@ -154,11 +154,11 @@ pub struct Timeouts {
     pub quarantine: Duration,
     /// The longest that a board is set aside.
     pub quarantine_longest: Duration,
-    /// How often rows that are over are removed.
+    /// How often expired rows are removed.
     pub retention: Duration,
     /// How long the event log is kept.
     pub keep_events: Duration,
-    /// How long jobs and workers that have ended are kept, and orders of operators.
+    /// How long ended jobs, ended workers and orders of operators are kept.
     pub keep_jobs: Duration,
 }
 
@@ -225,8 +225,8 @@ impl NamePrefix {
         &self.0
     }
 
-    /// Whether a name is one that we give. The prefix of another environment may begin with ours
-    /// (`runner-` and `runner-staging-`), so what follows must have our form.
+    /// Whether a name is one of ours. The prefix of another environment may begin with ours (`runner-` and
+    /// `runner-staging-`), so what follows must have our form.
     #[must_use]
     pub fn owns(&self, name: &str) -> bool {
         let ours = |suffix: &str| {
@@ -251,7 +251,7 @@ impl From<NamePrefix> for String {
 }
 
 impl Policy {
-    /// The cap of an account: set at run time, else configured, else the default.
+    /// The cap of an account: the one set at run time, else the configured one, else the default.
     #[must_use]
     pub fn entity_cap(&self, entity: EntityId, at_run_time: Option<Cap>) -> Cap {
         at_run_time

@@ -1,5 +1,5 @@
-//! Whether the jobs of a repository would be served: one finding for each thing that must hold, and what
-//! to do about those that do not. Pure; what GitHub tells comes from [`crate::ports::Inspector`].
+//! Whether the jobs of a repository would be served: one finding for each thing that must hold, and what to
+//! do about those that do not. Pure; what GitHub says comes from [`crate::ports::Inspector`].
 
 mod greeting;
 mod name;
@@ -27,13 +27,13 @@ pub enum Check {
     RightApp,
     /// The installation is not suspended.
     NotSuspended,
-    /// The installation may do what registering runners takes.
+    /// The installation has the permissions that registering runners needs.
     Permissions,
-    /// GitHub tells us of jobs.
+    /// GitHub notifies us of jobs.
     Events,
     /// The repository was chosen for the App.
     RepositoryChosen,
-    /// GitHub Actions runs in the repository.
+    /// GitHub Actions is enabled in the repository.
     Actions,
     /// Our runner group may be used by the repository.
     RunnerGroup,
@@ -41,7 +41,7 @@ pub enum Check {
     Registration,
     /// The operators serve the account.
     AccountServed,
-    /// A rule gives the labels a pool.
+    /// A rule routes the labels to a pool.
     Labels,
 }
 
@@ -79,7 +79,7 @@ pub enum Verdict {
     Ok,
     /// It does not: jobs are not served.
     Problem,
-    /// It could not be seen.
+    /// It could not be checked.
     Unknown,
 }
 
@@ -112,16 +112,16 @@ pub struct Finding {
     pub links: Vec<Link>,
 }
 
-/// A page on GitHub where something is mended.
+/// A page on GitHub where a problem can be fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Link {
-    /// What is there.
+    /// The text of the link.
     pub text: &'static str,
-    /// Its address, as GitHub tells it.
+    /// The page's address, from GitHub.
     pub url: String,
 }
 
-/// What is asked, and by whom.
+/// What is asked, and with which rights.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// Labels of a job; `None` asks which labels are served.
@@ -130,12 +130,12 @@ pub struct Question<'a> {
     pub policy: &'a Policy,
     /// What operators hold back.
     pub controls: &'a Controls,
-    /// Whether the one who asks may learn which private repositories there are.
+    /// Whether the visitor may learn which private repositories exist.
     pub may_know_private: bool,
 }
 
-/// Everything that must hold, in the order in which it is mended: what depends on something that does
-/// not hold is not judged.
+/// Everything that must hold, in the order in which to fix it: what depends on something that does not hold
+/// is not judged.
 #[must_use]
 pub fn examine(facts: &RepositoryFacts, question: &Question<'_>) -> Vec<Finding> {
     if question.may_know_private {
@@ -145,7 +145,7 @@ pub fn examine(facts: &RepositoryFacts, question: &Question<'_>) -> Vec<Finding>
     }
 }
 
-/// Whether nothing is known to be in the way.
+/// Whether no problem was found.
 #[must_use]
 pub fn is_clear(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.verdict != Verdict::Problem)

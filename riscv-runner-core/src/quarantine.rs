@@ -10,10 +10,10 @@ use crate::{
 
 /// Failures in a row, for a reason of the board, that set it aside.
 pub const STRIKES: u32 = 3;
-/// What is held against a board.
+/// The failures counted against a board.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
-    /// Failures of the board in a row.
+    /// Consecutive failures of the board.
     pub strikes: u32,
     /// How often it has been set aside since its last success.
     pub times: u32,
@@ -33,7 +33,7 @@ pub enum Admission {
 }
 
 impl Quarantine {
-    /// One more worker failed there for a reason of the board.
+    /// The state after one more worker failed there for a reason of the board.
     #[must_use]
     pub fn after_failure(previous: Option<&Self>, now: Timestamp, timeouts: &Timeouts) -> Self {
         let previous = previous.copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How long rows are kept, and how gently those that are over are removed.
+//! How long rows are kept, and how gently expired ones are removed.
 
 use std::{fmt, time::Duration};
 
@@ -16,8 +16,7 @@ use crate::{
 /// day's worth is gone in minutes.
 pub const BATCH: u32 = 500;
 
-/// Kinds of rows that do not stay for ever. Rows that somebody pinned, and those of what still lives,
-/// are kept whatever their age.
+/// Kinds of rows that expire. Pinned rows, and those of what is still live, are kept whatever their age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expiring {
@@ -29,9 +28,9 @@ pub enum Expiring {
     Workers,
     /// The audit of operators' orders.
     Orders,
-    /// Back-offs of keys that nobody has asked for since.
+    /// Back-offs of keys that have had no demand since.
     Backoffs,
-    /// Quarantines of boards that were not tried since.
+    /// Quarantines of boards that have not been tried since.
     Quarantines,
 }
 
@@ -53,7 +52,7 @@ impl Expiring {
         }
     }
 
-    /// How long it is kept.
+    /// How long rows of this kind are kept.
     #[must_use]
     pub const fn kept(self, timeouts: &Timeouts) -> Duration {
         match self {
@@ -63,7 +62,7 @@ impl Expiring {
         }
     }
 
-    /// What is older than this is removed, where it is `now`.
+    /// Rows older than this are removed at `now`.
     #[must_use]
     pub fn cutoff(self, now: Timestamp, timeouts: &Timeouts) -> Cutoff {
         Cutoff { before: now.checked_sub(self.kept(timeouts)).unwrap_or(Timestamp::MIN), now }
@@ -73,17 +72,17 @@ impl Expiring {
 /// A process may be ahead of its store by this much: clocks differ by less, and rows are kept for days.
 const MAX_AHEAD: Duration = Duration::from_secs(600);
 
-/// Up to where rows are over, by the clock of the process that says so.
+/// The time before which rows have expired, by the clock of the process that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cutoff {
-    /// What is older is over.
+    /// Rows older than this have expired.
     pub before: Timestamp,
-    /// What the clock showed by which that was worked out.
+    /// The time on the clock from which `before` was calculated.
     pub now: Timestamp,
 }
 
 impl Cutoff {
-    /// What is older is over, for a store whose own clock shows `now`.
+    /// The cutoff, checked for a store whose own clock shows `now`.
     ///
     /// # Errors
     /// When the process is far ahead of the store: by a clock that is years ahead, everything is old.
@@ -107,7 +106,7 @@ impl fmt::Display for Expiring {
     }
 }
 
-/// A row that somebody keeps whatever its age.
+/// A row that can be pinned, so that it is kept whatever its age.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Keepsake {
     /// A row of the event log.
@@ -128,13 +127,13 @@ impl fmt::Display for Keepsake {
     }
 }
 
-/// What became of a wish to keep a row, or to let it go.
+/// The result of pinning or unpinning a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Kept {
-    /// It is so now.
+    /// The row changed.
     Changed,
-    /// It was so already.
+    /// The row was in that state already.
     Already,
     /// There is no such row.
     NoSuchRow,

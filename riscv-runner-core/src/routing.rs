@@ -1,4 +1,4 @@
-//! Labels to pool: the operator's rules in order, the first match wins, and why.
+//! Labels to pool: the operator's rules in order, the first match wins, with an explanation.
 //!
 //! There is no rule in code.
 
@@ -58,9 +58,9 @@ pub struct RepoPattern {
     matcher: GlobMatcher,
 }
 
-/// A pattern that cannot be read.
+/// A pattern that is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("repository pattern {pattern:?} cannot be read: {problem}")]
+#[error("repository pattern {pattern:?} is invalid: {problem}")]
 pub struct RepoPatternError {
     pattern: String,
     problem: String,
@@ -107,7 +107,7 @@ impl From<RepoPattern> for String {
 /// One rule. A condition that is empty holds for every job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// The labels it speaks of.
+    /// The labels that it is about.
     pub labels: LabelSet,
     /// How they are compared.
     pub label_match: LabelMatch,
@@ -127,7 +127,7 @@ pub struct Route {
     pub warm: u32,
 }
 
-/// What routing looks at.
+/// The facts that routing uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
     /// The job's labels.
@@ -169,7 +169,7 @@ impl fmt::Display for RuleVerdict {
     }
 }
 
-/// The decision and what every rule contributed to it.
+/// The decision, and each rule's part in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// Where the job goes; `None` when no rule matched.
@@ -179,7 +179,7 @@ pub struct Explanation {
 }
 
 impl Route {
-    /// Whether its labels are those that a job asks for.
+    /// Whether its labels match those that a job asks for.
     #[must_use]
     pub fn fits_labels(&self, asked: &LabelSet) -> bool {
         match self.label_match {
@@ -212,7 +212,7 @@ pub fn route(policy: &Policy, query: &Query<'_>) -> Option<Placement> {
     placement(policy, rule)
 }
 
-/// Where a job goes, with what every rule said.
+/// Where a job goes, with the verdict of every rule.
 #[must_use]
 pub fn explain(policy: &Policy, query: &Query<'_>) -> Explanation {
     let mut decided = None;

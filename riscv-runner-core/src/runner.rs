@@ -1,4 +1,4 @@
-//! Runners: GitHub's registrations, and what repeated looks at them tell.
+//! Runners: GitHub's registrations, and what repeated polls of them show.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::ids::{RunnerId, RunnerName};
 pub struct Runner {
     /// GitHub's id.
     pub id: RunnerId,
-    /// Its name; ours carry a worker's.
+    /// Its name; on our runners, the name of a worker.
     pub name: RunnerName,
     /// Whether GitHub calls it online. Known to be wrong at times.
     pub online: bool,
     /// Whether GitHub calls it busy. Known to be wrong at times.
     pub busy: bool,
-    /// Whose runner group it is in.
+    /// The runner group that it is in.
     #[serde(default)]
     pub group: Group,
 }
@@ -30,42 +30,42 @@ pub enum Group {
     /// The one in which we register, or the only one there is.
     #[default]
     Ours,
-    /// Another one: somebody else may use our prefix there, or moved a runner of ours to it.
+    /// Another one: another service may use our prefix there, or a runner of ours was moved to it.
     Other,
 }
 
 /// The registrations of one scope, by name.
 pub type RunnerListing = BTreeMap<RunnerName, Runner>;
 
-/// What consecutive looks at one runner showed. A failed look changes nothing.
+/// What consecutive polls showed of one runner. A failed poll changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sightings {
     /// When it was first listed.
     pub first_seen: Option<Timestamp>,
     /// When it was first listed as online.
     pub first_online: Option<Timestamp>,
-    /// Since when every look found it online and idle.
+    /// Since when every poll has found it online and idle.
     pub idle_since: Option<Timestamp>,
-    /// How many looks in a row found it online and idle.
+    /// How many consecutive polls found it online and idle.
     pub idle_looks: u32,
-    /// Since when every look found it busy though offline.
+    /// Since when every poll has found it busy though offline.
     pub lost_since: Option<Timestamp>,
-    /// Since when every look found it offline and idle.
+    /// Since when every poll has found it offline and idle.
     #[serde(default)]
     pub offline_since: Option<Timestamp>,
-    /// How many looks in a row found it offline and idle.
+    /// How many consecutive polls found it offline and idle.
     #[serde(default)]
     pub offline_looks: u32,
-    /// Whether any look found it busy.
+    /// Whether any poll found it busy.
     pub was_busy: bool,
-    /// Since when every look found it missing.
+    /// Since when every poll has found it missing.
     pub absent_since: Option<Timestamp>,
-    /// How many looks in a row found it missing.
+    /// How many consecutive polls found it missing.
     pub absent_looks: u32,
 }
 
 impl Sightings {
-    /// Adds one successful look: `Some` as it was listed, `None` when it was missing.
+    /// Adds one successful poll: `Some` if the runner was listed, `None` if it was missing.
     #[must_use]
     pub fn look(&self, listed: Option<&Runner>, now: Timestamp) -> Self {
         let Some(runner) = listed else {

@@ -83,9 +83,9 @@ pub struct ScopeRef {
     pub installation: InstallationId,
     /// The account, stable.
     pub entity: EntityId,
-    /// The account's login when we last heard of it; addresses an organization.
+    /// The account's login when we last saw it; addresses an organization.
     pub login: Login,
-    /// What below the account is addressed.
+    /// What is addressed below the account.
     pub target: Target,
 }
 
@@ -98,7 +98,7 @@ pub enum Target {
     Repository {
         /// The repository, stable.
         id: RepoId,
-        /// Its `owner/name` when we last heard of it.
+        /// Its `owner/name` when we last saw it.
         name: RepoName,
     },
 }

@@ -1,4 +1,4 @@
-//! Everything that one cycle may know: facts, never wishes, and no way to look for more.
+//! Everything that one cycle may know: facts, never wishes, and no way to query for more.
 //!
 //! A snapshot is a value. Written as JSON it replays an incident and becomes a fixture.
 
@@ -21,7 +21,7 @@ use crate::{
     worker::Worker,
 };
 
-/// A waiting job, as far as planning needs it.
+/// A waiting job, with what planning needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingJob {
     /// GitHub's id.
@@ -39,7 +39,7 @@ pub struct PendingJob {
 /// The demand in one pool key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {
-    /// Jobs that wait: all of them, whether or not they are in `waiting`.
+    /// Waiting jobs: all of them, whether or not they are in `waiting`.
     pub pending: u32,
     /// Jobs that a runner has.
     pub running: u32,
@@ -64,8 +64,8 @@ impl Demand {
         self.pending.saturating_add(self.running)
     }
 
-    /// The waiting jobs that were counted too. The list may be newer than the count; what came in between is
-    /// for the next look.
+    /// The waiting jobs that are also counted. The list may be newer than the count; what came in between is
+    /// left to the next cycle.
     #[must_use]
     pub fn counted(&self) -> &[PendingJob] {
         let counted = self.pending.saturating_sub(self.skipped) as usize;
@@ -76,7 +76,7 @@ impl Demand {
 /// The demand of every pool key that has any.
 pub type DemandByKey = BTreeMap<PoolKey, Demand>;
 
-/// What stands in the way of minting for one installation.
+/// What prevents registering runners for one installation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstallationHealth {
     /// GitHub's limits forbid requests until then.
@@ -97,7 +97,7 @@ pub struct InstallationHealth {
 /// Idle runners that a rule keeps for one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warm {
-    /// How many.
+    /// How many idle runners to keep.
     pub count: u32,
     /// How to register them.
     pub scope: ScopeRef,
@@ -105,7 +105,7 @@ pub struct Warm {
     pub placement: Placement,
 }
 
-/// What the leader remembers of looking at one worker's registration.
+/// What the leader remembers of polling each worker's registration.
 pub type SightingsByWorker = BTreeMap<WorkerName, Sightings>;
 
 /// Everything that one cycle may know.
@@ -115,19 +115,20 @@ pub struct Snapshot {
     pub now: Timestamp,
     /// The cycle's randomness.
     pub seed: u64,
-    /// Since when this process leads without interruption: others are not judged by what it missed.
+    /// Since when this process has been leading without interruption: nothing is judged by what it missed
+    /// before.
     pub watching_since: Timestamp,
     /// Demand by pool key.
     #[serde(with = "crate::snapshot::pairs")]
     pub demand: DemandByKey,
-    /// Idle runners that are wished for beyond the demand.
+    /// Idle runners that are wanted beyond the demand.
     #[serde(with = "crate::snapshot::pairs")]
     pub warm: BTreeMap<PoolKey, Warm>,
     /// Live workers, by name.
     pub workers: BTreeMap<WorkerName, Worker>,
-    /// Ended workers whose names were seen on something that is still there.
+    /// Ended workers whose names are still on a pod, a secret or a registration.
     pub ended: BTreeMap<WorkerName, Worker>,
-    /// Workers that this process is making at this moment: they may be without a pod for long.
+    /// Workers that this process is creating now: they may be without a pod for a while.
     pub in_flight: BTreeSet<WorkerName>,
     /// The machines.
     pub nodes: Observed<BTreeMap<NodeName, Node>>,
@@ -137,10 +138,10 @@ pub struct Snapshot {
     pub secrets: Observed<BTreeMap<WorkerName, Timestamp>>,
     /// How to address the scopes of `runners`.
     pub scopes: Vec<ScopeRef>,
-    /// Registrations by scope; a scope that is missing was not looked at.
+    /// Registrations by scope; a scope that is missing was not polled.
     #[serde(with = "crate::snapshot::pairs")]
     pub runners: BTreeMap<Scope, Observed<RunnerListing>>,
-    /// What earlier looks at the registrations showed.
+    /// What earlier polls of the registrations showed.
     pub sightings: SightingsByWorker,
     /// What operators hold back.
     pub controls: Controls,
@@ -149,20 +150,20 @@ pub struct Snapshot {
     pub backoffs: BTreeMap<PoolKey, Backoff>,
     /// Boards whose workers keep failing.
     pub quarantines: BTreeMap<NodeName, Quarantine>,
-    /// Images whose runner GitHub refuses as too old, with since when.
+    /// Images whose runner GitHub refuses as outdated, and since when.
     pub refused_images: BTreeMap<crate::ids::ImageRef, Timestamp>,
-    /// What stands in the way of minting, by installation.
+    /// What prevents registering runners, by installation.
     pub installations: BTreeMap<InstallationId, InstallationHealth>,
     /// Up to when GitHub's log of deliveries has been compared with ours, and nothing was missing.
     #[serde(default)]
     pub deliveries_swept: Option<Timestamp>,
-    /// Since when jobs are held for reasons that leave no other trace, as far as this process has seen.
+    /// Since when jobs have been held for reasons that leave no other trace, as far as this process has seen.
     #[serde(default, with = "crate::snapshot::pairs")]
     pub held_since: HeldSince,
 }
 
 impl Snapshot {
-    /// An empty world at `now`: nothing known to be there, nothing unknown.
+    /// An empty snapshot at `now`: nothing is present, and nothing is unknown.
     #[must_use]
     pub const fn empty(now: Timestamp) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! Spans: what jobs and workers went through, as values that an adapter may send to a collector of traces.
+//! Spans: what happened to jobs and workers, as values that an adapter may send to a collector of traces.
 //!
-//! Pure. A span is identified by what it is about, so whoever makes it, in whichever process, makes the
-//! same one, and its parent needs not be known to have been made.
+//! Pure. A span is identified by what it is about, so every process creates the same span, and its parent
+//! need not have been created before.
 
 mod jobs;
 mod workers;
@@ -43,14 +43,14 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Which span of its trace. Its text is unique in the trace, and the same whenever it is made.
+/// A span within its trace. Its text is unique in the trace, and the same whenever it is created.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SpanKey {
     /// The whole life of the job, from GitHub's creation to its end: the root of a job's trace.
     Job,
     /// A delivery about the job, from its arrival to its commit.
     Delivery {
-        /// Its GUID, the same when GitHub delivers again.
+        /// The delivery's GUID, the same when GitHub delivers again.
         guid: Option<DeliveryGuid>,
         /// When it arrived.
         received_at: Timestamp,
@@ -60,20 +60,20 @@ pub enum SpanKey {
         /// When it ended.
         until: Timestamp,
     },
-    /// The work of a runner on the job.
+    /// The run of a job on a runner.
     Running {
         /// When it began.
         since: Timestamp,
         /// When it ended: GitHub may take a job back and name the same runner again at its end.
         until: Timestamp,
     },
-    /// The making of a worker because of the job.
+    /// The creation of a worker for the job.
     Provision(WorkerName),
-    /// One step of that.
+    /// One step of creating a worker.
     Step(ProvisionStep, WorkerName),
     /// The life of a worker, from its reservation to its end.
     Worker(WorkerName),
-    /// The time until the worker's container ran.
+    /// The time until the worker's container was running.
     PodStarting(WorkerName),
 }
 
@@ -127,7 +127,7 @@ impl fmt::Display for SpanKey {
     }
 }
 
-/// Something that is known about a span. Never a secret; names of private repositories are among it.
+/// A fact about a span. Never a secret; names of private repositories may be included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// The workflow run that the job belongs to.
@@ -162,11 +162,11 @@ pub enum Fact {
     Delivery(DeliveryGuid),
     /// The delivery's event.
     Event(String),
-    /// What became of the delivery.
+    /// The delivery's outcome.
     Outcome(Outcome),
 }
 
-/// Why a span did not end well.
+/// Why a span did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
     /// GitHub's conclusion is one of failure.
@@ -175,14 +175,14 @@ pub enum Trouble {
     Lost(Loss),
     /// GitHub took the job back from the runner.
     Requeued,
-    /// The worker failed, and this is what is known of it.
+    /// The worker failed, for this reason and with this summary.
     Failed(FailureReason, String),
-    /// Nobody here knows what became of it: an answer was lost, or the lease.
+    /// The outcome is unknown here: an answer was lost, or the lease was.
     Undecided(String),
 }
 
 impl Trouble {
-    /// What kind of trouble: a word that can be counted.
+    /// The kind of trouble: a word that can be counted.
     #[must_use]
     pub fn kind(&self) -> &str {
         match self {
@@ -208,12 +208,12 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Something that took time.
+/// A period of time in the life of a job or a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     /// The trace that it belongs to.
     pub subject: Subject,
-    /// Which one.
+    /// What the span is about.
     pub key: SpanKey,
     /// When it began.
     pub began: Timestamp,
@@ -221,18 +221,18 @@ pub struct Span {
     pub ended: Timestamp,
     /// What is known about it.
     pub facts: Vec<Fact>,
-    /// Why it did not end well, if so.
+    /// Why it did not succeed, if so.
     pub trouble: Option<Trouble>,
 }
 
 impl Span {
-    /// A span that ended well. Clocks differ: an end before the beginning is moved there.
+    /// A span that succeeded. Clocks differ: an end before the beginning is moved there.
     #[must_use]
     pub fn new(subject: Subject, key: SpanKey, began: Timestamp, ended: Timestamp, facts: Vec<Fact>) -> Self {
         Self { subject, key, began, ended: ended.max(began), facts, trouble: None }
     }
 
-    /// The same with what went wrong, if anything did.
+    /// The same span with what went wrong, if anything did.
     #[must_use]
     pub fn with_trouble(self, trouble: Option<Trouble>) -> Self {
         Self { trouble, ..self }

@@ -1,5 +1,5 @@
-//! Sums over rows, for stores without a query language to count with. Pure; every store keeps to the same
-//! sums, for the contract suite asks for them, however they are counted.
+//! Sums over rows, for stores without a query language to count with. Pure; the contract suite holds every
+//! store to the same sums, however it counts them.
 
 use std::{
     cmp::Reverse,
@@ -105,7 +105,7 @@ fn lived(worker: &Worker, window: ReportWindow, now: Timestamp) -> Option<(Times
     Some((worker.created_at.max(window.start), end.min(window.end)))
 }
 
-/// What the window showed; see [`crate::ports::ReportStore::lately`].
+/// What happened in the window; see [`crate::ports::ReportStore::lately`].
 pub fn lately<'a>(
     jobs: impl IntoIterator<Item = &'a Job>,
     workers: impl IntoIterator<Item = &'a Worker>,

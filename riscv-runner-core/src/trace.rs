@@ -1,8 +1,8 @@
 //! Why did an account's jobs stop? The state of its installations at any time, folded from the event
 //! log, and the rules that read a diagnosis out of it.
 //!
-//! Pure, but for [`investigate`], which reads the rows through the ports and decides nothing. What a
-//! payload says is understood by the adapter of its sender, and arrives here as [`Says`].
+//! Pure, but for [`investigate`], which reads the rows through the ports and decides nothing. The adapter of
+//! a payload's sender interprets the payload, which arrives here as [`Says`].
 
 mod diagnose;
 mod investigate;
@@ -72,16 +72,16 @@ pub enum Says {
     Repositories {
         /// Which repositories it may see from now on.
         selection: Option<Selection>,
-        /// What it may see too.
+        /// Repositories that it may see from now on.
         added: Vec<RepoSaid>,
-        /// What it may see no more.
+        /// Repositories that it may no longer see.
         removed: Vec<RepoSaid>,
     },
     /// The account was renamed.
     Renamed {
-        /// Its name before.
+        /// The account's name before.
         from: Option<Login>,
-        /// Its name from now on.
+        /// The account's name from now on.
         to: Login,
     },
     /// The App that tried could not authenticate.
@@ -89,9 +89,9 @@ pub enum Says {
         /// GitHub's status; `None` when no answer came.
         status: Option<u16>,
     },
-    /// A job of this repository moved: the installation stands.
+    /// A delivery about a job of this repository: the installation exists.
     Job(Option<RepoSaid>),
-    /// Something else happened under it: it stands.
+    /// Another delivery for the installation: it exists.
     Stands,
     /// Nothing about an installation.
     Nothing,

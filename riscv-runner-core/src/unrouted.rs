@@ -1,4 +1,4 @@
-//! Labels that no rule knows: which of them are worth a look, and what their author may have meant.
+//! Labels that match no rule: which of them deserve attention, and what their author may have meant.
 
 use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     routing::{Query, RuleVerdict, explain},
 };
 
-/// How far back such jobs are looked for: GitHub cancels a queued job after a day.
+/// How far back such jobs are searched: GitHub cancels a queued job after a day.
 pub const LOOK_BACK: Duration = Duration::from_hours(24);
 /// How many rows of the log are read at most: most are of jobs for GitHub's own runners, and a busy
 /// account makes thousands of them in an hour.
@@ -20,7 +20,7 @@ pub const MOST_ROWS: u32 = 20_000;
 /// Jobs that asked for labels that match no rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unrouted {
-    /// What the log says of them.
+    /// The jobs, summed up from the log.
     #[serde(flatten)]
     pub row: UnroutedRow,
     /// Why no rule took them.
@@ -31,21 +31,21 @@ pub struct Unrouted {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "snake_case")]
 pub enum Cause {
-    /// A label is almost one that a rule knows.
+    /// A label is almost one that a rule has.
     NearlyKnown {
         /// The label as it was written.
         written: String,
-        /// The label that a rule knows.
+        /// The label that a rule has.
         known: String,
     },
-    /// A rule has these labels, and is for other accounts, repositories or Apps.
+    /// A rule has these labels, but is for other accounts, repositories or Apps.
     ForOthers,
-    /// No rule knows anything like them; most likely they are for somebody else's runners.
+    /// No rule has similar labels; most likely they are for other runners.
     Unknown,
 }
 
-/// What is worth a look first: typos, then rules for others, then the rest; the latest first. Label sets
-/// that the rules take by now are left out.
+/// The order of attention: typos, then rules for others, then the rest; the latest first. Label sets that now
+/// match a rule are left out.
 #[must_use]
 pub fn judge(policy: &Policy, rows: Vec<UnroutedRow>) -> Vec<Unrouted> {
     let known = known_labels(policy);

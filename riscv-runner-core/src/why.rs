@@ -1,5 +1,4 @@
-//! "Why is my job waiting?": the planner's verdict, continued past planning for jobs whose worker is on
-//! its way.
+//! "Why is my job waiting?": the planner's verdict, extended to jobs whose worker is on its way.
 
 mod since;
 
@@ -25,36 +24,36 @@ use crate::{
 pub enum Reason {
     /// The planner does not provision a worker for it.
     Held(Hold),
-    /// The planner provisions a worker for it at this moment.
+    /// The planner is about to provision a worker for it.
     Provision,
-    /// A worker is reserved for it, and its pod is being made.
+    /// A worker is reserved for it, and its pod is being created.
     Provisioning {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the worker was reserved.
         since: Timestamp,
     },
-    /// The pod of the worker that will serve it does not run yet.
+    /// The pod of the worker that will serve it is not running yet.
     PodPending {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the pod was created.
         since: Timestamp,
-        /// Why not, in Kubernetes' words.
+        /// What it waits for, in Kubernetes' words.
         cause: Option<String>,
     },
-    /// The pod runs, and its runner is not online yet.
+    /// The pod is running, but its runner is not online yet.
     RunnerBooting {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the pod started to run.
         since: Timestamp,
     },
     /// The runner is online and idle: it is GitHub's turn.
     RunnerIdleGithubNotDispatching {
         /// The worker.
         worker: WorkerName,
-        /// Since when.
+        /// When the runner was first seen online.
         since: Timestamp,
     },
 }
@@ -73,7 +72,7 @@ impl Reason {
         }
     }
 
-    /// Since when it holds, where it says so itself; [`since`] knows of every reason.
+    /// Since when it has held, where it says so itself; [`since`] covers every reason.
     #[must_use]
     pub const fn since(&self) -> Option<Timestamp> {
         match self {
@@ -94,7 +93,7 @@ impl fmt::Display for Reason {
             Self::Held(hold) => hold.fmt(f),
             Self::Provision => f.write_str("a worker is being provisioned for it now"),
             Self::Provisioning { worker, since } => {
-                write!(f, "the pod of {worker} has been in the making since {since}")
+                write!(f, "the pod of {worker} has been starting since {since}")
             }
             Self::PodPending { worker, since, cause: Some(cause) } => {
                 write!(f, "the pod of {worker} has been pending since {since}: {cause}")
@@ -118,8 +117,8 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why a waiting job of the snapshot waits; `None` for a job that is not among them. The snapshot must
-/// hold every waiting job of the job's key, and `plan` be made from it.
+/// Why a waiting job of the snapshot waits; `None` for a job that is not among them. The snapshot must hold
+/// every waiting job of the job's key, and `plan` must have been made from it.
 #[must_use]
 pub fn explain(snapshot: &Snapshot, plan: &Plan, job: JobId) -> Option<Reason> {
     let (key, demand, place) = find(snapshot, job)?;

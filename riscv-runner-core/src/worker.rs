@@ -1,4 +1,4 @@
-//! Workers: the ephemeral runners that we make, one row and one pod each.
+//! Workers: the ephemeral runners that we create, one row and one pod each.
 
 use std::fmt;
 
@@ -48,7 +48,7 @@ impl WorkerStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// Whether nothing comes after it.
+    /// Whether it is a final status.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)
@@ -124,8 +124,8 @@ impl Worker {
         PoolKey { scope: self.scope.scope(), labels: self.labels.clone() }
     }
 
-    /// Whether it can serve nobody, though its pod may still hold a slot: its job is over,
-    /// or its registration was seen and is gone.
+    /// Whether it can serve no further job, though its pod may still hold a slot: its job has ended, or its
+    /// registration was seen and is gone.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         self.gone_at.is_some() || self.job.is_some_and(|job| !job.phase.is_demand())
@@ -137,7 +137,7 @@ impl Worker {
         !self.status.is_terminal() && !self.is_spent()
     }
 
-    /// Whether a job that is not over names it: it must not be harmed.
+    /// Whether a job that has not ended names it: it must not be harmed.
     #[must_use]
     pub fn runs_known_job(&self) -> bool {
         self.job.is_some_and(|job| job.phase == JobPhase::Running)

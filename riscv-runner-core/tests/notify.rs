@@ -1,4 +1,4 @@
-//! What operators are told: each event and state, patience, ends, filters, and what is withheld.
+//! What operators are notified of: each event and state, patience, ends, filters, and what is withheld.
 
 #![expect(clippy::unwrap_used, reason = "what a test needs must be there, or the test fails where it stands")]
 

@@ -191,7 +191,7 @@ fn each_thing_is_found_missing() {
     check(absent, Check::RepositoryChosen, "does not exist, or is not chosen");
     let archived = RepositoryState { archived: true, ..PUBLIC };
     check(|facts| facts.repository = Observed::Present(archived), Check::Actions, "archived");
-    check(|facts| facts.actions_allowed = Observed::Present(false), Check::Actions, "Actions is off");
+    check(|facts| facts.actions_allowed = Observed::Present(false), Check::Actions, "Actions is disabled");
     let group = |allows_public, allows_repository| {
         Observed::Present(RunnerGroup { allows_public, allows_repository })
     };

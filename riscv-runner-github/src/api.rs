@@ -1,5 +1,5 @@
-//! Requests in somebody's name: the token of the App or of an installation on one side, listings read
-//! to their end on the other. It does not know what is asked.
+//! Authenticated requests: the token of the App or of an installation on one side, listings read to their end
+//! on the other. It does not know what is requested.
 
 use reqwest::Method;
 use riscv_runner_core::{entity::EntityKind, ids::InstallationId};
@@ -10,7 +10,7 @@ use crate::{
     tokens::Tokens,
 };
 
-/// In whose name a request is made.
+/// The identity of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Name {
     /// The App of this kind itself.
@@ -19,7 +19,7 @@ pub(crate) enum Name {
     Installation(EntityKind, InstallationId),
 }
 
-/// A request in somebody's name.
+/// A request and its identity.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) name: Name,

@@ -1,6 +1,6 @@
 //! The token with which an App speaks as itself: a JWT signed with its private key (RS256).
 //!
-//! GitHub takes it for ten minutes at most, and refuses one that was issued in its future.
+//! GitHub accepts it for ten minutes at most, and refuses one that was issued in its future.
 
 mod ring_provider;
 
@@ -59,7 +59,7 @@ impl AppSigner {
         Ok(Self { app, key, current: Mutex::new(None) })
     }
 
-    /// A token that GitHub takes at `now`; the same one for some minutes.
+    /// A token that GitHub accepts at `now`; the same one for some minutes.
     pub(crate) fn token(&self, now: Timestamp) -> Result<SecretString, jsonwebtoken::errors::Error> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((token, until)) = current.as_ref()

@@ -1,4 +1,4 @@
-//! A GitHub App from a manifest: what our Apps ask for, and the exchange of GitHub's code for the new App's
+//! A GitHub App from a manifest: what our Apps need, and the exchange of GitHub's code for the new App's
 //! credentials (<https://docs.github.com/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>).
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -19,7 +19,7 @@ use crate::{
     observer::Unobserved,
 };
 
-/// What a new App is to be, in the form that GitHub takes.
+/// A new App, in the form that GitHub accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AppManifest {
     /// Its name, unique on GitHub.
@@ -37,23 +37,23 @@ pub struct AppManifest {
     pub description: String,
     /// Whether other accounts may install it.
     pub public: bool,
-    /// What it may do.
+    /// Its permissions.
     pub default_permissions: BTreeMap<&'static str, &'static str>,
-    /// Which events it gets, beside those about its installations.
+    /// The events that it receives, beside those about its installations.
     pub default_events: Vec<&'static str>,
 }
 
-/// Where webhooks go.
+/// The webhook of an App.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HookAttributes {
-    /// The address.
+    /// The URL that receives webhooks.
     pub url: String,
-    /// Whether they are sent.
+    /// Whether webhooks are sent.
     pub active: bool,
 }
 
 impl AppManifest {
-    /// The App for accounts of this kind, whose webhooks go to the root of `webhook_url`. People are sent to
+    /// The App for accounts of this kind, whose webhooks go to the root of `webhook_url`. Users are sent to
     /// the pages below `pages_url`, which another process may show, under another name.
     #[must_use]
     pub fn new(kind: EntityKind, name: &str, webhook_url: &str, pages_url: &str) -> Self {
@@ -76,7 +76,7 @@ impl AppManifest {
     }
 }
 
-/// An App that has just been made; GitHub tells its secrets this once.
+/// An App that has just been created; GitHub returns its secrets only once.
 #[derive(Debug, Deserialize)]
 pub struct NewApp {
     /// Its id.
@@ -87,14 +87,14 @@ pub struct NewApp {
     pub html_url: String,
     /// Its private key.
     pub pem: SecretString,
-    /// The secret of its webhooks; `None` when it gets none.
+    /// The secret of its webhooks; `None` when it has none.
     pub webhook_secret: Option<SecretString>,
 }
 
 /// Why a code could not be exchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    /// The API cannot be asked at all.
+    /// The API cannot be used at all.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// GitHub does not know the code: it lives for an hour and can be used once.
@@ -105,7 +105,7 @@ pub enum ConvertError {
     Refused(String),
 }
 
-/// Exchanges the code of a manifest for the App that GitHub made of it. The code is the only credential.
+/// Exchanges the code of a manifest for the App that GitHub created from it. The code is the only credential.
 ///
 /// # Errors
 /// When GitHub does not know the code, or does not answer.

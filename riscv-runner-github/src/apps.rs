@@ -1,4 +1,4 @@
-//! What GitHub says of our Apps and of their installations: for diagnosis and for greeting users.
+//! GitHub's descriptions of our Apps and of their installations: for diagnosis and for greeting users.
 
 use std::collections::BTreeMap;
 
@@ -23,10 +23,10 @@ pub struct AppDescription {
     pub slug: Option<String>,
     /// Its page, where users install it.
     pub html_url: Option<String>,
-    /// What it may do: `organization_self_hosted_runners` → `write`.
+    /// Its permissions: `organization_self_hosted_runners` → `write`.
     #[serde(default)]
     pub permissions: BTreeMap<String, String>,
-    /// The events that it is sent.
+    /// The events that it receives.
     #[serde(default)]
     pub events: Vec<String>,
 }
@@ -38,7 +38,7 @@ pub struct InstallationDescription {
     pub id: InstallationId,
     /// The account; `None` for enterprises.
     pub entity: Option<Entity>,
-    /// Since when it is suspended.
+    /// Since when it has been suspended.
     pub suspended_at: Option<Timestamp>,
 }
 

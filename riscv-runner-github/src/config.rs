@@ -1,4 +1,4 @@
-//! What the adapter is told: where GitHub is, which Apps are ours, and what our runners are called.
+//! The adapter's configuration: where GitHub is, which Apps are ours, and how our runners are named.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct GithubConfig {
     pub api_url: String,
     /// Our Apps, at most one of each kind.
     pub apps: Vec<AppConfig>,
-    /// The runner group in organizations; made when it is missing.
+    /// The runner group in organizations; created when it is missing.
     pub runner_group: String,
     /// What the names of our runners begin with.
     pub name_prefix: String,

@@ -55,14 +55,14 @@ impl GithubForge {
         Ok(Self { api: Api { client, tokens }, runners: Runners::default(), naming })
     }
 
-    /// The least that any App or installation has left of its hourly budget; `None` before GitHub
-    /// has told any.
+    /// The least that any App or installation has left of its hourly budget of requests; `None` before the
+    /// first answer.
     #[must_use]
     pub fn budget_remaining_min(&self) -> Option<u64> {
         self.api.client.limits().remaining_min(self.api.client.now())
     }
 
-    /// How far GitHub's clock is ahead of ours, as its last answer dated itself; `None` before one.
+    /// How far GitHub's clock is ahead of ours, from its last answer; `None` before the first one.
     #[must_use]
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         self.api.client.clock_ahead()
@@ -97,7 +97,7 @@ impl GithubForge {
         apps::account(&self.api, login).await.map_err(|error| error.into_port("look up an account"))
     }
 
-    /// Asks for another attempt of a delivery, for an operator: it needs no lease, for a delivery that
+    /// Requests another attempt of a delivery, for an operator: it needs no lease, because a delivery that
     /// comes twice changes nothing.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The runner group of each organization: found or made by name, and remembered.
+//! The runner group of each organization: found or created by name, and cached.
 //!
 //! A group that exists is taken as it is; what an operator changed about it is not changed back.
 
@@ -41,7 +41,7 @@ struct Group {
 }
 
 impl Groups {
-    /// The id of the group called `name`; made if it is missing.
+    /// The id of the group called `name`; created if it is missing.
     ///
     /// Where the organization's plan has no groups of its own, it is the default group.
     pub(crate) async fn ensure(&self, api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, ApiError> {
@@ -55,7 +55,7 @@ impl Groups {
         Ok(id)
     }
 
-    /// The id of the group called `name`, which is not made here; the default group where it is missing.
+    /// The id of the group called `name`, which is not created here; the default group where it is missing.
     pub(crate) async fn look_up(&self, api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, ApiError> {
         let slot = self.slot(scope.entity);
         let mut remembered = slot.lock().await;

@@ -1,7 +1,7 @@
-//! Looking at installations and repositories on behalf of users.
+//! Reading installations and repositories on behalf of users.
 //!
-//! Anybody may ask, so answers are kept for a while, and few questions a minute go to GitHub: they are
-//! paid from the Apps' budgets, which tokens are minted from.
+//! Anyone may ask, so answers are cached for a while, and few questions a minute go to GitHub: they are
+//! charged to the Apps' budgets, which tokens are minted from.
 
 mod kept;
 mod look;
@@ -22,11 +22,11 @@ use riscv_runner_core::{
 use self::kept::Kept;
 use crate::forge::GithubForge;
 
-/// How long an answer is kept: somebody who mends what was found wants to see it soon.
+/// How long an answer is cached: a user who fixes a problem wants to see the result soon.
 const KEPT: Duration = Duration::from_secs(60);
-/// How long a failure is kept.
+/// How long a failure is cached.
 const FAILURE_KEPT: Duration = Duration::from_secs(5);
-/// How long the pages of our Apps are kept.
+/// How long the pages of our Apps are cached.
 const APPS_KEPT: Duration = Duration::from_secs(3600);
 /// Questions that may go to GitHub at once; each is at most ten requests.
 const BURST: u32 = 20;
@@ -35,7 +35,7 @@ const ONE_PER: Duration = Duration::from_secs(6);
 /// More answers than are asked for within the time that they are kept.
 const MAX_KEPT: usize = 1000;
 
-/// [`GithubForge`] as the [`Inspector`] of people's questions.
+/// [`GithubForge`] as the [`Inspector`] for users' questions.
 pub struct GithubInspector {
     forge: Arc<GithubForge>,
     allowance: Mutex<Allowance>,
@@ -45,7 +45,7 @@ pub struct GithubInspector {
 }
 
 impl GithubInspector {
-    /// Looks through the same connection and with the same tokens as the engine.
+    /// Uses the same connection and the same tokens as the engine.
     #[must_use]
     pub fn new(forge: Arc<GithubForge>) -> Self {
         Self {

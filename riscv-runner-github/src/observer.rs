@@ -1,6 +1,6 @@
-//! Who is told about requests and failed authentications: metrics and the event log of the caller.
+//! The receiver of requests and failed authentications: the caller's metrics and event log.
 //!
-//! What is told carries enums and numbers where it becomes a label, never names.
+//! Values that become labels are enums and numbers, never names.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub struct AuthFailure {
     pub status: Option<u16>,
     /// What went wrong, for the log.
     pub message: String,
-    /// When.
+    /// When the answer arrived.
     pub at: Timestamp,
 }
 
@@ -83,7 +83,7 @@ impl AuthFailure {
     }
 }
 
-/// Somebody who takes note of what the adapter does. Must return at once.
+/// Receives what the adapter does. Must return at once.
 pub trait GithubObserver: Send + Sync {
     /// A request was made.
     fn answered(&self, _answer: Answer) {}
@@ -91,7 +91,7 @@ pub trait GithubObserver: Send + Sync {
     fn auth_failed(&self, _failure: &AuthFailure) {}
 }
 
-/// Nobody takes note.
+/// An observer that ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unobserved;
 

@@ -1,4 +1,4 @@
-//! What our Apps must be granted, compared with what they are.
+//! What our Apps must be granted, compared with what they have.
 
 use riscv_runner_core::{
     entity::EntityKind,
@@ -26,7 +26,7 @@ impl AppDescription {
         lacking.map(|(name, needed)| format!("{name}: {needed}")).collect()
     }
 
-    /// Events that it is not sent.
+    /// Events that it does not receive.
     #[must_use]
     pub fn missing_events(&self) -> Vec<&'static str> {
         REQUIRED_EVENTS.into_iter().filter(|event| !self.events.iter().any(|known| known == event)).collect()

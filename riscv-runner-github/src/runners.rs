@@ -1,4 +1,4 @@
-//! Registrations: made, listed and deleted, for organizations and for repositories alike.
+//! Registrations: created, listed and deleted, for organizations and for repositories alike.
 //!
 //! A registration's configuration is a secret and goes to the caller alone.
 
@@ -32,12 +32,13 @@ const TRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait between two tries: a job is waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// Whoever disabled self-hosted runners will not enable them within minutes.
+/// How long a refusal is believed: owners who disabled self-hosted runners will not enable them within
+/// minutes.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10 * 60);
 
 const MINT: &str = "register a runner";
 
-/// What this room remembers of registering.
+/// What is remembered about registering.
 #[derive(Debug, Default)]
 pub(crate) struct Runners {
     groups: Groups,
@@ -116,8 +117,8 @@ impl Runners {
         }
     }
 
-    /// Lists the registrations of a scope whose names begin with our prefix, whatever their group: one of ours
-    /// that an operator moved is not gone.
+    /// Lists the registrations of a scope whose names begin with our prefix, whatever their group: one of
+    /// ours that an operator moved still exists.
     pub(crate) async fn list(
         &self,
         api: &Api,

@@ -1,6 +1,6 @@
 //! The signature of a webhook: `X-Hub-Signature-256` over the raw bytes of the body.
 //!
-//! Nothing of a body is read before its signature holds, and no comparison ends early.
+//! Nothing of a body is read before its signature has been verified, and no comparison ends early.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ const SCHEME: &[u8] = b"sha256=";
 /// The length of a SHA-256 digest.
 const DIGEST_LEN: usize = 32;
 
-/// Why a body is not believed.
+/// Why a signature is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// The header is missing.
@@ -30,13 +30,13 @@ pub enum SignatureError {
     Mismatch,
 }
 
-/// There is no secret to check signatures with, or one that is empty.
+/// There is no secret to verify signatures with, or one is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretsError {
-    /// Without a secret nothing can be believed.
+    /// Without a secret no signature can be verified.
     #[error("no webhook secret is configured; set github.webhook_secrets_files or GHAPP_WEBHOOK_SECRET")]
     None,
-    /// An empty secret is known to everybody.
+    /// An empty secret would let anyone sign.
     #[error("webhook secret number {} is empty", .0 + 1)]
     Empty(usize),
 }

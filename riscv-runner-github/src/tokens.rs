@@ -1,7 +1,7 @@
 //! Installation tokens: one cached per installation, one request for it in flight.
 //!
-//! A failure is remembered, so that everybody who waits learns of it, and a gone installation is not
-//! asked for again and again. Tokens are never written anywhere.
+//! A failure is remembered, so that all who wait learn of it, and a gone installation is not asked for again
+//! and again. Tokens are never written anywhere.
 
 use std::{
     collections::BTreeMap,
@@ -55,7 +55,7 @@ struct Known {
     limited_until: Option<Timestamp>,
 }
 
-/// How asking for a token fails.
+/// How requests for a token fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failing {
     /// Since the first failure without a token in between.
@@ -78,8 +78,8 @@ struct Failure {
     error: ApiError,
 }
 
-/// Which failures the log hears of. A refusal is tried again ever more seldom, and each try is told; what
-/// passes by itself is tried again by every cycle, and told as seldom as a refusal would be.
+/// Which failures are logged. A refusal is retried ever less often, and each try is logged; a passing failure
+/// is retried by every cycle, and logged as rarely as a refusal would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Noting {
     told: u32,

@@ -1,4 +1,4 @@
-//! Webhooks: from headers and a body whose signature held to a [`Delivery`] in the domain's words.
+//! Webhooks: from headers and a body with a valid signature to a [`Delivery`] in the domain's words.
 //!
 //! No network and no store here; what a delivery leads to is decided elsewhere.
 
@@ -63,7 +63,7 @@ struct Understood {
     content: DeliveryContent,
 }
 
-/// Reads a delivery whose signature holds.
+/// Parses a delivery whose signature is valid.
 ///
 /// An object that is `null` where its kind of event should have one makes the delivery
 /// [`DeliveryContent::Other`]: GitHub has sent such payloads, and sends nothing better when refused.

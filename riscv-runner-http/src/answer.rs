@@ -1,4 +1,4 @@
-//! Answers in JSON, and the one shape in which a fault is told.
+//! Answers in JSON, and the one shape in which faults are reported.
 
 use axum::{
     body::Body,
@@ -68,7 +68,7 @@ pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: impl I
     response
 }
 
-/// Says when to come back.
+/// Sets when to try again.
 pub(crate) fn retry_at(mut response: Response, until: Timestamp, now: Timestamp) -> Response {
     let seconds = backoff::age(until, now).as_millis().div_ceil(1000).max(1);
     let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));

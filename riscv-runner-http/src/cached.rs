@@ -1,19 +1,19 @@
-//! A value that is costly to make, made once for all who ask within a moment.
+//! A value that is costly to compute, computed once for all requests of a moment.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use riscv_runner_core::ports::{PortError, PortErrorKind, PortResult};
 use tokio::{sync::Mutex, time::Instant};
 
-/// A value is kept at least this many times as long as it took to make: readers, however many, can
-/// ask for a quarter of the store's time at most.
+/// A value is kept at least this many times as long as it took to compute: readers, however many, use a
+/// quarter of the store's time at most.
 const KEPT_PER_MAKING: u32 = 3;
 
-/// A shared result: the value, or why it could not be had.
+/// A shared result: the value, or why it could not be computed.
 pub(crate) type Shared<T> = Result<Arc<T>, Arc<PortError>>;
 
-/// The latest value; failures are kept for as long as values are, so that nobody hammers a store that
-/// is down.
+/// The latest value; failures are cached for as long as values are, so that readers do not hammer a store
+/// that is down.
 pub(crate) struct Cached<T>(Arc<Mutex<Option<Entry<T>>>>);
 
 struct Entry<T> {
@@ -36,8 +36,8 @@ impl<T> Entry<T> {
 }
 
 impl<T: Send + Sync + 'static> Cached<T> {
-    /// The value, at most this old, or a little older where it takes long to make. Of many who ask, one
-    /// makes it and the others wait for it; it is made to the end even if the one goes away.
+    /// The value, at most this old, or a little older where it takes long to compute. Of several concurrent
+    /// callers one computes it and the others wait; it is finished even if that caller goes away.
     pub(crate) async fn get<F>(&self, max_age: Duration, make: F) -> Shared<T>
     where
         F: Future<Output = PortResult<T>> + Send + 'static,
@@ -54,7 +54,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
             result
         });
         made.await.unwrap_or_else(|error| {
-            let detail = "it panicked; this is a defect, please report it";
+            let detail = "it panicked; this is a bug, please report it";
             let error = PortError::new(PortErrorKind::Bug, "look at the whole", detail).with_source(error);
             Err(Arc::new(error))
         })

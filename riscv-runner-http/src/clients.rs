@@ -1,4 +1,4 @@
-//! Who asks, by address, and how often they may: what anybody may ask of us is scarce.
+//! Clients, by address, and how often they may ask: what anyone may request of us is scarce.
 
 use std::{
     collections::BTreeMap,
@@ -12,18 +12,18 @@ use http::{Extensions, HeaderMap};
 use jiff::Timestamp;
 use riscv_runner_core::allowance::Allowance;
 
-/// Addresses that are remembered; beyond it, new ones share one allowance until others are idle.
+/// How many addresses are remembered; beyond it, new ones share one allowance until others are idle.
 const MAX_CLIENTS: usize = 10_000;
 
-/// An address that is counted; `None` where the server does not tell any.
+/// An address whose requests are counted; `None` where the server does not know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Client(Option<IpAddr>);
 
 impl Client {
-    /// Who asks nothing: a page that is made anew by itself. Also those who share an allowance.
+    /// No client: for pages that reload themselves. Also the clients that share an allowance.
     pub(crate) const NOBODY: Self = Self(None);
 
-    /// Who sent a request: with `behind_proxy` the last address of `X-Forwarded-For`, which the nearest
+    /// The client of a request: with `behind_proxy` the last address of `X-Forwarded-For`, which the nearest
     /// proxy wrote; without, and where the header names no address, the connection's.
     pub(crate) fn of(headers: &HeaderMap, extensions: &Extensions, behind_proxy: bool) -> Self {
         let told = behind_proxy.then(|| forwarded(headers)).flatten();
@@ -31,7 +31,7 @@ impl Client {
         told.or_else(connected).map_or(Self::NOBODY, Self::at)
     }
 
-    /// Whoever asks from this address.
+    /// The client at this address.
     pub(crate) fn at(address: IpAddr) -> Self {
         Self(Some(customer(address)))
     }
@@ -42,7 +42,7 @@ impl Client {
     }
 }
 
-/// The address by which somebody is counted: one customer of IPv6 has a whole /64.
+/// The address by which a client is counted: one IPv6 customer has a whole /64.
 #[must_use]
 pub fn customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -51,7 +51,7 @@ pub fn customer(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The last address of `X-Forwarded-For`; those before it are what the client said of itself.
+/// The last address of `X-Forwarded-For`; those before it are the client's own claims.
 fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
     with_or_without_port(last.rsplit(',').next()?.trim())
@@ -64,7 +64,7 @@ fn with_or_without_port(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
 }
 
-/// What each client may still ask for.
+/// What each client may still request.
 #[derive(Debug)]
 pub(crate) struct Allowances {
     burst: u32,
@@ -73,7 +73,7 @@ pub(crate) struct Allowances {
 }
 
 impl Allowances {
-    /// So many at once for each client, and a further one each time this long has passed.
+    /// Allows `burst` at once for each client, and one more each time this long has passed.
     pub(crate) const fn new(burst: u32, one_per: Duration) -> Self {
         Self { burst, one_per, known: Mutex::new(BTreeMap::new()) }
     }

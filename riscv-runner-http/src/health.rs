@@ -1,4 +1,4 @@
-//! `/health`, `/ready` and `/metrics`: what probes and scrapers ask for.
+//! `/health`, `/ready` and `/metrics`: what probes and scrapers request.
 
 use axum::{extract::State, response::Response};
 use http::{
@@ -20,10 +20,10 @@ use crate::{
     state::{AppState, PICTURE_MAX_AGE},
 };
 
-/// After how many seconds a process that is not ready may be asked again.
+/// After how many seconds to ask a process again that is not ready.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("5");
 
-/// Whether a process is unready while nobody leads.
+/// Whether a process is unready while there is no leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leader {
     /// It is one of those that should.
@@ -37,7 +37,7 @@ struct Readout {
     ready: bool,
     /// Why not.
     reasons: Vec<String>,
-    /// What is wrong without making this process useless: it still records webhooks.
+    /// Problems that do not make this process useless: it still records webhooks.
     warnings: Vec<String>,
     store: StoreReadout,
     leader: Option<LeaderReadout>,
@@ -53,7 +53,7 @@ struct StoreReadout {
 
 #[derive(Debug, Serialize)]
 struct LeaderReadout {
-    /// Not for strangers where pages are not.
+    /// Hidden from anonymous readers where pages are.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<ReplicaName>,
     epoch: Epoch,
@@ -69,7 +69,7 @@ pub(crate) async fn health() -> Response {
     answer::json(StatusCode::OK, &Up { status: "ok" })
 }
 
-/// Whether requests should be sent here, and why not. Probes have no token, so everybody is answered.
+/// Whether requests should be sent here, and why not. Probes have no token, so all are answered.
 pub(crate) async fn ready(State(state): State<AppState>, headers: HeaderMap, leader: Leader) -> Response {
     let mut readout = read_out(&state, leader).await;
     if !visitor::may_read(&headers, &state)
@@ -85,7 +85,7 @@ pub(crate) async fn ready(State(state): State<AppState>, headers: HeaderMap, lea
     response
 }
 
-/// Nothing can be asked of a store whose schema is being brought up to date.
+/// The store cannot be queried while its schema is being brought up to date.
 pub(crate) async fn migrating() -> Response {
     #[derive(Serialize)]
     struct NotYet {
@@ -146,7 +146,7 @@ async fn ask_store(
         until,
     });
     if leader.is_none() {
-        let found = "leader: nobody holds the lease".to_owned();
+        let found = "leader: no replica holds the lease".to_owned();
         match need {
             Leader::Required => reasons.push(found),
             Leader::Reported => warnings.push(found),
@@ -155,10 +155,10 @@ async fn ask_store(
     (true, leader)
 }
 
-/// The metrics, in the text format that is asked for, for those who may read pages.
+/// The metrics, in the requested text format, for readers who may see pages.
 pub(crate) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
     if !visitor::may_read(&headers, &state) {
-        let fault = Fault::new("the metrics are for authenticated readers, as the pages are")
+        let fault = Fault::new("the metrics, like the pages, are for authenticated readers")
             .hint("send Authorization: Bearer TOKEN; a scrape configuration has `authorization` for it");
         return visitor::challenged(answer::json(StatusCode::UNAUTHORIZED, &fault));
     }
@@ -179,7 +179,7 @@ pub(crate) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -
     }
 }
 
-/// What the gauges show now: from what the scheduler sees, else from the store's counts.
+/// The current values of the gauges: from the scheduler's snapshot, else from the store's counts.
 async fn read_gauges(state: &AppState) -> Option<Readings> {
     let policy = state.policy();
     let kept = |error: &PortError| {

@@ -69,7 +69,7 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Deliveries of these Apps, signed with one of these secrets, go into `intake`.
+    /// Accepts deliveries of these Apps, signed with one of these secrets, into `intake`.
     #[must_use]
     pub fn new(intake: Intake, secrets: WebhookSecrets, apps: KnownApps, limits: IntakeLimits) -> Self {
         let budget = BodyBudget::new(limits.bodies_together.max(limits.body));
@@ -82,7 +82,7 @@ struct Acknowledged {
     outcome: Outcome,
 }
 
-/// Takes a delivery.
+/// Receives a delivery.
 pub(crate) async fn receive(State(state): State<AppState>, request: Request) -> Response {
     let started = Instant::now();
     let name = request.headers().get(EVENT_HEADER).and_then(|name| name.to_str().ok());
@@ -143,7 +143,7 @@ async fn forward(state: &AppState, headers: &HeaderMap, body: Bytes) -> Result<(
         return Err(Refusal::Staging { problem: "no staging URL is set".to_owned() });
     };
     proxy.forward(StagingRequest::new(headers, body)).await.map_err(|error| {
-        tracing::warn!(error = error.chain(), "staging did not take a delivery");
+        tracing::warn!(error = error.chain(), "staging did not accept a delivery");
         Refusal::Staging { problem: error.to_string() }
     })
 }
@@ -157,7 +157,7 @@ async fn committed(
         return Err(Refusal::Unavailable { what: "the store did not answer in time" });
     };
     result.map_err(|error| match &error {
-        IntakeError::Busy => Refusal::Unavailable { what: "too many deliveries wait to be recorded" },
+        IntakeError::Busy => Refusal::Unavailable { what: "too many deliveries are waiting to be recorded" },
         IntakeError::Closed => Refusal::Unavailable { what: "the service is shutting down" },
         // The writer has logged the store's error.
         IntakeError::Store(_) if error.is_passing() => {

@@ -1,4 +1,4 @@
-//! Server-sent events: one rendering for all who watch the same thing, handed to each as it changes.
+//! Server-sent events: one rendering for all viewers of the same thing, sent to each as it changes.
 //!
 //! Connections are bounded, kept alive by comments, and closed when the process stops: a stream that
 //! never ends would hold up its shutdown.
@@ -26,7 +26,7 @@ const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
 /// How long a client whose connection broke waits before it comes again.
 const RETRY: Bytes = Bytes::from_static(b"retry: 5000\n\n");
 
-/// Who sees the same thing: readers of the same rights, below the same path.
+/// Viewers who see the same: readers with the same rights, below the same path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Audience {
     /// What they may see.
@@ -35,19 +35,19 @@ pub(crate) struct Audience {
     pub(crate) base: String,
 }
 
-/// What one look showed.
+/// The result of one poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Look {
-    /// What is compared with the look before.
+    /// Compared with the previous poll.
     pub(crate) content: String,
-    /// What changes with every look and is not worth an event of its own.
+    /// Changes with every poll and is not worth an event of its own.
     pub(crate) as_of: String,
 }
 
-/// Looks anew, or says why it cannot.
+/// Polls again, or says why it cannot.
 pub(crate) type Looking = Box<dyn Fn(AppState, Audience) -> BoxFuture<'static, Result<Look, String>> + Send>;
 
-/// Everybody who watches.
+/// All viewers.
 pub(crate) struct Live {
     feeds: Mutex<BTreeMap<Audience, Feed>>,
     places: Arc<Semaphore>,
@@ -57,7 +57,7 @@ pub(crate) struct Live {
 
 type Feed = Arc<watch::Sender<Bytes>>;
 
-/// One connection: dropping it gives its place back.
+/// One connection: dropping it frees its place.
 struct Watching {
     feed: watch::Receiver<Bytes>,
     ended: watch::Receiver<bool>,
@@ -66,7 +66,7 @@ struct Watching {
 }
 
 impl Live {
-    /// Nobody watches; at most so many may at the same time, and what they see is looked at so often.
+    /// Without viewers; at most `places` at the same time, whose contents are polled every `every`.
     pub(crate) fn new(places: usize, every: Duration) -> Self {
         Self {
             feeds: Mutex::default(),
@@ -76,12 +76,12 @@ impl Live {
         }
     }
 
-    /// Ends every stream; nobody else is let in.
+    /// Ends every stream and accepts no further viewers.
     pub(crate) fn end(&self) {
         self.ended.send_replace(true);
     }
 
-    /// Lets somebody watch; `None` when every place is taken or the process is stopping.
+    /// Adds a viewer; `None` when every place is taken or the process is stopping.
     pub(crate) fn watch(&self, state: &AppState, audience: Audience, look: Looking) -> Option<Response> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         if *self.ended.borrow() {
@@ -116,8 +116,8 @@ impl Live {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the feed was given up, for want of anybody who watches it. Asked under the lock, so that
-    /// nobody joins a feed that ends.
+    /// Whether the feed was given up because it has no viewers. Checked under the lock, so that nobody joins
+    /// a feed that ends.
     fn gave_up(&self, audience: &Audience, feed: &Feed) -> bool {
         let mut feeds = self.lock();
         let deserted = feed.receiver_count() == 0;
@@ -147,7 +147,7 @@ impl Watching {
     }
 }
 
-/// Looks again and again, for as long as somebody watches.
+/// Polls repeatedly, for as long as there are viewers.
 async fn keep_looking(state: AppState, audience: Audience, feed: Feed, look: Looking) {
     let live = &state.0.live;
     let mut ended = live.ended.subscribe();

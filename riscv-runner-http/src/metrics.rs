@@ -59,17 +59,17 @@ type NoLabels = [(&'static str, &'static str); 0];
 type Seconds = Gauge<f64, AtomicU64>;
 type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// What other parts of the process count by themselves; asked at every scrape.
+/// What other parts of the process count themselves; read at every scrape.
 pub trait Counted: Send + Sync {
-    /// The least that any installation or App has left of its hourly budget of requests to GitHub;
-    /// `None` where none is known.
+    /// Fewest requests to GitHub that any installation or App has left of its hourly budget; `None` where
+    /// none is known.
     fn github_budget_remaining_min(&self) -> Option<u64>;
-    /// Statements that were sent to the store since the process started.
+    /// Statements sent to the store since the process started.
     fn store_statements(&self) -> u64;
 }
 
-/// Everything that is counted; observes the engine ([`Observer`]) and the requests to GitHub
-/// ([`GithubObserver`]), and is shared with the router.
+/// All metrics; observes the engine ([`Observer`]) and the requests to GitHub ([`GithubObserver`]), and is
+/// shared with the router.
 pub struct Metrics {
     registry: Registry,
     scrape: Mutex<()>,
@@ -113,7 +113,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Everything at zero; series whose labels are known beforehand exist from the start.
+    /// All metrics at zero; series whose labels are known beforehand exist from the start.
     #[must_use]
     pub fn new() -> Self {
         let mut metrics = Self {
@@ -166,13 +166,13 @@ impl Metrics {
         );
         registry.register(
             "worker_failures",
-            "Workers that ended for a reason, by reason",
+            "Workers that ended without completing, by reason",
             self.worker_failures.clone(),
         );
         registry.register("cycles", "Cycles of the engine's loops, by result", self.cycles.clone());
         registry.register(
             "recoveries",
-            "Things that had gone wrong and were put right, by kind",
+            "Faults that were repaired automatically, by kind",
             self.recoveries.clone(),
         );
         registry.register("panics", "Panics that were caught; each is a bug, by place", self.panics.clone());
@@ -193,12 +193,12 @@ impl Metrics {
         );
         registry.register(
             "store_statements",
-            "Statements sent to the store, transaction control apart",
+            "SQL statements sent to the store, excluding transaction control",
             self.store_statements.clone(),
         );
         registry.register(
             "notifications",
-            "Notifications to operators, by notifier and what became of them",
+            "Notifications to operators, by notifier and outcome",
             self.notifications.clone(),
         );
     }
@@ -236,16 +236,15 @@ impl Metrics {
         registry.register("leader", "1 while this process leads, else 0", self.leader.clone());
         registry.register(
             "github_budget_remaining_min",
-            "The least that any installation or App has left of its hourly requests to GitHub; absent \
-             while none is known",
+            "Fewest requests to GitHub that any installation or App has left this hour; absent while none is known",
             self.github_budget.clone(),
         );
-        registry.register("queue_depth", "Jobs that wait for a runner, by pool", self.queue_depth.clone());
-        registry.register("jobs", "Jobs that wait for a runner or hold one, by status", self.jobs.clone());
+        registry.register("queue_depth", "Jobs waiting for a runner, by pool", self.queue_depth.clone());
+        registry.register("jobs", "Jobs waiting for a runner or holding one, by status", self.jobs.clone());
         registry.register("workers", "Live workers, by status and pool", self.workers.clone());
         registry.register(
             "slots",
-            "Slots of the boards by what they do; a board that pools share counts in each",
+            "Slots of the boards, by state; a board shared by pools counts in each",
             self.slots.clone(),
         );
         registry.register(
@@ -255,18 +254,18 @@ impl Metrics {
         );
         registry.register(
             "queue_withheld",
-            "Waiting jobs that no worker is provided for now, by reason",
+            "Waiting jobs that no worker is being provided for, by reason",
             self.queue_withheld.clone(),
         );
         registry.register_with_unit(
             "queue_oldest",
-            "How long the oldest waiting job has waited, by pool",
+            "How long the oldest waiting job has been waiting, by pool",
             Unit::Seconds,
             self.queue_oldest.clone(),
         );
         registry.register_with_unit(
             "queue_oldest_dispatchable",
-            "The same without jobs that caps and pauses hold back",
+            "How long the oldest waiting job not held back by a cap or pause has been waiting, by pool",
             Unit::Seconds,
             self.queue_oldest_dispatchable.clone(),
         );
@@ -310,7 +309,7 @@ impl Metrics {
         self.webhook_duration.observe(took.as_secs_f64());
     }
 
-    /// Takes over what other parts of the process count by themselves.
+    /// Takes over what other parts of the process count themselves.
     pub(crate) fn take_over(&self, counted: &dyn Counted) {
         self.store_statements.inner().store(counted.store_statements(), Ordering::Relaxed);
         match counted.github_budget_remaining_min() {
@@ -321,8 +320,8 @@ impl Metrics {
         }
     }
 
-    /// The OpenMetrics text of a scrape, with the gauges of these readings; without any (the store cannot be read)
-    /// they keep their last values.
+    /// The OpenMetrics text of a scrape, with the gauges set from these readings; without readings (the store
+    /// cannot be read) the gauges keep their last values.
     ///
     /// # Errors
     /// When the text cannot be formatted.

@@ -1,7 +1,7 @@
 //! `POST /controls`: orders of operators for automation, behind a token of their own.
 //!
-//! The token is asked for before anything is read. Only `Authorization: Bearer` is taken: a browser
-//! never sends it by itself, so no other site can make one give an order.
+//! The token is checked before anything is read. Only `Authorization: Bearer` is accepted: a browser never
+//! sends it by itself, so no other site can make one give an order.
 
 mod sent;
 
@@ -35,7 +35,7 @@ use crate::{
 /// An order is a few lines.
 const MAX_BODY: usize = 16 * 1024;
 
-/// Who may order, and where orders go.
+/// The store that receives orders, and the token that authorizes them.
 #[derive(Clone)]
 pub(crate) struct Operators {
     pub(crate) store: Arc<dyn ControlStore>,
@@ -59,7 +59,7 @@ enum Refusal {
     Unavailable(PortError),
 }
 
-/// Takes one order.
+/// Receives one order.
 pub(crate) async fn receive(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
     match carry_out(&state, &headers, body).await {
         Ok(answer) => answer::json(StatusCode::OK, &answer),
@@ -101,7 +101,7 @@ impl From<Invalid> for Refusal {
     }
 }
 
-/// What the order is about; an account that is named by its login must be known.
+/// The target of the order; an account that is named by its login must be known.
 async fn resolve(
     state: &AppState,
     operators: &Operators,
@@ -120,7 +120,7 @@ async fn resolve(
     })
 }
 
-/// Whether what the order names is there, and, of a worker, free.
+/// Whether the target exists and, if it is a worker, is free.
 async fn check(state: &AppState, operators: &Operators, order: &Order, force: bool) -> Result<(), Refusal> {
     if force {
         return Ok(());
@@ -197,7 +197,7 @@ impl Refusal {
                 };
                 let otherwise = match &problem {
                     NameProblem::Unknown { target: ControlTarget::Worker(_), .. } => {
-                        "GET /workers lists those of the last days"
+                        "GET /workers lists those of recent days"
                     }
                     NameProblem::Unknown { .. } | NameProblem::Unseen(_) => {
                         "\"force\": true takes the name as it is"

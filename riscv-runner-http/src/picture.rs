@@ -25,7 +25,7 @@ pub(crate) use queues::{KeyQueue, PoolQueue, Verdict};
 
 /// A snapshot with what follows from it.
 pub struct Picture {
-    /// What is known.
+    /// The snapshot.
     pub snapshot: Snapshot,
     /// Keys with waiting jobs, the one with the oldest first.
     pub(crate) keys: Vec<KeyQueue>,

@@ -1,4 +1,5 @@
-//! What the cluster says now of a pod that waits: its states and events, asked for when somebody looks.
+//! What the cluster says now of a pod that waits: its states and events, requested when a reader opens its
+//! page.
 
 use std::{
     collections::BTreeMap,
@@ -30,10 +31,10 @@ const LOOKS: u32 = 20;
 /// A further one is allowed this often: a page loads itself anew four times a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// Who can be asked about a pod: the cluster that the engine uses, or a host's own.
+/// Describes pods on request: the cluster that the engine uses, or a host's own.
 #[async_trait]
 pub trait PodSource: Send + Sync {
-    /// States and events of the pod, as far as they can be had; what cannot is named in `collect_error`.
+    /// States and events of the pod, as far as they are available; what is not is named in `collect_error`.
     async fn diagnose(&self, name: &WorkerName) -> Diagnostics;
 }
 
@@ -44,7 +45,7 @@ impl<C: Cluster> PodSource for C {
     }
 }
 
-/// Asks, once for all who look within a moment, and not too often for anybody.
+/// Asks once for all readers of a moment, and not too often for any client.
 pub(crate) struct Pods {
     source: Arc<dyn PodSource>,
     known: Mutex<BTreeMap<WorkerName, Arc<Cached<Diagnostics>>>>,
@@ -56,8 +57,8 @@ impl Pods {
         Self { source, known: Mutex::default(), looks: Allowances::new(LOOKS, LOOK_EVERY) }
     }
 
-    /// What is known of the pod, without logs; `None` where this client asked too often, and where the
-    /// cluster does not answer in time.
+    /// What is known of the pod, without logs; `None` where this client asked too often, or where the cluster
+    /// does not answer in time.
     pub(crate) async fn look(
         &self,
         name: &WorkerName,

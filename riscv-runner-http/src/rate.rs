@@ -1,5 +1,5 @@
-//! A limit on how often one address may ask for pages: they read the database, and anybody may ask.
-//! Webhooks, probes and metrics are never limited here.
+//! A limit on how often one address may request pages: pages read the database, and anyone may ask. Webhooks,
+//! probes and metrics are never limited here.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     clients::{Allowances, Client},
 };
 
-/// What probes and scrapers ask for.
+/// What probes and scrapers request.
 const UNLIMITED: [&str; 3] = ["/health", "/ready", "/metrics"];
 /// The share of a minute's allowance that may be used at once.
 const BURST_SHARE: u32 = 4;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How often an address may ask for pages.
+/// How often an address may request pages.
 pub struct PageRate {
     platform: Arc<dyn Platform>,
     allowances: Allowances,

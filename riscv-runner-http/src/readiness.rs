@@ -1,6 +1,6 @@
-//! What this process has seen of the outside, for `/ready` and the overview.
+//! What this process has seen of the systems it depends on, for `/ready` and the overview.
 //!
-//! The loops write, the pages read; nothing here looks outside or decides what to do about it.
+//! The loops write, the pages read; nothing here contacts them or decides what to do about it.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 /// No time has been noted yet; real times are far above it.
 const NEVER: i64 = i64::MIN;
 
-/// Something outside that this process talks to.
+/// A system that this process talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// The Kubernetes API.
@@ -30,7 +30,7 @@ pub struct PeerState {
     pub last_failed: Option<Timestamp>,
 }
 
-/// A shared note of who was last seen when. Writing it takes no lock and never waits.
+/// Shared record of when each peer was last seen. Writing it takes no lock and never waits.
 #[derive(Debug)]
 pub struct Readiness {
     cluster: PeerNote,
@@ -51,17 +51,17 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Notes that a peer answered.
+    /// Records that a peer answered.
     pub fn seen(&self, peer: Peer, at: Timestamp) {
         self.note(peer).seen.fetch_max(at.as_millisecond(), Ordering::Relaxed);
     }
 
-    /// Notes that an attempt to reach a peer failed.
+    /// Records that an attempt to reach a peer failed.
     pub fn failed(&self, peer: Peer, at: Timestamp) {
         self.note(peer).failed.fetch_max(at.as_millisecond(), Ordering::Relaxed);
     }
 
-    /// Notes whether this process leads.
+    /// Records whether this process leads.
     pub fn set_leading(&self, leading: bool) {
         self.leading.store(leading, Ordering::Relaxed);
     }

@@ -45,9 +45,8 @@ pub fn router(state: AppState) -> Router {
 
 /// The routes of one role.
 ///
-/// The router carries its own layers (headers, panics, limits) and asks nothing of the host but a
-/// path: `Router::nest("/ci", router(state))` works, and the links of its pages follow. Its state is
-/// bound already.
+/// The router carries its own layers (headers, panics, limits) and asks nothing of the host but a path:
+/// `Router::nest("/ci", router(state))` works, and the links of its pages follow. Its state is already bound.
 pub fn router_for(role: Role, state: AppState) -> Router {
     let leader = if role.shows_pages() { health::Leader::Required } else { health::Leader::Reported };
     let mut router = Router::new()
@@ -72,8 +71,8 @@ pub fn router_for(role: Role, state: AppState) -> Router {
     security::protect(router.with_state(state))
 }
 
-/// What a process answers while it brings the schema of its store up to date: it lives, and everything else has
-/// to come again.
+/// The answers of a process while it brings the schema of its store up to date: it is live, and everything
+/// else must be tried again later.
 pub fn router_while_migrating() -> Router {
     let router = Router::new().route("/health", get(health::health)).route("/ready", get(health::migrating));
     security::protect(router.fallback(health::migrating))
@@ -83,7 +82,7 @@ async fn not_found(role: Role, guest: Result<Guest, Response>) -> Response {
     let hint = if role.shows_pages() {
         "GET / lists the pages"
     } else {
-        "this process takes webhooks; pages are shown with --role all or --role scheduler"
+        "this process only accepts webhooks; pages are shown with --role all or --role scheduler"
     };
     let fault = Fault::new("no such page").hint(hint);
     match guest {
@@ -94,6 +93,6 @@ async fn not_found(role: Role, guest: Result<Guest, Response>) -> Response {
 
 async fn method_not_allowed() -> Response {
     let fault =
-        Fault::new("this path does not take this method").hint("the Allow header lists those it takes");
+        Fault::new("this path does not support this method").hint("the Allow header lists those it supports");
     answer::json(StatusCode::METHOD_NOT_ALLOWED, &fault)
 }

@@ -1,10 +1,10 @@
-//! Where pages and metrics get what the scheduler sees.
+//! Where pages and metrics get the scheduler's view from.
 
 use async_trait::async_trait;
 use riscv_runner_core::{engine::Engine, ports::PortResult, snapshot::Snapshot};
 
-/// Shows what one cycle of the scheduler would see now. The engine is one; a host that keeps its engine
-/// elsewhere brings its own.
+/// Shows what one cycle of the scheduler would see now. The engine is one source; a host that keeps its
+/// engine elsewhere brings its own.
 #[async_trait]
 pub trait SnapshotSource: Send + Sync {
     /// Everything that a cycle may know, with at least the `most` oldest waiting jobs of each key: a long queue

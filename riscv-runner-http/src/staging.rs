@@ -1,4 +1,4 @@
-//! Deliveries of staging accounts and repositories, handed on as they came.
+//! Deliveries of staging accounts and repositories, forwarded unchanged.
 //!
 //! Staging checks the signature by itself, so the body's bytes and GitHub's headers stay untouched.
 
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-/// Marks what was handed on once: an instance that is its own staging must not do so for ever.
+/// Marks a delivery that was forwarded once: an instance that is its own staging must not do so for ever.
 const FORWARDED: HeaderName = HeaderName::from_static("x-riscv-runner-forwarded");
 /// What GitHub sends that means something to the receiver.
 const KEPT: [HeaderName; 11] = [
@@ -28,12 +28,12 @@ const KEPT: [HeaderName; 11] = [
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A delivery to be handed on.
+/// A delivery to be forwarded.
 #[derive(Debug, Clone)]
 pub struct StagingRequest {
-    /// GitHub's headers, and the mark that it was handed on.
+    /// GitHub's headers, and the mark that it was forwarded.
     pub headers: HeaderMap,
-    /// The body as it came.
+    /// The body as it arrived.
     pub body: Bytes,
 }
 
@@ -48,18 +48,18 @@ impl StagingRequest {
     }
 }
 
-/// Whether somebody has handed the delivery on already.
+/// Whether the delivery has been forwarded already.
 pub(crate) fn was_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(FORWARDED)
 }
 
-/// Why staging did not take a delivery.
+/// Why staging did not accept a delivery.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
     /// It could not be reached, or did not answer in time.
     #[error("staging does not answer")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
-    /// It answered something else than success.
+    /// It answered with a status other than success.
     #[error("staging answered {0}")]
     Refused(StatusCode),
 }
@@ -72,7 +72,7 @@ impl StagingError {
     }
 }
 
-/// Hands deliveries on to staging.
+/// Forwards deliveries to staging.
 #[async_trait]
 pub trait StagingProxy: Send + Sync {
     /// Returns once staging has acknowledged the delivery.
@@ -82,7 +82,7 @@ pub trait StagingProxy: Send + Sync {
     async fn forward(&self, request: StagingRequest) -> Result<(), StagingError>;
 }
 
-/// Why a [`HttpStaging`] could not be made.
+/// Why an [`HttpStaging`] could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingSetupError {
     /// The address is not an `http` or `https` URL. It is not repeated: it may hold a password.
@@ -96,7 +96,7 @@ pub enum StagingSetupError {
     Client(#[source] reqwest::Error),
 }
 
-/// Hands deliveries on over HTTP. Redirects are not followed: a signed body goes nowhere else.
+/// Forwards deliveries over HTTP. Redirects are not followed: a signed body goes nowhere else.
 #[derive(Debug, Clone)]
 pub struct HttpStaging {
     client: reqwest::Client,

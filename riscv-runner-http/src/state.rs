@@ -1,4 +1,4 @@
-//! What the router needs of the process that it runs in, put together once by its builder.
+//! What the router needs from its process, put together once by its builder.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,16 +33,16 @@ use crate::{
     turns::Turns,
 };
 
-/// A page that has not been read by then is an outage; the reader is told so.
+/// How long reading a page's data may take; after that the page reports an outage.
 const STORE_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How old the picture on a page may be: a reader does not see less, and the store is asked once.
 pub(crate) const PICTURE_MAX_AGE: Duration = Duration::from_secs(1);
 /// What the last day showed changes slowly, and takes long to read.
 const LATELY_MAX_AGE: Duration = Duration::from_secs(30);
-/// How many may watch the overview at the same time, unless the host says otherwise: each costs a
-/// connection and nothing else.
+/// How many viewers of the overview there may be at the same time, unless the host says otherwise: each costs
+/// a connection and nothing else.
 const WATCHERS: usize = 200;
-/// How often those who watch the overview are shown anew, if anything changed.
+/// How often the viewers of the overview get an update, if anything changed.
 const LIVE_EVERY: Duration = Duration::from_secs(2);
 
 /// Questions to GitHub that one address may ask at once.
@@ -70,7 +70,7 @@ pub(crate) struct Parts {
     pub(crate) staging: Option<Arc<dyn StagingProxy>>,
     pub(crate) inspector: Option<Arc<dyn Inspector>>,
     pub(crate) pods: Option<Pods>,
-    /// What each visitor may still ask of GitHub.
+    /// How many questions to GitHub each visitor may still ask.
     pub(crate) questions: Allowances,
     pub(crate) behind_proxy: bool,
     pub(crate) readiness: Arc<Readiness>,
@@ -86,9 +86,9 @@ pub(crate) struct Parts {
 pub struct AppStateBuilder(Parts);
 
 impl AppState {
-    /// Begins with what nothing works without. `reports` and `lease` are usually one database;
-    /// with connections of its own for `reports`, readers of pages keep nobody else waiting.
-    /// `policy` and `controls` are read anew for every request, so a reload shows at once.
+    /// Begins with what is always needed. `reports` and `lease` are usually one database; with connections of
+    /// its own for `reports`, readers of pages delay nothing else. `policy` and `controls` are read for every
+    /// request, so a reload takes effect at once.
     #[must_use]
     pub fn builder(
         reports: Arc<dyn ReportStore>,
@@ -127,8 +127,8 @@ impl AppState {
 }
 
 impl AppStateBuilder {
-    /// Shows the queue, the boards and why jobs wait; usually the engine. Without it those pages are
-    /// answered 404, and the metrics lack what only it can tell.
+    /// Shows the queue, the boards and why jobs wait; usually the engine. Without it those pages are answered
+    /// 404, and the metrics lack what only it knows.
     #[must_use]
     pub fn snapshots(mut self, source: Arc<dyn SnapshotSource>) -> Self {
         self.0.snapshots = Some(source);
@@ -149,7 +149,7 @@ impl AppStateBuilder {
         self
     }
 
-    /// Greets people who installed an App, and checks repositories for them. Without it those pages are
+    /// Greets users who installed an App, and checks repositories for them. Without it those pages are
     /// answered 404.
     #[must_use]
     pub fn inspector(mut self, inspector: Arc<dyn Inspector>) -> Self {
@@ -158,22 +158,22 @@ impl AppStateBuilder {
     }
 
     /// Shows why a worker's pod waits, in the cluster's words; usually the engine's cluster. Without it such
-    /// a worker's page has its state alone.
+    /// a worker's page shows its state alone.
     #[must_use]
     pub fn pods(mut self, source: Arc<dyn PodSource>) -> Self {
         self.0.pods = Some(Pods::new(source));
         self
     }
 
-    /// Whether a proxy in front of the router tells its clients' addresses, in `X-Forwarded-For`: how often
-    /// somebody may ask of GitHub is counted by address. Default: no, the address of the connection.
+    /// Whether a proxy in front of the router passes on its clients' addresses in `X-Forwarded-For`: how
+    /// often a client may query GitHub is counted by address. Default: no, the address of the connection.
     #[must_use]
     pub fn behind_proxy(mut self, behind_proxy: bool) -> Self {
         self.0.behind_proxy = behind_proxy;
         self
     }
 
-    /// The note that the loops write to. Default: one that nobody writes to.
+    /// The record that the loops write to. Default: one that is never written.
     #[must_use]
     pub fn readiness(mut self, readiness: Arc<Readiness>) -> Self {
         self.0.readiness = readiness;
@@ -187,8 +187,7 @@ impl AppStateBuilder {
         self
     }
 
-    /// What other parts of the process count by themselves. Default: nothing, and those metrics stay at
-    /// zero.
+    /// What other parts of the process count themselves. Default: nothing, and those metrics stay at zero.
     #[must_use]
     pub fn counted(mut self, counted: Arc<dyn Counted>) -> Self {
         self.0.counted = Some(counted);
@@ -203,7 +202,7 @@ impl AppStateBuilder {
         self
     }
 
-    /// The bearer token by which a reader may see everything. Default: nobody may.
+    /// The bearer token that lets a reader see everything. Default: none, so no reader may.
     #[must_use]
     pub fn reader_token(mut self, token: SecretString) -> Self {
         self.0.reader_token = Some(token);
@@ -218,8 +217,8 @@ impl AppStateBuilder {
         self
     }
 
-    /// How many may watch the overview live at the same time, and how often they are shown anew. Whoever
-    /// finds no place reads the page every 15 seconds instead. Default: 200, every two seconds.
+    /// How many viewers the live overview may have at the same time, and how often it is updated. Further
+    /// viewers reload the page every 15 seconds instead. Default: 200, every two seconds.
     #[must_use]
     pub fn live(mut self, watchers: usize, every: Duration) -> Self {
         self.0.live = Live::new(watchers, every);
@@ -250,7 +249,7 @@ impl AppState {
         self.0.controls.borrow().clone()
     }
 
-    /// What the scheduler sees, with the oldest jobs of each queue and counts of the others, at most this old;
+    /// The scheduler's view, with the oldest jobs of each queue and counts of the others, at most this old;
     /// `None` in a process that has no scheduler.
     pub(crate) async fn picture(&self, max_age: Duration) -> Option<Shared<Picture>> {
         let source = Arc::clone(self.0.snapshots.as_ref()?);
@@ -262,20 +261,20 @@ impl AppState {
         Some(self.0.picture.get(max_age, look).await)
     }
 
-    /// Ends the streams of those who watch the overview: a server that waits for its connections to
-    /// close would wait for ever. To be called when the process is asked to stop.
+    /// Ends the streams of the overview's viewers: a server that waits for its connections to close would
+    /// wait for ever. To be called when the process is asked to stop.
     pub fn end_streams(&self) {
         self.0.live.end();
     }
 
-    /// What the last day showed.
+    /// What happened in the last day.
     pub(crate) async fn lately(&self) -> Shared<Lately> {
         let (reports, now) = (Arc::clone(&self.0.reports), self.0.platform.now());
         let read = async move { in_time(reports.lately(last_day(now))).await };
         self.0.lately.get(LATELY_MAX_AGE, read).await
     }
 
-    /// Jobs whose labels no rule knew.
+    /// Jobs whose labels matched no rule.
     pub(crate) async fn unrouted(&self) -> Shared<Vec<UnroutedRow>> {
         let (reports, now) = (Arc::clone(&self.0.reports), self.0.platform.now());
         let since = now.checked_sub(unrouted::LOOK_BACK).unwrap_or(Timestamp::MIN);

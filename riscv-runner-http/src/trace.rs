@@ -1,4 +1,4 @@
-//! `/trace/*`: what the event log holds about an account, an installation or a job, and what is the matter.
+//! `/trace/*`: what the event log holds about an account, an installation or a job, and what is wrong.
 //!
 //! For the holder of the token alone; without a token configured the routes are not there. Lists never
 //! carry payloads.
@@ -81,8 +81,8 @@ async fn named(state: &AppState, visitor: &Visitor, login: &str) -> Result<Event
         Ok(found) => match found.first() {
             Some(id) => Ok(EventsOf::Entity(*id)),
             None => {
-                let fault = Fault::new(format!("nobody called {login} is known here"))
-                    .hint("the log holds no delivery of such an account; an account's id works, too");
+                let fault = Fault::new(format!("no account named {login} is known here"))
+                    .hint("the log holds no delivery of such an account; its id works, too");
                 Err(visitor.fault(StatusCode::NOT_FOUND, &fault))
             }
         },

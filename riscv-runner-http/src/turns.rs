@@ -1,7 +1,7 @@
-//! Turns of those who read much: one read of each client at a time, and fewer in all than there are connections.
+//! Turns for heavy reads: one read of each client at a time, and fewer in all than there are connections.
 //!
-//! A list of the history takes the store long. Whoever asks for many at once waits for itself, and what is read
-//! quickly finds a connection free.
+//! A list of the history takes the store long. A client that asks for many at once waits for itself, and
+//! quick reads find a free connection.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! What pages show and commands print, as values: the one documented shape of HTTP's `.json` and of
-//! `rrctl --format json`, whether it was made from a store or read from a server.
+//! What pages show and commands print, as values: the one documented shape of HTTP's `.json` and of `rrctl
+//! --format json`, whether it was made from a store or read from a server.
 
 mod boards;
 mod concealment;

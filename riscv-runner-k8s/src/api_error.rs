@@ -49,12 +49,12 @@ impl ApiError {
         }
     }
 
-    /// Whether the object is not there.
+    /// Whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.code() == Some(404)
     }
 
-    /// Whether an object of this name is there already.
+    /// Whether an object of this name exists already.
     pub(crate) fn is_already_exists(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code == 409 && status.reason == "AlreadyExists")
     }
@@ -97,11 +97,11 @@ impl ApiError {
                 format!("{object}: forbidden; grant the right or raise the quota (rrctl doctor names it)")
             }
             Some(400 | 422) => {
-                format!("{object}: the API server finds it invalid; mend the pool's pod template")
+                format!("{object}: the API server finds it invalid; fix the pool's pod template")
             }
             None if self.kind() == PortErrorKind::Transient => {
                 format!(
-                    "{object}: the Kubernetes API does not answer; see that it runs, and which kubeconfig is used"
+                    "{object}: the Kubernetes API does not answer; check that it is running, and which kubeconfig is used"
                 )
             }
             Some(_) | None => object.to_string(),
@@ -110,7 +110,7 @@ impl ApiError {
     }
 }
 
-/// The cause of causes: the layers above it say that something went wrong below them.
+/// The innermost cause: the layers above it only say that something went wrong below them.
 fn innermost(error: &kube::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(below) = cause.source() {

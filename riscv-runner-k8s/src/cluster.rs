@@ -41,7 +41,7 @@ use crate::{
     watch::Watched,
 };
 
-/// How patient the adapter is.
+/// The adapter's time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClusterOptions {
     /// How long one call may take, and how long an observation waits for the first listing.
@@ -76,8 +76,8 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// Starts watching; `wakes` are woken whenever a pod or a node changed. `platform` tells whether a
-    /// lease has ended. Must be called inside a tokio runtime.
+    /// Starts watching; `wakes` are woken whenever a pod or a node changes. `platform` shows whether a lease
+    /// has ended. Must be called inside a tokio runtime.
     #[must_use]
     pub fn start(
         connection: &Connection,
@@ -98,7 +98,7 @@ impl KubeCluster {
         Self { client, namespace, options, platform, templates, pods, nodes, _watches: watches }
     }
 
-    /// Takes new templates; pods created from now on follow them.
+    /// Replaces the templates; pods created from now on follow them.
     pub fn replace_templates(&self, templates: PoolTemplates) {
         *self.templates.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(templates);
     }
@@ -150,7 +150,7 @@ impl KubeCluster {
         self.pods.write().delete(name, uid.as_str(), Instant::now());
     }
 
-    /// A pod of the wanted name is there: is it the one that we would have created?
+    /// A pod of the wanted name exists: is it the one that we would have created?
     async fn adopt_existing(
         &self,
         proof: &LeaderProof,

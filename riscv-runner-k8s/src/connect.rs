@@ -59,15 +59,15 @@ pub enum ConnectError {
         "{origin} is not a valid kubeconfig; it must be the YAML document itself, as `kubectl config view --raw` prints it"
     )]
     Unparsable {
-        /// Which kubeconfig.
+        /// The origin of the kubeconfig.
         origin: String,
     },
     /// The kubeconfig cannot be read.
     #[error("the kubeconfig {} cannot be read", path.display())]
     Unreadable {
-        /// Where it should be.
+        /// Its path.
         path: PathBuf,
-        /// Why not.
+        /// Why it cannot be read.
         source: io::Error,
     },
     /// The kubeconfig does not hold what is needed.
@@ -75,7 +75,7 @@ pub enum ConnectError {
         "{origin} cannot be used: {problem}; `kubectl config get-contexts` lists its contexts, [cluster] context names one"
     )]
     Unusable {
-        /// Which kubeconfig.
+        /// The origin of the kubeconfig.
         origin: String,
         /// What is missing, with its causes.
         problem: Box<KubeconfigError>,
@@ -86,7 +86,7 @@ pub enum ConnectError {
     /// The client cannot be built from it (certificates, keys, proxy).
     #[error("no client for the cluster of {origin}; check its certificates and keys")]
     Client {
-        /// Which kubeconfig.
+        /// The origin of the kubeconfig.
         origin: String,
         /// What is wrong.
         #[source]

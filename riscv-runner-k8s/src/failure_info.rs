@@ -1,5 +1,5 @@
-//! Collects what can be had about a pod that failed: states, the end of its logs, events. It never
-//! fails: what could not be had is named in `collect_error`.
+//! Collects what is available about a pod that failed: states, the end of its logs, events. It never fails:
+//! what is not available is named in `collect_error`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,14 +17,14 @@ use riscv_runner_core::{
 
 use crate::api_error::within;
 
-/// More lines than this do not help anybody who reads a failure.
+/// More lines than this do not help a reader of a failure.
 const LOG_LINES: i64 = 5_000;
 /// A guard against endless lines; the kubelet counts it from the first of the lines asked for.
 const LOG_BYTES: i64 = 16 * 1024 * 1024;
 /// The latest events are kept.
 const MAX_EVENTS: usize = 100;
 
-/// Everything that can be had about the pod of this name, each part within `bound`.
+/// Everything that is available about the pod of this name, each part within `bound`.
 pub(crate) async fn collect(
     client: &Client,
     namespace: &str,

@@ -1,5 +1,5 @@
-//! The names by which our objects are known in the cluster. Operators' dashboards and queries use
-//! them, so none is ever changed.
+//! The names of our objects in the cluster. Operators' dashboards and queries use them, so none is ever
+//! changed.
 
 /// The label that all our pods and secrets carry.
 pub const APP_LABEL: &str = "app";
@@ -7,7 +7,7 @@ pub const APP_LABEL: &str = "app";
 pub const APP_VALUE: &str = "rise-riscv-runner";
 pub use riscv_runner_core::pod::BOARD_LABEL;
 
-/// Who runs the machine, on nodes and on pods.
+/// The provider of the machine, on nodes and on pods.
 pub const PROVIDER_LABEL: &str = "riseproject.dev/provider";
 /// The account that the worker serves, by id.
 pub const ENTITY_ID_LABEL: &str = "riseproject.dev/entity_id";
@@ -15,9 +15,9 @@ pub const ENTITY_ID_LABEL: &str = "riseproject.dev/entity_id";
 pub const ENTITY_NAME_LABEL: &str = "riseproject.dev/entity_name";
 /// The pool that the worker belongs to.
 pub const POOL_LABEL: &str = "riseproject.dev/pool";
-/// Kubernetes' own label for the program that made an object.
+/// Kubernetes' own label for the program that created an object.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
-/// Its value on what we made; pods of other programs may carry [`APP_LABEL`] too.
+/// Its value on the objects that we create; pods of other programs may carry [`APP_LABEL`] too.
 pub const MANAGED_BY_VALUE: &str = "riscv-runner";
 /// The annotation with the worker's identity as JSON, from which its row can be written again.
 pub const IDENTITY_ANNOTATION: &str = "riseproject.dev/worker";
@@ -29,7 +29,7 @@ pub const RUNNER_CONTAINER: &str = "runner";
 pub const JIT_VARIABLE: &str = "RUNNER_JITCONFIG";
 /// The key of the secret under which the JIT configuration is kept.
 pub const JIT_KEY: &str = "jitconfig";
-/// The variable that tells the runner how many seconds to wait for its Docker daemon.
+/// The variable that says how many seconds the runner waits for its Docker daemon.
 pub(crate) const DOCKER_WAIT_VARIABLE: &str = "RUNNER_WAIT_FOR_DOCKER_IN_SECONDS";
 /// The taint that the control plane sets when a kubelet does not answer.
 pub(crate) const UNREACHABLE_TAINT: &str = "node.kubernetes.io/unreachable";
@@ -49,12 +49,12 @@ pub(crate) fn label_value(text: &str) -> String {
     replaced.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
 }
 
-/// Whether Kubernetes takes the text as a label's value.
+/// Whether Kubernetes accepts the text as a label's value.
 pub(crate) fn is_label_value(text: &str) -> bool {
     text.len() <= 63 && label_value(text) == text
 }
 
-/// Whether Kubernetes takes the text as the key of a label or an annotation.
+/// Whether Kubernetes accepts the text as the key of a label or an annotation.
 pub(crate) fn is_label_key(text: &str) -> bool {
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),

@@ -1,4 +1,4 @@
-//! What an operator does to nodes: make boards of them and take that back. It needs the operator's own
+//! What an operator does to nodes: enrols them as boards, and withdraws them. It needs the operator's own
 //! rights, not the scheduler's.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -24,7 +24,7 @@ use crate::{
     slots::slots_patch,
 };
 
-/// An operator waits for it.
+/// How long to wait for an answer: an operator is waiting.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// What a node is enrolled as.
@@ -32,9 +32,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 pub struct Enrolment {
     /// The kind of board, as pools select it.
     pub board: String,
-    /// Who runs the machine, where pools select that too.
+    /// The provider of the machine, where pools select by it.
     pub provider: Option<String>,
-    /// How many jobs it takes at a time.
+    /// How many jobs it runs at a time.
     pub slots: u32,
 }
 
@@ -45,12 +45,12 @@ pub enum SlotSource {
     Enrolled,
     /// A device plugin advertises them.
     DevicePlugin,
-    /// Nobody advertises any.
+    /// They are not advertised.
     Nobody,
 }
 
 impl SlotSource {
-    /// The word for it in tables and JSON.
+    /// The source's name in tables and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl SlotSource {
     }
 }
 
-/// A node that is a board, or should be.
+/// A node that is or should be a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoardNode {
     /// The node.
@@ -100,8 +100,8 @@ pub async fn enroll(connection: &Connection, node: &NodeName, enrolment: &Enrolm
     advertise(connection, node, Some(enrolment.slots)).await
 }
 
-/// Takes the labels off and stops advertising. Workers that run there finish; no new ones come. The label
-/// goes first, so that the leader does not advertise again.
+/// Removes the labels and stops advertising. Workers that run there finish; no new ones come. The label is
+/// removed first, so that the leader does not advertise again.
 ///
 /// # Errors
 /// `NotFound` for a node that is not there, `Conflict` for one that was never enrolled.

@@ -1,5 +1,5 @@
-//! What an operator may say about the pods of a pool; the defaults are the reference service's pod.
-//! It says nothing about where pods go: the pool's node selector does.
+//! What an operator may configure about the pods of a pool; the defaults are the reference service's pod. It
+//! says nothing about where pods go: the pool's node selector does.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const DOCKER_WAIT_SECONDS: &str = "60";
 /// The templates of all pools, by name.
 pub type PoolTemplates = BTreeMap<PoolName, PoolTemplate>;
 
-/// How the pods of one pool look and which machines they may use.
+/// The pods of one pool: their template, and the machines that they may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolTemplate {
     /// Node labels that the pool's boards carry.
@@ -33,13 +33,13 @@ pub struct PodTemplate {
     pub privileged: bool,
     /// Whether the pod uses the node's network.
     pub host_network: bool,
-    /// More environment variables, by name. Values are visible to whoever may read pods.
+    /// More environment variables, by name. Values are visible to everyone who may read pods.
     pub env: BTreeMap<String, String>,
     /// Requests and limits beside the board itself.
     pub resources: Resources,
     /// Shorthand for the request and limit of `ephemeral-storage`, e.g. `90Gi`.
     pub ephemeral_storage: Option<String>,
-    /// Taints that do not keep the pods away.
+    /// Taints that the pods tolerate.
     pub tolerations: Vec<Toleration>,
     /// Volumes and where they are mounted; they are added to those for Docker and k0s unless one of
     /// them has the same mount path.
@@ -50,7 +50,7 @@ pub struct PodTemplate {
     pub image_pull_secrets: Vec<String>,
     /// The service account of the pods; none by default.
     pub service_account: Option<String>,
-    /// Whether the job may read the service account's token. Jobs are other people's programs.
+    /// Whether the job may read the service account's token. Jobs are untrusted programs.
     pub mount_service_account_token: bool,
     /// The longest life of a pod, in seconds.
     pub active_deadline_seconds: i64,
@@ -94,13 +94,13 @@ impl Default for PodTemplate {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resources {
-    /// What a node must have free.
+    /// What a node must have free for the pod.
     pub requests: BTreeMap<String, String>,
     /// What the container may not exceed.
     pub limits: BTreeMap<String, String>,
 }
 
-/// A taint that does not keep the pods away.
+/// A taint that the pods tolerate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Toleration {
@@ -142,7 +142,7 @@ pub enum PullPolicy {
     Always,
     /// When it does not have it.
     IfNotPresent,
-    /// Never: it must be there.
+    /// Never: the node must have it already.
     Never,
 }
 

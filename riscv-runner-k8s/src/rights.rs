@@ -1,4 +1,4 @@
-//! What the adapter must be allowed to do in the cluster, and whether it is. It asks; it never grants.
+//! What the adapter must be allowed to do in the cluster, and whether it is. It checks; it never grants.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use riscv_runner_core::ports::PortResult;
 
 use crate::{api_error::within, connect::Connection};
 
-/// An operator waits for it.
+/// How long to wait for an answer: an operator is waiting.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// One right: a verb on a resource of the core group.

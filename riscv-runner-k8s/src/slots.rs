@@ -1,5 +1,5 @@
 //! Slots in a node's status, for machines without a device plugin. The kubelet counts what is written there,
-//! but may forget it when it starts anew.
+//! but may forget it when it restarts.
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Node;

@@ -1,5 +1,5 @@
-//! What in a template the cluster would refuse, or would break our own rules: found while the
-//! configuration is read, all of it at once, and never by trying.
+//! What in a template the cluster would refuse, or would break our own rules: all of it is found at once when
+//! the configuration is read, and never by trial.
 
 use std::collections::BTreeSet;
 
@@ -24,12 +24,12 @@ const OURS: [&str; 8] = [
     IDENTITY_ANNOTATION,
 ];
 
-/// Something in a template that the cluster would refuse, found before any pod is made.
+/// Something in a template that the cluster would refuse, found before any pod is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateProblem {
     /// The key below `[pools.pod]`, e.g. `env.RUNNER_JITCONFIG`.
     pub key: String,
-    /// What is wrong with it and what would do.
+    /// What is wrong with it, and what would be right.
     pub problem: String,
 }
 

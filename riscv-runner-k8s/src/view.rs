@@ -102,8 +102,8 @@ impl<K: Ord + Clone, V: PartialEq + Clone> View<K, V> {
         changed
     }
 
-    /// The watch works. Says whether it was broken: a listing alone does not mend it, for the next change
-    /// would not be seen.
+    /// The watch works. Returns whether it was broken: a listing alone does not fix it, because the next
+    /// change would not be seen.
     pub(crate) fn works(&mut self) -> bool {
         self.broken.take().is_some()
     }

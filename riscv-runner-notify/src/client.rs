@@ -1,5 +1,5 @@
-//! One request to somebody's server: with time-outs, without redirects, and without its address in errors,
-//! for that address is a secret.
+//! One request to a foreign server: with time-outs, without redirects, and without its address in errors,
+//! because that address is a secret.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,18 +8,18 @@ use reqwest::{RequestBuilder, Response, StatusCode, Url, header::RETRY_AFTER, re
 use riscv_runner_core::ports::{Platform, PortError, PortErrorKind, PortResult};
 use secrecy::{ExposeSecret, SecretString};
 
-/// It is an errand beside the work; nobody waits for it.
+/// The time limit of a request; nothing waits for it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wait after a limit that names no time.
 const USUAL_PAUSE: SignedDuration = SignedDuration::from_secs(30);
-/// Who we say we are.
+/// How we identify ourselves.
 const USER_AGENT: &str = concat!("riscv-runner/", env!("CARGO_PKG_VERSION"));
 
-/// Why a notifier could not be made. The address is not told, for it is a secret.
+/// Why a notifier could not be created. The address is not shown, because it is a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The address is no URL of HTTP.
+    /// The address is not an HTTP URL.
     #[error("the address is not an http or https URL")]
     Url,
     /// The HTTP client cannot be built, usually because the system has no root certificates.
@@ -27,7 +27,7 @@ pub enum SetupError {
     Client(#[source] reqwest::Error),
 }
 
-/// Somebody's server.
+/// A foreign server.
 #[derive(Clone)]
 pub(crate) struct Peer {
     http: reqwest::Client,
@@ -83,7 +83,7 @@ impl Peer {
     }
 }
 
-/// `Retry-After` in seconds, as those who limit send it; Discord adds a fraction.
+/// `Retry-After` in seconds, as most servers send it; Discord adds a fraction.
 fn later(response: &Response, now: Timestamp) -> Timestamp {
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let seconds =

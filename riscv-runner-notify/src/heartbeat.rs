@@ -9,12 +9,12 @@ use secrecy::SecretString;
 
 use crate::client::{Peer, SetupError};
 
-/// Calls the address of a push monitor.
+/// Calls the URL of a push monitor.
 #[derive(Clone)]
 pub struct PushMonitor(Peer);
 
 impl PushMonitor {
-    /// Calls this address as it is, its query included.
+    /// Calls this URL as it is, including its query.
     ///
     /// # Errors
     /// An address that cannot be called.

@@ -17,7 +17,7 @@ use crate::client::{Peer, SetupError};
 /// `sha256=` and the HMAC-SHA256 of the body's bytes with the shared secret, in hexadecimal. Receivers
 /// compute it over the body as it came, and compare in constant time.
 pub const SIGNATURE_HEADER: &str = "x-riscv-runner-signature-256";
-/// The notification's id, the same for every try: a receiver that has seen it may drop it.
+/// The notification's id, the same for every attempt: a receiver that has seen it may drop it.
 pub const ID_HEADER: &str = "x-riscv-runner-notification";
 
 /// Posts notifications as JSON: the fields of [`Notification`].
@@ -28,7 +28,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Posts to this address; without a secret nothing is signed.
+    /// Posts to this URL; without a secret nothing is signed.
     ///
     /// # Errors
     /// An address that cannot be posted to.

@@ -17,7 +17,7 @@ use crate::{OtlpConfig, SetupError, headers, wire::ExportResponse};
 const PATH: &str = "/v1/traces";
 /// What OTLP calls its protobuf.
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
-/// Who we say we are.
+/// How we identify ourselves.
 const USER_AGENT: &str = concat!("riscv-runner/", env!("CARGO_PKG_VERSION"));
 /// No answer of a collector is longer; of more the beginning is read.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -28,23 +28,23 @@ pub(crate) struct Collector {
     url: Url,
 }
 
-/// What a collector took.
+/// What a collector accepted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// Spans that it threw away all the same.
+    /// Spans that it rejected nevertheless.
     pub(crate) rejected: u64,
-    /// What it says about that.
+    /// Its message about that.
     pub(crate) says: String,
 }
 
-/// Why a request was not taken.
+/// Why a request was not accepted.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// Why.
+    /// Why the spans were not accepted.
     pub(crate) why: String,
     /// Whether the same request may be sent again.
     pub(crate) passes: bool,
-    /// When, if the collector says so.
+    /// When to send it again, if the collector says so.
     pub(crate) after: Option<Duration>,
 }
 

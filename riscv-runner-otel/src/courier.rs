@@ -1,4 +1,4 @@
-//! Spans on their way to the collector: in batches, again where that may help, and never for ever.
+//! Spans on their way to the collector: in batches, retried where that may help, and never for ever.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ use crate::{
 
 /// As many spans share a request.
 const BATCH: usize = 512;
-/// Losses are told at once, and then summed up for so long.
+/// Losses are logged at once, and then summed up for this long.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Takes spans out of the queue and sends them.
@@ -38,7 +38,7 @@ pub struct OtlpCourier {
     losses: Losses,
 }
 
-/// What could not be sent since it was last told.
+/// Losses since the last log message.
 struct Losses {
     dropped: Arc<AtomicU64>,
     refused: u64,
@@ -66,7 +66,7 @@ pub(crate) fn pair(
     Ok((tracer, courier))
 }
 
-/// Who sends: the same in every request.
+/// The sender: the same in every request.
 fn resource(config: &OtlpConfig) -> Resource {
     let known = [
         ("service.name", "riscv-runner"),
@@ -78,8 +78,8 @@ fn resource(config: &OtlpConfig) -> Resource {
 
 impl OtlpCourier {
     /// Sends what is put into the queue, until `stopping` turns true or every tracer is gone; then sends what
-    /// is left, each batch once. Whoever cannot wait for a collector that hangs drops the future: what was not
-    /// sent is lost.
+    /// is left, each batch once. To give up on a collector that hangs, drop the future: what was not sent is
+    /// lost.
     pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         loop {
             let mut batch = Vec::new();
@@ -134,7 +134,7 @@ impl OtlpCourier {
                     tracing::debug!(
                         why = refused.why,
                         tries,
-                        "the collector did not take spans; tried again"
+                        "the collector did not accept spans; trying again"
                     );
                     let pause = refused.after.unwrap_or(wait).min(self.pace.longest_wait);
                     select! {
@@ -155,7 +155,7 @@ impl Losses {
         self.why = why;
     }
 
-    /// Says what was lost, at once the first time and then seldom; `at_the_end` whatever is left to say.
+    /// Logs what was lost, at once the first time and then rarely; `at_the_end` logs whatever is left to say.
     fn tell(&mut self, at_the_end: bool) {
         let is_soon = self.told.is_some_and(|told| told.elapsed() < TELL_EVERY);
         if is_soon && !at_the_end {

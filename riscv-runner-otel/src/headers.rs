@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::SetupError;
 
-/// Reads the headers; what is wrong is told without them.
+/// Reads the headers; faults are reported without their values.
 pub(crate) fn read(text: &SecretString) -> Result<HeaderMap, SetupError> {
     let mut headers = HeaderMap::new();
     let parts = text.expose_secret().split(',').map(str::trim);

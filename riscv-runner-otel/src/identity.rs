@@ -1,5 +1,5 @@
-//! Ids of traces and spans: the beginning of a SHA-256 of what they are about, so that everybody who makes
-//! them makes the same ones.
+//! Ids of traces and spans: the beginning of a SHA-256 of what they are about, so that every process creates
+//! the same ones.
 
 use std::fmt::Display;
 

@@ -1,10 +1,10 @@
-//! What sending takes: where the collector is, what it wants to see, and how patient we are with it.
+//! The settings for sending spans: where the collector is, what it expects, and how patient we are with it.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// Where spans go, and as whose.
+/// Where spans go, and how this process identifies itself.
 #[derive(Debug, Clone)]
 pub struct OtlpConfig {
     /// The collector's base address, such as `http://collector:4318`; `/v1/traces` is added unless it is there.
@@ -14,16 +14,16 @@ pub struct OtlpConfig {
     pub headers: Option<SecretString>,
     /// The share of traces that is sent, from 0 to 1. The trace's id decides, so each is sent whole or not at all.
     pub sample_ratio: f64,
-    /// This process among others: `service.instance.id`.
+    /// The name of this process: `service.instance.id`.
     pub instance: String,
     /// The program's version: `service.version`.
     pub version: String,
-    /// How patient it is.
+    /// The courier's limits.
     pub pace: Pace,
 }
 
 impl OtlpConfig {
-    /// Every trace, without headers, at the usual pace, of this version.
+    /// Every trace, without headers, with default limits, for this version.
     #[must_use]
     pub fn new(endpoint: impl Into<String>, instance: impl Into<String>) -> Self {
         Self {
@@ -40,13 +40,13 @@ impl OtlpConfig {
 /// How patient the courier is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Spans that may wait; more are dropped.
+    /// The most spans in the queue; more are dropped.
     pub queue: usize,
     /// How long a span waits for others to share its request.
     pub linger: Duration,
     /// How long one request may take.
     pub timeout: Duration,
-    /// How often a request is tried before its spans are given up.
+    /// How often a request is tried before its spans are dropped.
     pub tries: u32,
     /// The wait after the first failure; it doubles, unless the collector names one.
     pub first_wait: Duration,
@@ -67,16 +67,16 @@ impl Default for Pace {
     }
 }
 
-/// Why nothing can be sent. The headers are not told, for they hold secrets.
+/// Why nothing can be sent. The headers are not shown, because they hold secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The endpoint is no address of HTTP.
+    /// The endpoint is not an HTTP URL.
     #[error("the collector's address is not an http or https URL")]
     Url,
     /// A header cannot be sent.
     #[error("header {n} {problem}; write name=value, several with commas between them")]
     Header {
-        /// Which one, from 1.
+        /// The number of the header, from 1.
         n: usize,
         /// What is wrong with it.
         problem: &'static str,

@@ -1,4 +1,4 @@
-//! Where the engine puts its spans: into a bounded queue, at once, or nowhere.
+//! Receives the engine's spans: into a bounded queue, at once, or nowhere.
 
 use std::sync::{
     Arc,

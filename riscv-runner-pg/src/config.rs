@@ -51,7 +51,7 @@ impl SchemaName {
         format!("{}{CHANNEL_SUFFIX}", self.0)
     }
 
-    /// The channel on which operators' orders wake everybody: `{schema}_orders`.
+    /// The channel on which operators' orders wake all listeners: `{schema}_orders`.
     #[must_use]
     pub fn orders_channel(&self) -> String {
         format!("{}_orders", self.0)
@@ -71,7 +71,7 @@ impl FromStr for SchemaName {
     }
 }
 
-/// Why a name was refused as a schema.
+/// Why a name was rejected as a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schema name {name:?} {problem}")]
 pub struct SchemaNameError {
@@ -85,17 +85,17 @@ pub struct PgConfig {
     /// `postgres://user:password@host:port/database?options`, with the usual options of libpq
     /// (`sslmode`, `sslrootcert`, `host=/socket/dir`, `options`, …).
     pub url: SecretString,
-    /// Where our tables are; set as the search path of every connection.
+    /// The schema of our tables; set as the search path of every connection.
     pub schema: SchemaName,
     /// The most connections held at once.
     pub max_connections: u32,
     /// Whether a commit that gives the scheduler work notifies the schema's channel. Off where
     /// intake and scheduler share a process: a `NOTIFY` takes a lock of the whole database server.
     pub notify: bool,
-    /// After how long the server gives a statement up.
+    /// After how long the server cancels a statement.
     pub statement_limit: Duration,
-    /// How long the answer to one statement is waited for: longer than the server's limit, for whoever hears
-    /// nothing until then has lost the connection without being told.
+    /// How long to wait for the answer to one statement: longer than the server's limit, because no answer by
+    /// then means a lost connection.
     pub answer_limit: Duration,
 }
 

@@ -19,7 +19,7 @@ use crate::{
 
 const OPERATION: &str = "give an order";
 
-/// Carries an order out. It is not fenced: operators do not lead.
+/// Carries out an order. It is not fenced: operators do not lead.
 pub(crate) async fn order(db: &Db, order: &Order, note: &Note) -> PortResult<Ordered> {
     let failed = |error| port_error(OPERATION, error);
     let mut transaction = db.begin(OPERATION).await?;

@@ -21,10 +21,10 @@ pub fn remedy(error: &PortError) -> Option<&'static str> {
     }
 }
 
-/// What an operator must give the role.
+/// What the role lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lack {
-    /// Tables or columns: nobody migrated, or the role may not look into the schema.
+    /// Tables or columns: the schema was not migrated, or the role may not access it.
     Schema,
     /// A right on a table or a sequence.
     Right,
@@ -62,7 +62,7 @@ fn cause(error: &PortError) -> Option<&sqlx::Error> {
 
 /// The refusal of a write whose proof is of an earlier epoch.
 pub(crate) fn not_leader(operation: &'static str) -> PortError {
-    PortError::new(PortErrorKind::NotLeader, operation, "another replica has taken the lease over")
+    PortError::new(PortErrorKind::NotLeader, operation, "another replica has taken over the lease")
 }
 
 /// Whether a value of the statement was refused, or a row that it found cannot be understood, so that the rest of a

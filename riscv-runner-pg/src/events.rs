@@ -40,7 +40,7 @@ macro_rules! wanted {
     };
 }
 
-/// What is told about installations; the condition of two partial indexes.
+/// Events about installations; the condition of two partial indexes.
 macro_rules! history {
     () => {
         "(source = 'scheduler' OR event LIKE 'installation%')"
@@ -249,7 +249,7 @@ async fn event(db: &Db, id: EventId) -> PortResult<Option<LoggedDelivery>> {
     Ok(found.into_iter().next())
 }
 
-/// What was told about an account's installations, or one, oldest first.
+/// What was recorded about an account's installations, or one, oldest first.
 async fn history(
     db: &Db,
     entity: Option<EntityId>,

@@ -1,4 +1,4 @@
-//! What the server says of itself and of our rights, for diagnosis. It changes nothing.
+//! What the server reports about itself and our rights, for diagnosis. It changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const OPERATION: &str = "inspect the store";
 /// The oldest server that the statements run on, as `server_version_num` has it.
 pub const OLDEST_SERVER: i32 = 130_000;
 
-/// What was found.
+/// The result of an inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     /// `user@host:port/database`.
@@ -28,11 +28,11 @@ pub struct Inspection {
     pub version_number: i32,
     /// Whether the configured schema exists.
     pub has_schema: bool,
-    /// Whether the role may look into it; without that, nothing in it is seen.
+    /// Whether the role has `USAGE` on the schema; without it, nothing in the schema is visible.
     pub has_usage: bool,
     /// Rights that the role lacks, by table or sequence; `USAGE` is listed under the schema's own name, too.
     pub missing_rights: BTreeMap<String, Vec<String>>,
-    /// The role that we are.
+    /// The role that we connect as.
     pub role: String,
     /// How far the server's clock is ahead of ours.
     pub clock_ahead: SignedDuration,
@@ -56,7 +56,7 @@ const SERVER: &str = "SELECT current_setting('server_version'), \
      EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), \
      coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1), true)";
 
-/// Connects once and looks. `clock` is read right before and after the server's.
+/// Connects once and inspects. `clock` is read right before and after the server's.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses; the message says where and what to check.

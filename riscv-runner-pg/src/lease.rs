@@ -1,6 +1,6 @@
 //! Leadership: one row whose epoch only rises, and the fence that every write of a leader passes.
 //!
-//! The server's clock alone decides whether a lease is over.
+//! The server's clock alone decides whether a lease has expired.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub(crate) async fn acquire(
     Ok(Some(LeaderProof::issued_by_lease_store(epoch, add(now, ttl))))
 }
 
-/// Gives the lease back, unless somebody has taken it over.
+/// Releases the lease, unless another replica has taken it over.
 pub(crate) async fn release(db: &Db, proof: &LeaderProof) -> PortResult<()> {
     const OPERATION: &str = "release the lease";
     let released = db
@@ -91,7 +91,7 @@ pub(crate) async fn release(db: &Db, proof: &LeaderProof) -> PortResult<()> {
     if released.rows_affected() > 0 { Ok(()) } else { Err(not_leader(OPERATION)) }
 }
 
-/// Who holds a lease that is not over.
+/// Who holds a lease that has not expired.
 pub(crate) async fn leader(db: &Db) -> PortResult<Option<(ReplicaName, Epoch, Timestamp)>> {
     const OPERATION: &str = "read the lease";
     let row = db

@@ -14,7 +14,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait: a tick comes about as often.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Whom notifications wake.
+/// The wake-ups that notifications trigger.
 #[derive(Debug, Clone, Default)]
 pub struct Listeners {
     /// Woken when there is new work.
@@ -36,7 +36,7 @@ impl Listeners {
     }
 }
 
-/// Wakes at every notification of the schema's channels, and once after every connection, for
+/// Wakes at every notification of the schema's channels, and once after every connection, because
 /// notifications may have passed before it. Runs until it is dropped.
 pub async fn listen(config: PgConfig, listeners: Listeners) {
     let mut wait = FIRST_WAIT;

@@ -31,7 +31,7 @@ pub struct MigrationStep {
 /// What a migration did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationReport {
-    /// Whether the schema was made.
+    /// Whether the schema was created.
     pub created_schema: bool,
     /// The steps that were applied now.
     pub applied: Vec<MigrationStep>,
@@ -39,8 +39,8 @@ pub struct MigrationReport {
     pub already_applied: usize,
 }
 
-/// Brings the schema up to date, making it when it is missing. Processes that migrate the same
-/// schema at the same time wait for each other.
+/// Brings the schema up to date, creating it when it is missing. Processes that migrate the same schema at
+/// the same time wait for each other.
 ///
 /// # Errors
 /// When the server cannot be reached, the role lacks a right, or the schema was migrated by a
@@ -99,8 +99,8 @@ async fn connect(config: &PgConfig) -> PortResult<PgConnection> {
     PgConnection::connect_with(&options).await.map_err(|error| unreachable(&place, error))
 }
 
-/// Lets the server end the statement of a process that is gone. By itself it notices only after the statement,
-/// and a step that rewrites a table would keep it locked for minutes.
+/// Lets the server end the statement of a process that has died. By itself it notices only after the
+/// statement, and a step that rewrites a table would keep it locked for minutes.
 async fn notice_our_end(connection: &mut PgConnection) {
     let name = "client_connection_check_interval";
     // PostgreSQL 13 does not have it, and some platforms refuse it: nothing depends on it.

@@ -94,7 +94,7 @@ macro_rules! listed_failure {
     () => {
         "(SELECT CASE WHEN octet_length(short.info::text) <= 8192 THEN short.info \
                  ELSE jsonb_build_object('version', 1, 'message', \
-                     'too much for a list is known of it: see the worker''s own page') END \
+                     'the details are too long for a list: see the worker''s own page') END \
           FROM (SELECT CASE jsonb_typeof(w.failure_info -> 'containers') \
               WHEN 'object' THEN w.failure_info - 'events' || jsonb_build_object('containers', \
                   (SELECT coalesce(jsonb_object_agg(ended.name, CASE jsonb_typeof(ended.told) \

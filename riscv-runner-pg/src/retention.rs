@@ -1,5 +1,4 @@
-//! Removing rows that are over: by an index from the oldest on, in short transactions, past rows that
-//! somebody holds.
+//! Removing expired rows: by an index from the oldest on, in short transactions, past rows that are locked.
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
@@ -136,7 +135,7 @@ pub(crate) async fn remove(
     Ok(removed.rows_affected())
 }
 
-/// Pins a row, or lets it go by its age again.
+/// Pins a row, or unpins it.
 pub(crate) async fn keep(db: &Db, row: &Keepsake, keep: bool) -> PortResult<Kept> {
     // Changes nothing where it is so already, and says whether the row is there.
     macro_rules! pin {

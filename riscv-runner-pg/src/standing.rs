@@ -1,4 +1,5 @@
-//! What holds beside demand and supply: controls, back-offs, quarantines, refused images, installations.
+//! What the scheduler must know besides demand and supply: controls, back-offs, quarantines, refused images,
+//! installations.
 
 use std::collections::BTreeMap;
 
@@ -157,7 +158,7 @@ impl ImageRecord {
     }
 }
 
-/// What holds beside demand and supply, in one statement.
+/// What the scheduler must know besides demand and supply, in one statement.
 pub(crate) async fn standing(db: &Db) -> PortResult<Standing> {
     const OPERATION: &str = "read controls and back-offs";
     let record = db
@@ -227,7 +228,7 @@ pub(crate) async fn refuse_image(
     fenced(db, "mark an image", statement).await
 }
 
-/// Forgets the back-off of a key.
+/// Clears the back-off of a key.
 pub(crate) async fn clear_backoff(db: &Db, proof: &LeaderProof, key: &PoolKey) -> PortResult<()> {
     let statement = db
         .query(concat!(
@@ -241,7 +242,7 @@ pub(crate) async fn clear_backoff(db: &Db, proof: &LeaderProof, key: &PoolKey) -
     fenced(db, "clear a back-off", statement).await
 }
 
-/// Replaces what is held against a board.
+/// Replaces a board's quarantine.
 pub(crate) async fn set_quarantine(
     db: &Db,
     proof: &LeaderProof,

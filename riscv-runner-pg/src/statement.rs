@@ -1,4 +1,4 @@
-//! One statement, and how long its answer is waited for: a connection may be dead without anybody telling.
+//! One statement, and how long to wait for its answer: a connection may die unnoticed.
 
 use std::{
     future::Future,

@@ -1,4 +1,4 @@
-//! Sums for pages: weeks of boards by account, and what the last day showed.
+//! Sums for pages: weeks of boards by account, and what happened in the last day.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -100,7 +100,7 @@ pub(crate) const RESERVED: &str = "SELECT count(*) FROM workers WHERE created_at
 pub(crate) const FAILED: &str = "SELECT coalesce(failure_reason, failure_info ->> 'reason', 'pod_failed'), count(*) \
      FROM workers WHERE completed_at >= $1 AND completed_at < $2 AND status = 'failed' GROUP BY 1";
 
-/// What the window showed.
+/// What happened in the window.
 pub(crate) async fn lately(db: &Db, window: ReportWindow) -> PortResult<Lately> {
     const OPERATION: &str = "read the last day";
     let failed = |error| port_error(OPERATION, error);

@@ -1,4 +1,4 @@
-//! The store as the ports see it; each method is one call into the room of its subject.
+//! The store behind the ports; each method is one call into the module of its subject.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,7 +29,7 @@ use crate::{
     standing, stats, sweeps, unrouted, workers,
 };
 
-/// A store on PostgreSQL, in one schema that was migrated.
+/// A store on PostgreSQL, in one migrated schema.
 #[derive(Debug)]
 pub struct PgStore {
     db: Db,
@@ -45,19 +45,19 @@ impl PgStore {
         Ok(Self { db: Db::connect(config).await? })
     }
 
-    /// How many statements were sent so far, transaction control apart.
+    /// How many statements were sent so far, excluding transaction control.
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.db.statements()
     }
 
-    /// The connections, for what no port asks for: diagnosis and tests.
+    /// The connections, for what no port covers: diagnosis and tests.
     #[must_use]
     pub const fn pool(&self) -> &PgPool {
         &self.db.pool
     }
 
-    /// Folds the changes of demand into its totals now; readers do so by themselves when many wait.
+    /// Folds the changes of demand into its totals now; readers do so themselves when many are waiting.
     ///
     /// # Errors
     /// When the store cannot be written.

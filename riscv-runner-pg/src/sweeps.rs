@@ -1,4 +1,4 @@
-//! How far sweeps over outside logs have come, so that the next leader goes on where one stopped.
+//! How far sweeps over external logs have come, so that the next leader continues where one stopped.
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};

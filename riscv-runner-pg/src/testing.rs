@@ -26,7 +26,7 @@ const PORT_TRIES: u32 = 5;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Why no server could be had.
+/// Why no server is available.
 #[derive(Debug, thiserror::Error)]
 pub enum ThrowAwayError {
     /// No server is installed.
@@ -42,9 +42,9 @@ pub enum ThrowAwayError {
     /// A step failed.
     #[error("{step} failed: {detail}")]
     Step {
-        /// Which.
+        /// The step that failed.
         step: &'static str,
-        /// What it said.
+        /// The output of the step.
         detail: String,
     },
     /// The server is not ours.
@@ -130,7 +130,7 @@ impl ThrowAwayPostgres {
         &self.url
     }
 
-    /// A configuration with a schema that nobody else uses; it is not made yet.
+    /// A configuration with a schema that nothing else uses; it does not exist yet.
     #[must_use]
     pub fn fresh_config(&self) -> PgConfig {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -292,11 +292,11 @@ fn version_of(bin: &Path) -> u32 {
     version.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Somebody other than root when we are root.
+/// A user other than root when we are root.
 fn user_to_run_as() -> Result<Option<(u32, u32)>, ThrowAwayError> {
     use std::os::unix::fs::MetadataExt;
     // The owner of our own entry is our effective user.
-    let uid = fs::metadata("/proc/self").map_err(step_failed("finding out who we are"))?.uid();
+    let uid = fs::metadata("/proc/self").map_err(step_failed("finding out the current user"))?.uid();
     if uid != 0 {
         return Ok(None);
     }

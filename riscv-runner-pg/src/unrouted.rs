@@ -1,4 +1,4 @@
-//! Labels that no rule knew, read back from the log of deliveries.
+//! Labels that matched no rule, read back from the log of deliveries.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ impl UnroutedRecord {
     }
 }
 
-/// Queued jobs that no rule knew and nobody else took, the latest first.
+/// Queued jobs that matched no rule and that no other runner took, the latest first.
 pub(crate) async fn unrouted(db: &Db, since: Timestamp, limit: u32) -> PortResult<Vec<UnroutedRow>> {
     const OPERATION: &str = "read unrouted labels";
     let rows = db

@@ -30,7 +30,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "OUTCOME", conflicts_with = "github", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(Outcome::ALL.map(Outcome::as_str)))]
     pub(crate) outcome: Option<String>,
-    /// Only what was received since: 2026-11-21T10:00:00Z, 2026-11-21, or -2h
+    /// Only what was received since this time: 2026-11-21T10:00:00Z, 2026-11-21, or -2h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) since: Option<When>,
     /// Only of this installation
@@ -64,7 +64,7 @@ pub(crate) struct Replay {
     /// Every delivery of the log
     #[arg(long)]
     pub(crate) all: bool,
-    /// Only what was received since: 2026-11-21T10:00:00Z, 2026-11-21, or -2h
+    /// Only what was received since this time: 2026-11-21T10:00:00Z, 2026-11-21, or -2h
     #[arg(long, value_name = "TIME", requires = "all", allow_hyphen_values = true)]
     pub(crate) since: Option<When>,
     /// How the outcome is written

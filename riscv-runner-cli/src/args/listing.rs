@@ -30,7 +30,7 @@ pub(crate) struct Listing {
     /// Rows on a page
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) per_page: u32,
-    /// Where they are read, and how the rows are written
+    /// Where to read them, and how the rows are written
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Filtered {
     /// Only those of this account, by its login or id
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) entity: Option<Login>,
-    /// Where they are read, and how they are written
+    /// Where to read them, and how they are written
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Boards {
     /// Only those in this state
     #[arg(long, value_name = "STATE", value_parser = board_state())]
     pub(crate) state: Option<BoardState>,
-    /// Where they are read, and how they are written
+    /// Where to read them, and how they are written
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -40,7 +40,7 @@ pub(crate) struct Drain {
     /// The node of the board, or the pool
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// Take the name as it is, though nothing is known that has it
+    /// Accept the name even if nothing by that name is known
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(crate) struct Pause {
     /// The account's id or login, or OWNER/NAME; nothing for `all`
     #[arg(value_name = "NAME", required_if_eq_any = [("kind", "entity"), ("kind", "repo")])]
     pub(crate) name: Option<String>,
-    /// Take the account's id as it is, though nothing was heard of it
+    /// Accept the account's id even if no such account is known
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -102,13 +102,13 @@ pub(crate) enum EntityCommand {
         /// How many workers, or `unlimited`
         #[arg(value_name = "N")]
         max_workers: CapArgument,
-        /// Take the id as it is, though nothing was heard of it
+        /// Accept the id even if no such account is known
         #[arg(long)]
         force: bool,
         #[command(flatten)]
         order: Order,
     },
-    /// Let the configuration say again how many workers it may have
+    /// Go back to the number of workers in the configuration
     ClearLimit {
         /// The account's id or login
         #[arg(value_name = "ID")]
@@ -121,7 +121,7 @@ pub(crate) enum EntityCommand {
         /// The account's id or login
         #[arg(value_name = "ID")]
         entity: String,
-        /// Take the id as it is, though nothing was heard of it
+        /// Accept the id even if no such account is known
         #[arg(long)]
         force: bool,
         #[command(flatten)]

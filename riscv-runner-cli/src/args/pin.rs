@@ -1,4 +1,4 @@
-//! Rows that are kept whatever their age, on the command line.
+//! Rows that retention keeps whatever their age, on the command line.
 
 use clap::{Args, ValueEnum};
 

@@ -21,7 +21,7 @@ const DEVICE_TREE: [&str; 2] = ["proc/device-tree", "sys/firmware/devicetree/bas
 /// `rrctl board`
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Board {
-    /// Tell which kind of board this machine is; to be run on the board
+    /// Say which kind of board this machine is; to be run on the board
     Probe(Probe),
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(asked: &args::Boards, sources: &Sources, printer: &Print
     };
     if !boards.observed && reading.output.format == Format::Table {
         let hint = match reading.remote.server {
-            Some(_) => "the server cannot see it: its log and its /ready say since when",
+            Some(_) => "the server cannot observe it: its log and /ready say since when",
             None => "`kubectl get nodes` with the same kubeconfig shows why",
         };
         return Err(Failure::failed("the cluster cannot be observed").hint(hint));

@@ -33,9 +33,9 @@ pub(crate) async fn run(check: &Check, sources: &Sources, printer: &Printer) -> 
     let config = config::load(sources, Need::Policy).map_err(Failure::Configuration)?;
     if config.github.apps.iter().all(|app| app.private_key.is_none()) {
         return Err(Failure::Usage {
-            what: "no App of [[github.apps]] has a private key here, so GitHub cannot be asked".to_owned(),
+            what: "no App of [[github.apps]] has a private key here, so GitHub cannot be queried".to_owned(),
             hint: Some(
-                "set private_key_file of an App; `rrctl config check` tells what is missing".to_owned(),
+                "set private_key_file of an App; `rrctl config check` says what is missing".to_owned(),
             ),
         });
     }
@@ -46,7 +46,7 @@ pub(crate) async fn run(check: &Check, sources: &Sources, printer: &Printer) -> 
     let inspector = GithubInspector::new(wire::forge(&config, Arc::new(Unobserved))?);
     let facts = inspector.repository(&check.repo).await.map_err(|error| {
         Failure::from(error)
-            .hint("`rrctl doctor` tells whether GitHub is reached, and which App's key it takes")
+            .hint("`rrctl doctor` says whether GitHub can be reached, and which App's key it accepts")
     })?;
     let question = Question {
         labels: labels.as_ref(),

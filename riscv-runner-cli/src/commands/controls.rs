@@ -40,7 +40,7 @@ pub(crate) async fn run(
     printer.data(listing.output.format, &rows, || {
         if rows.is_empty() {
             return printer.line(if listing.audit {
-                "no order was ever given"
+                "no orders have been given"
             } else {
                 "nothing is held back"
             });

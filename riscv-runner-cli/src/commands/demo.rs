@@ -210,7 +210,7 @@ fn conclude(summary: &Summary, took: Duration, demo: Demo, printer: &Printer) ->
     }
     if !summary.violations.is_empty() {
         let again = format!(
-            "run it again: rrctl demo --once --jobs {} --boards {} --seed {}",
+            "reproduce it: rrctl demo --once --jobs {} --boards {} --seed {}",
             demo.jobs, demo.boards, demo.seed
         );
         return Err(Failure::failed(count(summary.violations.len(), "broken invariant")).hint(again));

@@ -78,7 +78,7 @@ fn remedy(problem: &Problem) -> String {
         Origin::Variable(name) => format!("change {key}the environment variable {name}"),
         Origin::Default => format!("set {key}the configuration"),
     };
-    format!("{place}; `rrctl config check` asks again")
+    format!("{place}; `rrctl config check` checks again")
 }
 
 /// Runs `rrctl doctor`.
@@ -99,7 +99,7 @@ pub(crate) async fn run(output: Output, sources: &Sources, printer: &Printer) ->
     match findings.iter().filter(|finding| finding.status == Status::Fail).count() {
         0 => Ok(()),
         n => Err(Failure::failed(format!("{} failed", count(n, "check")))
-            .hint("mend the first one first: others may follow from it")),
+            .hint("fix the first one first: it may be the cause of others")),
     }
 }
 
@@ -124,7 +124,7 @@ fn row(finding: &Finding) -> Vec<Value> {
         Status::Fail => ("fail", Tone::Bad),
         Status::Skipped => ("skipped", Tone::Plain),
     };
-    let fix = finding.fix.as_ref().map_or_else(String::new, |fix| format!("\nto mend it: {fix}"));
+    let fix = finding.fix.as_ref().map_or_else(String::new, |fix| format!("\nto fix it: {fix}"));
     vec![Value::toned(word, tone), finding.check.as_str().into(), format!("{}{fix}", finding.finding).into()]
 }
 

@@ -121,7 +121,7 @@ async fn create_app(create: &Create, sources: &Sources, printer: &Printer) -> Re
     printer.note(&format!("Open http://{address}/ in a browser, and confirm the App with GitHub."));
     let code = tokio::select! {
         code = listener::ask(listener, question) => code?,
-        () = signals.stopped() => return Err(Failure::failed("stopped before GitHub made the App")),
+        () = signals.stopped() => return Err(Failure::failed("stopped before GitHub created the App")),
     };
     let app = convert_manifest(&github, Arc::new(TokioPlatform), &code).await.map_err(not_made)?;
     let written = destination.write(&app)?;
@@ -146,7 +146,7 @@ fn confirm_url(api_url: &str, owner: Option<&Login>) -> String {
 #[expect(clippy::needless_pass_by_value, reason = "the signature of map_err")]
 fn not_made(error: ConvertError) -> Failure {
     Failure::because("the App's credentials could not be fetched", &error)
-        .hint("the App may be there already: delete it in GitHub's settings, and begin again")
+        .hint("the App may exist already: delete it in GitHub's settings, and begin again")
 }
 
 /// The webhook secrets of the file, if it has a table that may not be opened twice.
@@ -178,7 +178,7 @@ fn tell(
         AppKind::Organization => "organization",
         AppKind::User => "user",
     };
-    printer.note(&format!("GitHub made the App {} ({}).", create.wanted.name, app.id));
+    printer.note(&format!("GitHub created the App {} ({}).", create.wanted.name, app.id));
     printer.note(&format!("Private key and webhook secret are in {}.", create.out.display()));
     if let Some(secret) = &written.webhook_secret {
         let listed = listed_secrets(config);

@@ -27,7 +27,7 @@ pub(crate) struct Asked {
     pub(crate) filter: RowFilter<RowStatus>,
     /// Which of them.
     pub(crate) page: Page,
-    /// When.
+    /// The time that ages count from.
     pub(crate) now: Timestamp,
 }
 

@@ -190,7 +190,7 @@ fn account(text: &str, known: &Known) -> Result<EntityId, Failure> {
         let logins: Vec<String> =
             known.accounts.values().filter_map(|login| login.as_ref().map(ToString::to_string)).collect();
         let hint = known::suggest(text, &logins);
-        Failure::failed(format!("no account {text:?} was heard of"))
+        Failure::failed(format!("no known account {text:?}"))
             .hint(hint.unwrap_or_else(|| "give its numeric id: it never changes".to_owned()))
     })
 }

@@ -39,9 +39,9 @@ pub(crate) async fn run(pin: Pin, keep: bool, sources: &Sources, printer: &Print
     printer.data(pin.output.format, &answer, || {
         let already = if changed { "" } else { " already" };
         printer.line(&if keep {
-            format!("{row} is kept{already}, whatever its age")
+            format!("{row} is{already} pinned: retention keeps it whatever its age")
         } else {
-            format!("{row} goes by its age{already}")
+            format!("{row} is{already} unpinned: retention removes it by its age")
         })
     })
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What is said where boards are unknown.
-pub(super) const UNOBSERVED: &str = "the cluster cannot be observed: nobody knows boards and slots";
+pub(super) const UNOBSERVED: &str = "the cluster cannot be observed: boards and slots are unknown";
 
 /// Runs `rrctl pools`.
 pub(crate) async fn run(reading: &Reading, sources: &Sources, printer: &Printer) -> Result<(), Failure> {

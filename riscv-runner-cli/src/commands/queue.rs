@@ -110,10 +110,10 @@ fn cells_without_rule(unrouted: &UnroutedView, now: Timestamp) -> Vec<Value> {
     let waits = short(age(now, unrouted.first_queued_at));
     let because = match &unrouted.cause {
         Cause::NearlyKnown { written, known } => {
-            format!("no rule knows these labels; {written} is almost {known}: a typo?")
+            format!("no rule matches these labels; {written} is almost {known}: a typo?")
         }
         Cause::ForOthers => "a rule has these labels, for other accounts or repositories".to_owned(),
-        Cause::Unknown => "no rule knows these labels; most likely another runner's".to_owned(),
+        Cause::Unknown => "no rule matches these labels; most likely meant for another runner".to_owned(),
     };
     vec![
         whose(unrouted.entity_id, Some(&unrouted.entity_name), None),

@@ -85,7 +85,7 @@ async fn once(format: Format, sources: &Sources, printer: &Printer) -> Result<()
     }
     done.map_err(|error| match error.kind() {
         PortErrorKind::Conflict | PortErrorKind::NotLeader => {
-            Failure::from(error).hint("a scheduler that runs holds the lease; `rrctl status` names it")
+            Failure::from(error).hint("a running scheduler holds the lease; `rrctl status` names it")
         }
         PortErrorKind::Transient
         | PortErrorKind::Denied
@@ -115,7 +115,7 @@ fn dry_run(
         false => {
             let laws = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             Err(Failure::failed(format!("the plan breaks a law and would not be executed: {laws}"))
-                .hint("this is a defect; please report it with the output of `rrctl snapshot`"))
+                .hint("this is a bug; please report it with the output of `rrctl snapshot`"))
         }
     }
 }
@@ -177,7 +177,7 @@ fn describe(finding: &plan::Finding) -> String {
             format!("jobs wait for pool {pool}, which the configuration does not have")
         }
         plan::Finding::ImageRefused { image } => {
-            format!("GitHub refuses the runner of {image} as too old: only one worker at a time tries it")
+            format!("GitHub refuses the runner in {image} as outdated: only one worker at a time tries it")
         }
     }
 }
@@ -204,7 +204,7 @@ fn verdicts(snapshot: &Snapshot, plan: &Plan) -> Vec<Verdict> {
             let (verdict, reason, worker) = match (served.remove(&job.id), held.get(&job.id)) {
                 (Some((worker, reason)), _) => ("provision", reason, Some(worker)),
                 (None, Some(hold)) => (hold.name(), hold.to_string(), None),
-                (None, None) => ("unaccounted", "the plan does not speak of it".to_owned(), None),
+                (None, None) => ("unaccounted", "the plan does not mention it".to_owned(), None),
             };
             let (labels, repo) = (key.labels.originals(), Some(job.repo.to_string()));
             Verdict { job: job.id, labels, repo, verdict, reason, worker }

@@ -152,7 +152,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let reload = Reload { sources: sources.clone(), in_force, policy, rules, cluster };
     running.background.spawn(async move {
         if let Err(error) = reload.run().await {
-            tracing::warn!(?error, "the configuration will not be read again");
+            tracing::warn!(?error, "the configuration cannot be watched for changes");
         }
     });
     let web = Entrance::of(&config.server)?;
@@ -263,7 +263,7 @@ fn state(
     if role != Role::Scheduler {
         let secrets = WebhookSecrets::new(&config.github.webhook_secrets).map_err(|error| {
             Failure::because("webhooks cannot be verified", &error)
-                .hint("mend the files that [github] webhook_secrets_files names, or set GHAPP_WEBHOOK_SECRET")
+                .hint("fix the files that [github] webhook_secrets_files names, or set GHAPP_WEBHOOK_SECRET")
         })?;
         let body = usize::try_from(config.server.body_limit.as_u64()).unwrap_or(usize::MAX);
         let limits = IntakeLimits { body, ..IntakeLimits::default() };

@@ -45,8 +45,8 @@ struct Direct {
 pub(crate) async fn run(status: &args::Status, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let format = status.reading.output.format;
     if status.watch && format == Format::Json {
-        let hint = "programs read `rrctl status --format json` as often as they like";
-        return Err(Failure::usage("--watch needs a terminal").hint(hint));
+        let hint = "programs can poll `rrctl status --format json`";
+        return Err(Failure::usage("--watch cannot be combined with --format json").hint(hint));
     }
     let place = match status.reading.remote.connect_as_anybody(sources)? {
         Some(server) => Place::Server(server),
@@ -100,7 +100,7 @@ impl Direct {
 fn text(status: &StatusView, names: &Names, printer: &Printer) -> String {
     let mut lines = vec![match &status.leader {
         Some(leader) => format!("leader   {} (epoch {})", leader.name, leader.epoch),
-        None => "leader   nobody: nothing is scheduled".to_owned(),
+        None => "leader   none: nothing is scheduled".to_owned(),
     }];
     let oldest = status.oldest().map(|at| format!(", the oldest for {}", short(age(status.now, at))));
     let totals = status.totals;

@@ -87,7 +87,7 @@ async fn of_store(
 
 /// The command line takes exactly one of them.
 fn nobody() -> Failure {
-    Failure::Usage { what: "nobody is asked about".to_owned(), hint: None }
+    Failure::Usage { what: "no account, installation or job was given".to_owned(), hint: None }
 }
 
 /// The account that has this login, as GitHub says; where it does not say, by our own rows, which also know
@@ -105,7 +105,7 @@ async fn account(
     }
     let found = store.entities_named(name).await?;
     let Some((first, others)) = found.split_first() else {
-        return Err(Failure::failed(format!("nobody called {name} is known here"))
+        return Err(Failure::failed(format!("no account named {name} is known here"))
             .hint("no App of ours is installed there, and the log holds no delivery of such an account; check the spelling"));
     };
     if !others.is_empty() {

@@ -62,7 +62,7 @@ fn words(why: &WhyView) -> String {
                 None => format!("for {waited}; its state has just changed, ask again"),
             }
         }
-        JobPhase::Running => format!("it does not wait: it runs{on}"),
+        JobPhase::Running => format!("it is not waiting: it is running{on}"),
         JobPhase::Completed => {
             let conclusion = job.job_conclusion.as_deref().unwrap_or("without a conclusion");
             format!("ended as {conclusion}{on}")

@@ -94,7 +94,7 @@ fn read_apps(section: &Section<'_>, needed: bool) -> Vec<App> {
     });
     if !seen_any && needed {
         let hint = "add [[github.apps]] with kind, app_id and private_key_file";
-        section.error("apps", "no [[github.apps]]: nobody could be served", Some(hint));
+        section.error("apps", "no [[github.apps]]: no account could be served", Some(hint));
     }
     apps
 }

@@ -26,7 +26,7 @@ impl Heartbeat {
         let url = http_secret(&section, "url", "url_file");
         let every = section.or("every", EVERY);
         if every < SHORTEST {
-            section.error("every", "must be at least 100ms: it is somebody else's server", None);
+            section.error("every", "must be at least 100ms, to spare the monitor", None);
         }
         section.done();
         Self { url, every }

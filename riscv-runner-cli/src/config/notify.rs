@@ -75,7 +75,7 @@ impl Notify {
             section.error("window", "must not be zero", None);
         }
         if per_window == 0 {
-            let hint = "to be told nothing, leave the URLs out or set types = []";
+            let hint = "for no notifications, leave the URLs out or set types = []";
             section.error("per_window", "must not be zero", Some(hint));
         }
         section.done();

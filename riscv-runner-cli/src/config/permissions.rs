@@ -24,7 +24,7 @@ impl Section<'_> {
         }
         let origin = self.node(key).map_or_else(|| self.origin_of(key), |node| node.at(below).origin.clone());
         let name = format!("{}{below}", self.path_of(key));
-        let problem = format!("{} is open to everybody on this machine", path.display());
+        let problem = format!("{} is accessible to every user of this machine", path.display());
         let hint = format!("chmod o= {}", path.display());
         self.problems().warn(&origin, &name, problem, Some(hint));
     }

@@ -50,7 +50,7 @@ impl Pools {
         let template = read_pod(&section);
         if let Some(name) = name {
             if self.policies.contains_key(&name) || self.refused.contains(&name) {
-                section.error("name", format!("pool {name} is there already"), Some("rename one of them"));
+                section.error("name", format!("pool {name} already exists"), Some("rename one of them"));
             }
             match (selector, image) {
                 (Some(node_selector), Some(image)) => {

@@ -40,7 +40,7 @@ pub(crate) enum Severity {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// Where.
+    /// Where the value comes from.
     pub(crate) origin: Origin,
     /// The key, such as `pools[0].image`; empty when it concerns the whole file.
     pub(crate) key: String,

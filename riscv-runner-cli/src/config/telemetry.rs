@@ -25,7 +25,7 @@ pub(crate) struct Telemetry {
 #[derive(Debug)]
 #[cfg_attr(
     not(any(feature = "otel", test)),
-    expect(dead_code, reason = "only a binary that can trace reads them")
+    expect(dead_code, reason = "only a binary built with tracing support reads them")
 )]
 pub(crate) struct Collector {
     /// Its base address.

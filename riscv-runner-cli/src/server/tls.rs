@@ -70,7 +70,7 @@ impl Certificates {
             match read(&self.certificate, &self.private_key) {
                 Ok(pair) => {
                     *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
-                    tracing::info!("the TLS certificate is read again");
+                    tracing::info!("the TLS certificate was read again");
                 }
                 Err(failure) => {
                     tracing::error!(?failure, "the new TLS certificate is refused; the old one stays");

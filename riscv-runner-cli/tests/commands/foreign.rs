@@ -138,5 +138,5 @@ fn boards_out_of_sight_are_told_to_programs_and_fail_for_people() {
     assert_eq!((&told["observed"], &told["boards"]), (&json!(false), &json!([])));
     let table = Folder::new().rrctl(&["boards", "--server", &address]);
     assert!(table.starts_with("exit: 1\n") && table.contains("the cluster cannot be observed"), "{table}");
-    assert!(table.contains("hint: the server cannot see it") && !table.contains("kubectl"), "{table}");
+    assert!(table.contains("hint: the server cannot observe it") && !table.contains("kubectl"), "{table}");
 }

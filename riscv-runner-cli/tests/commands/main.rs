@@ -85,14 +85,14 @@ fn the_doctor_has_a_remedy_for_whatever_is_wrong_with_the_configuration() {
         assert!(bad.iter().all(|one| one["fix"].as_str().is_some_and(|fix| !fix.is_empty())), "{bad:#?}");
         assert!(bad.iter().any(|one| one["fix"] == remedy), "{bad:#?}");
     };
-    check("[server]\nlisten =\n", "change rrctl.toml, line 2; `rrctl config check` asks again");
+    check("[server]\nlisten =\n", "change rrctl.toml, line 2; `rrctl config check` checks again");
     check(
         "[server]\nbody_limit = \"0B\"\n",
-        "change `server.body_limit` in rrctl.toml, line 2; `rrctl config check` asks again",
+        "change `server.body_limit` in rrctl.toml, line 2; `rrctl config check` checks again",
     );
     check(
         "[retention]\nevents = \"0d\"\n",
-        "change `retention.events` in rrctl.toml, line 2; `rrctl config check` asks again",
+        "change `retention.events` in rrctl.toml, line 2; `rrctl config check` checks again",
     );
 }
 

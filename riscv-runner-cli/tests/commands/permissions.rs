@@ -38,7 +38,7 @@ fn files_that_everybody_may_read_are_told_where_they_lie_on_a_disk() {
         for (mode, open) in [(0o600, false), (0o440, false), (0o644, true), (0o602, true)] {
             folder.set_mode(file, mode);
             let told = folder.rrctl(&["config", "check"]);
-            let warning = format!("{key}: {file} is open to everybody on this machine");
+            let warning = format!("{key}: {file} is accessible to every user of this machine");
             assert_eq!(told.contains(&warning), open && judged, "{file} {mode:o}: {told}");
             assert_eq!(told.contains(&format!("hint: chmod o= {file}")), open && judged, "{told}");
             let strict = folder.rrctl(&["config", "check", "--strict"]);
@@ -46,7 +46,7 @@ fn files_that_everybody_may_read_are_told_where_they_lie_on_a_disk() {
         }
         let nowhere = [("HOME", "/nowhere"), ("RRCTL_GITHUB__API_URL", "http://127.0.0.1:1")];
         let doctor = folder.rrctl_with(&["doctor"], &nowhere);
-        assert_eq!(doctor.contains("is open to everybody"), judged, "{doctor}");
+        assert_eq!(doctor.contains("is accessible to every user"), judged, "{doctor}");
         folder.set_mode(file, 0o600);
     }
 }

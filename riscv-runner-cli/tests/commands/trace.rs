@@ -114,7 +114,7 @@ fn stories() -> Vec<Story> {
         },
         Story {
             title: "healthy",
-            about: "Nothing is the matter with the installation; the reason lies elsewhere.",
+            about: "No problem was found with the installation; the cause lies elsewhere.",
             steps: vec![
                 created(),
                 queued(),
@@ -223,7 +223,7 @@ async fn a_trace_is_asked_for_in_several_ways() {
     assert_snapshot!(log.folder.rrctl(&["trace", "--job-id", "1", "--server", "http://127.0.0.1:1"]));
     let token = &[("TRACE_API_SECRET", "planted")];
     let down = log.folder.rrctl_with(&["trace", "--job-id", "1", "--server", "http://127.0.0.1:1"], token);
-    assert!(down.starts_with("exit: 1\n") && down.contains("http://127.0.0.1:1 cannot be asked"), "{down}");
+    assert!(down.starts_with("exit: 1\n") && down.contains("http://127.0.0.1:1 cannot be queried"), "{down}");
     assert!(!down.contains("planted"), "{down}");
     log.store.close().await;
 }

@@ -119,7 +119,7 @@ async fn a_role_is_given_what_doctor_prints_and_can_then_serve() {
     config.write("postgres.url", &format!("{url}{joint}options[role]={role}"));
 
     let (_, findings, _) = doctor(&config).await;
-    says(one(&findings, "database migrations"), "skipped", "may not look into schema", "");
+    says(one(&findings, "database migrations"), "skipped", "may not access schema", "");
     let rights = one(&findings, "database rights");
     says(rights, "fail", "USAGE on", "GRANT USAGE ON ALL SEQUENCES IN SCHEMA");
     let grant = rights["fix"].as_str().unwrap().to_owned();
@@ -131,7 +131,7 @@ async fn a_role_is_given_what_doctor_prints_and_can_then_serve() {
     let server = Server::start(&config, &[], &[]).await;
     server.ready().await;
     let said = String::from_utf8(config.rrctl(&["schedule", "--once"]).await.stderr).unwrap();
-    assert!(said.contains("a scheduler that runs holds the lease"), "{said}");
+    assert!(said.contains("a running scheduler holds the lease"), "{said}");
     let job = stage.github.queue(&NewJob::new("acme/tool", LABELS));
     assert_eq!(stage.deliver(&server, job, "queued").await, (200, "job_stored".to_owned()));
     server.stop().await;

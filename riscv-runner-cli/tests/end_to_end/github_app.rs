@@ -70,7 +70,7 @@ async fn an_app_is_made_and_its_secrets_are_in_files_of_their_owner() {
     assert_eq!(get(&format!("{url}/created?code={code}&state={wrong}")).await.0, 400, "a forged return");
     assert_eq!(get(&format!("{url}/created?code=..%2Fapp&state={state}")).await.0, 400);
     let (status, html) = get(&format!("{url}/created?code={code}&state={state}")).await;
-    assert!(status == 200 && html.contains("GitHub made the App"), "{status} {html}");
+    assert!(status == 200 && html.contains("GitHub created the App"), "{status} {html}");
 
     let ended = timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
     let (stdout, stderr) =
@@ -101,7 +101,7 @@ async fn nothing_is_asked_of_github_when_its_answer_could_not_be_kept() {
     let refused = rrctl(&folder, &github, &["create"]).output().await.unwrap();
     let stderr = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr.contains("is there already") && stderr.contains("hint:"), "{stderr}");
+    assert!(stderr.contains("already exists") && stderr.contains("hint:"), "{stderr}");
     let open = rrctl(&folder, &github, &["create", "--listen", "0.0.0.0:0"]).output().await.unwrap();
     assert_eq!(open.status.code(), Some(2), "the page is for this machine alone");
 }

@@ -87,7 +87,7 @@ async fn status_is_drawn_anew_until_it_is_interrupted() {
     assert!(config.rrctl(&["migrate"]).await.status.success());
     let frames = config.watched(&["status", "--watch", "--every", "0.1"], "workers  0 starting", 2).await;
     assert!(!frames.contains('\x1b'), "not a terminal: {frames:?}");
-    assert!(frames.contains("leader   nobody"), "{frames}");
+    assert!(frames.contains("leader   none"), "{frames}");
     let refused = config.rrctl(&["status", "--watch", "--format", "json"]).await;
     assert_eq!(refused.status.code(), Some(2));
 }

@@ -155,7 +155,7 @@ mod sending {
         eventually("the collector was asked", async || !collector.requests().is_empty()).await;
         let asked = Instant::now();
         server.terminate().await;
-        server.logged("the collector did not take the last spans in time; they are lost").await;
+        server.logged("the collector did not accept the last spans in time; they are lost").await;
         assert!(server.ended().await.success());
         let took = asked.elapsed();
         assert!(took < SHUTDOWN, "{took:?}");

@@ -1,4 +1,4 @@
-//! Whether the thing that an order names is there: a mistyped name would hold back nothing.
+//! Whether the thing that an order names exists: an order with a mistyped name would hold back nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,34 +11,34 @@ use crate::{
     observed::Observed,
 };
 
-/// The names that can be spoken of.
+/// The names that orders may use.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// The pools of the configuration.
     pub pools: BTreeSet<PoolName>,
-    /// The nodes of the cluster; `None` where nobody looks at it.
+    /// The nodes of the cluster; `None` where the cluster is not observed.
     pub boards: Option<Observed<BTreeSet<NodeName>>>,
-    /// Accounts that were heard of, with their logins where those are known.
+    /// Accounts that deliveries have named, with their logins where known.
     pub accounts: BTreeMap<EntityId, Option<Login>>,
 }
 
-/// A name that nothing has.
+/// A name that nothing is known to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameProblem {
-    /// Nothing has it.
+    /// Nothing has this name.
     Unknown {
         /// What was named.
         target: ControlTarget,
-        /// The names there are of this kind, for a suggestion.
+        /// The existing names of this kind, for a suggestion.
         candidates: Vec<String>,
     },
-    /// Whether a board has it cannot be told, for the cluster cannot be observed.
+    /// It is unknown whether a board has this name, because the cluster cannot be observed.
     Unseen(NodeName),
 }
 
-/// How alike a suggestion must be.
+/// The least similarity of a suggestion.
 const LIKENESS: f64 = 0.75;
-/// Longer lists of names help nobody.
+/// The most names listed in a suggestion.
 const LISTED: usize = 8;
 
 impl fmt::Display for NameProblem {
@@ -46,14 +46,14 @@ impl fmt::Display for NameProblem {
         match self {
             Self::Unknown { target, .. } => write!(f, "there is no {target}"),
             Self::Unseen(name) => {
-                write!(f, "the cluster cannot be observed, so nobody knows whether there is a board {name}")
+                write!(f, "the cluster cannot be observed, so it is unknown whether board {name} exists")
             }
         }
     }
 }
 
 impl NameProblem {
-    /// What else could be meant.
+    /// What may have been meant.
     #[must_use]
     pub fn suggestion(&self) -> Option<String> {
         match self {
@@ -63,7 +63,7 @@ impl NameProblem {
     }
 }
 
-/// The name that comes closest, or a few of those there are.
+/// The closest name, or a few of the existing ones.
 #[must_use]
 pub fn suggest(name: &str, candidates: &[String]) -> Option<String> {
     let alike = candidates.iter().map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
@@ -76,8 +76,8 @@ pub fn suggest(name: &str, candidates: &[String]) -> Option<String> {
     (!listed.is_empty()).then(|| format!("there are: {}{more}", listed.join(", ")))
 }
 
-/// Checks what an order names. Letting something go needs no check: that it is held back is enough.
-/// Repositories may be held back before their first job, and workers are checked by the store.
+/// Checks the name in an order. A release needs no check: that the thing is held back is enough. Repositories
+/// may be held back before their first job, and workers are checked by the store.
 ///
 /// # Errors
 /// The name, when nothing has it.
@@ -106,7 +106,7 @@ pub fn check(order: &Order, known: &Known) -> Result<(), NameProblem> {
 }
 
 impl Known {
-    /// The account that a text means: its id, or its login as GitHub compares logins.
+    /// The account with this id or login; logins are compared as GitHub compares them.
     #[must_use]
     pub fn account(&self, text: &str) -> Option<EntityId> {
         let by_login = |login: &Login| login.as_str().eq_ignore_ascii_case(text.trim_start_matches('@'));

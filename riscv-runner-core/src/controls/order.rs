@@ -1,4 +1,4 @@
-//! What an operator may order, as one type for the command line, for HTTP and for the tables.
+//! What an operator may order: one type for the command line, HTTP and the tables.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{
     policy::Cap,
 };
 
-/// Something that can be held back, and let go again.
+/// Something that can be held back and released.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
     /// Nothing is provisioned at all.
@@ -28,7 +28,7 @@ pub enum Control {
 }
 
 impl Control {
-    /// What it speaks of.
+    /// What it applies to.
     #[must_use]
     pub fn target(&self) -> ControlTarget {
         match self {
@@ -44,18 +44,18 @@ impl Control {
 /// What an operator wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Hold something back; if it is held back already, the new reason replaces the old one.
+    /// Hold something back; if it is held back already, the new note replaces the old one.
     Hold(Control),
-    /// Let it go.
+    /// Release it.
     Release(Control),
-    /// The account may have this many workers, whatever the configuration says.
+    /// Let the account have this many workers, whatever the configuration says.
     Limit {
         /// The account.
         entity: EntityId,
-        /// How many.
+        /// The most workers that the account may have.
         cap: Cap,
     },
-    /// The configuration says again how many workers the account may have.
+    /// Apply the configured number of workers to the account again.
     ClearLimit {
         /// The account.
         entity: EntityId,
@@ -64,7 +64,7 @@ pub enum Order {
     Revoke {
         /// The worker.
         worker: WorkerName,
-        /// Whether it is ended though a job runs on it, and whatever GitHub says.
+        /// Whether to end it even if a job runs on it, and whatever GitHub says.
         force: bool,
     },
 }
@@ -73,13 +73,13 @@ pub enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Ordered {
-    /// It is in force, and in the audit.
+    /// The order is in force and in the audit.
     Done,
-    /// What it asks for is so already: nothing was held back, or the worker has ended.
+    /// There was nothing to do: nothing was held back, or the worker has ended.
     NothingToDo,
 }
 
-/// The word for an order.
+/// The verb of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
@@ -146,27 +146,27 @@ impl fmt::Display for Verb {
     }
 }
 
-/// An order that makes no sense.
+/// An order that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
-    /// The verb does not go with such a target.
+    /// The verb does not apply to this kind of target.
     #[error("{verb} takes {expected}, not {given}")]
     Target {
         /// The verb.
         verb: Verb,
-        /// What it takes.
+        /// The kinds of target that it applies to.
         expected: &'static str,
-        /// What it was given.
+        /// The kind of target that was given.
         given: &'static str,
     },
-    /// A limit needs a number.
+    /// A limit without a number.
     #[error("limit needs max_workers: a number, or \"unlimited\"")]
     NoCap,
 }
 
 impl Order {
-    /// Puts an order together from its parts; `cap` is only looked at by [`Verb::Limit`], `force` only
-    /// by [`Verb::Revoke`].
+    /// Builds an order from its parts; `cap` is only used by [`Verb::Limit`], `force` only by
+    /// [`Verb::Revoke`].
     ///
     /// # Errors
     /// When the verb does not go with the target, or a limit has no cap.
@@ -201,7 +201,7 @@ impl Order {
         })
     }
 
-    /// The word for it.
+    /// The order's verb.
     #[must_use]
     pub const fn verb(&self) -> Verb {
         match self {
@@ -221,7 +221,7 @@ impl Order {
         }
     }
 
-    /// What it speaks of.
+    /// What it applies to.
     #[must_use]
     pub fn target(&self) -> ControlTarget {
         match self {

@@ -1,4 +1,4 @@
-//! Orders as answers and listings write them, and the checks on what operators write.
+//! Orders as answers and listings show them, and the checks on what operators write.
 
 use std::fmt;
 
@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 use super::{ControlTarget, Note, Order, Verb};
 use crate::{ids::IdError, policy::Cap};
 
-/// A sentence; what is longer is a document that belongs elsewhere.
+/// The longest reason, in characters.
 const MAX_REASON: usize = 1000;
-/// A person, a team, a program.
+/// The longest name of an actor (a person, a team or a program), in characters.
 const MAX_ACTOR: usize = 200;
 
-/// An order with its note, flat.
+/// An order with its note, in one flat object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrittenOrder {
-    /// The word for it.
+    /// The order's verb.
     pub verb: Verb,
-    /// What it speaks of.
+    /// What it applies to.
     pub target: ControlTarget,
-    /// Of a limit: how many workers.
+    /// For a limit: how many workers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_workers: Option<WrittenCap>,
-    /// Of a revocation: whether it overrides GitHub.
+    /// For a revocation: whether it overrides GitHub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
-    /// Why.
+    /// Why the order was given.
     pub reason: String,
-    /// Who.
+    /// The operator who gave the order.
     pub actor: String,
-    /// Since when.
+    /// When the order was given.
     pub since: Timestamp,
 }
 
@@ -38,9 +38,9 @@ pub struct WrittenOrder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum WrittenCap {
-    /// So many.
+    /// A number of workers.
     Number(u32),
-    /// The word.
+    /// The word `unlimited`.
     Word(Unlimited),
 }
 
@@ -48,7 +48,7 @@ pub enum WrittenCap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unlimited {
-    /// The word.
+    /// The word `unlimited`.
     Unlimited,
 }
 
@@ -68,7 +68,7 @@ impl From<Cap> for WrittenCap {
 }
 
 impl WrittenOrder {
-    /// Writes an order down.
+    /// Converts an order and its note.
     #[must_use]
     pub fn of(order: &Order, note: &Note) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl WrittenOrder {
 }
 
 impl Note {
-    /// Takes an operator's words.
+    /// Checks what an operator wrote.
     ///
     /// # Errors
     /// When the reason or the actor is missing, is overlong, or holds control characters.

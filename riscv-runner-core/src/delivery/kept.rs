@@ -1,4 +1,4 @@
-//! What the log keeps of a payload: all that was received, or who and what alone.
+//! What the log keeps of a payload: all of it, or identities alone.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{DeliveryRecord, Outcome};
 
 impl DeliveryRecord {
-    /// The payload that the log keeps, once the outcome is known: of a job that leads to nothing, who and
-    /// what it is and how it went, in GitHub's own form, so that it can be replayed once it is wanted.
+    /// The payload that the log keeps, once the outcome is known. Of a job that has no effect it keeps who
+    /// and what it is and how it went, in GitHub's own form, so that it can be replayed later.
     #[must_use]
     pub fn kept_payload(&self, outcome: Outcome) -> Cow<'_, RawValue> {
         if matches!(outcome, Outcome::IgnoredNoLabel | Outcome::BannedEntity) {

@@ -35,7 +35,7 @@ pub(super) async fn caught<T>(
             tracing::error!(
                 place = place_name,
                 message,
-                "a panic was caught, and everything else goes on; this is a bug, please report it"
+                "caught a panic; everything else keeps running. This is a bug, please report it"
             );
             observer.observe(EngineEvent::Panicked { place });
             None

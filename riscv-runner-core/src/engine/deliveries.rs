@@ -97,11 +97,11 @@ impl Engine {
     async fn ask_for(&self, proof: &LeaderProof, app: EntityKind, guid: &DeliveryGuid, attempt: i64) {
         match self.parts.forge.redeliver(proof, app, attempt).await {
             Ok(()) => {
-                tracing::info!(%guid, "a lost delivery was asked for again");
+                tracing::info!(%guid, "a lost delivery was requested again");
                 self.parts.observer.observe(EngineEvent::Recovered { kind: Recovery::LostDelivery });
             }
             Err(error) => {
-                tracing::warn!(%guid, error = error.chain(), "a lost delivery could not be asked for again");
+                tracing::warn!(%guid, error = error.chain(), "a lost delivery could not be requested again");
             }
         }
     }
@@ -116,7 +116,7 @@ impl Engine {
             %guid,
             event,
             status,
-            "we refuse this delivery again and again, so it is given up; once the cause is mended, `rrctl deliveries redeliver` asks for it"
+            "we reject this delivery every time, so it is no longer requested; once the cause is fixed, `rrctl deliveries redeliver` requests it"
         );
         self.parts.observer.observe(EngineEvent::DeliveryGivenUp);
     }

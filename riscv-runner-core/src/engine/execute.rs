@@ -126,7 +126,7 @@ impl Engine {
             }
             Action::DeleteSecret { worker } => parts.cluster.delete_secret(proof, &worker).await,
             Action::LiftRefusal { image, .. } => {
-                tracing::info!(%image, "GitHub accepts the runner of this image; it is minted for again");
+                tracing::info!(%image, "GitHub accepts the runner in this image; runners are registered for it again");
                 parts.store.refuse_image(proof, &image, None).await?;
                 parts.wakes.schedule.wake();
                 Ok(())
@@ -165,7 +165,7 @@ impl Engine {
             Ok(agreed) => Ok(agreed || end.is_forced()),
             Err(error) if !end.is_forced() || error.kind() == PortErrorKind::NotLeader => Err(error),
             Err(error) => {
-                tracing::warn!(worker = %end.worker, error = error.chain(), "the registration of a worker revoked by force was not deleted; the clean-up will");
+                tracing::warn!(worker = %end.worker, error = error.chain(), "the registration of a worker revoked by force was not deleted; the clean-up will delete it");
                 Ok(true)
             }
         }
@@ -225,7 +225,7 @@ impl Engine {
     }
 
     async fn refuse(&self, proof: &LeaderProof, image: &ImageRef) -> PortResult<()> {
-        tracing::error!(%image, "GitHub refuses the runner of this image as too old; nothing is minted for it but for one worker that tries it now and then; replace the image");
+        tracing::error!(%image, "GitHub refuses the runner in this image as outdated; only one worker at a time still tries it; replace the image");
         self.parts.store.refuse_image(proof, image, Some(self.now())).await
     }
 

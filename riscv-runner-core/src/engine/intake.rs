@@ -20,17 +20,17 @@ const MAX_BATCH: usize = 128;
 /// How many batches may be on their way at once: while one waits for the disk, the next is written.
 const WRITERS: usize = 2;
 
-/// Why a delivery was not acknowledged. It was not recorded, or nothing is known about it; GitHub
-/// may deliver it again at any time, for recording is idempotent.
+/// Why a delivery was not acknowledged. It was not recorded, or it is unknown whether it was; GitHub may
+/// deliver it again at any time, because recording is idempotent.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// More deliveries wait than the queue holds.
+    /// The queue of deliveries is full.
     #[error("the intake queue is full")]
     Busy,
     /// The store could not record it.
     #[error("the store did not record the delivery")]
     Store(#[source] Arc<PortError>),
-    /// The process is ending.
+    /// The process is stopping.
     #[error("intake is closed")]
     Closed,
 }
@@ -40,13 +40,13 @@ struct Waiting {
     answer: oneshot::Sender<Result<Recorded, IntakeError>>,
 }
 
-/// The entrance: cheap to clone, one for each webhook handler.
+/// The sending end: cheap to clone, one for each webhook handler.
 #[derive(Clone)]
 pub struct Intake {
     queue: mpsc::Sender<Waiting>,
 }
 
-/// The other end of the queue; runs until every [`Intake`] is dropped.
+/// The receiving end of the queue; runs until every [`Intake`] is dropped.
 pub struct IntakeWriter {
     queue: mpsc::Receiver<Waiting>,
     committer: Committer,
@@ -58,7 +58,7 @@ struct Committer {
     schedule: Wake,
 }
 
-/// An entrance and its writer, with a queue of `capacity` deliveries.
+/// An [`Intake`] and its writer, with a queue of `capacity` deliveries.
 pub fn intake(
     capacity: usize,
     store: Arc<dyn DeliveryStore>,
@@ -171,8 +171,7 @@ fn panicked() -> PortError {
 }
 
 impl IntakeError {
-    /// Whether GitHub should be told that it is our fault and passing (503), as it always is here
-    /// unless the store calls it a defect.
+    /// Whether the failure is ours and temporary (503). It always is here, unless the store reports a bug.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {

@@ -80,7 +80,10 @@ impl Engine {
             if let Some(event) = polling::without_installation(doubtful)
                 && let Err(error) = self.join(proof, doubtful, event).await
             {
-                tracing::warn!(error = error.chain(), "a job of a gone installation was not given up");
+                tracing::warn!(
+                    error = error.chain(),
+                    "a job of a removed installation could not be given up"
+                );
             }
         }
     }
@@ -115,7 +118,7 @@ impl Engine {
             tracing::warn!(
                 ?question,
                 error = error.chain(),
-                "jobs could not be looked up; asked again later"
+                "jobs could not be looked up; trying again later"
             );
         }
     }
@@ -217,7 +220,7 @@ impl Engine {
     async fn join(&self, proof: &LeaderProof, doubtful: &DoubtfulJob, event: JobEvent) -> PortResult<()> {
         let job = doubtful.job.facts.id;
         let write = self.parts.store.join_job(proof, job, &event).await?;
-        tracing::info!(%job, ?event, ?write, "GitHub, when asked, knew more");
+        tracing::info!(%job, ?event, ?write, "GitHub had newer information about a job");
         self.trace(|| {
             let (facts, before) = (&doubtful.job.facts, Some(&doubtful.job.state));
             spans::of_job(Evidence { facts, before, event: &event, write, at: self.now() })

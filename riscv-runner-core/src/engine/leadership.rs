@@ -84,10 +84,10 @@ impl Engine {
     pub(super) async fn resign(&self) {
         let Some(proof) = self.proof() else { return };
         if let Err(error) = self.parts.store.release_lease(&proof).await {
-            tracing::warn!(error = error.chain(), "the lease was not given back; it ends by itself");
+            tracing::warn!(error = error.chain(), "the lease was not released; it expires by itself");
         }
         if self.ceased() {
-            tracing::info!("this replica gave the lease back");
+            tracing::info!("this replica released the lease");
         }
     }
 }

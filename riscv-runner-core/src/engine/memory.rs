@@ -84,7 +84,7 @@ impl Memory {
         InFlight { memory: self, worker: worker.clone() }
     }
 
-    /// Forgets what was seen: a new term judges by its own looks. What is in flight is still ours.
+    /// Forgets observations: a new leadership period relies on its own. Work in flight is still ours.
     pub(super) fn forget(&self) {
         let mut memory = self.lock();
         let in_flight = std::mem::take(&mut memory.in_flight);

@@ -1,5 +1,5 @@
-//! Looks at events and, while this process leads, at the world, and hands what is worth telling to the
-//! outboxes; and gives signs of life. Beside the loops: nothing waits for it.
+//! Watches events and, while this process leads, the observed state, and hands what is worth a notification
+//! to the outboxes; also sends heartbeats. It runs beside the loops: nothing waits for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,15 +21,15 @@ use crate::{
 /// least.
 const MOST_OF_A_KEY: u32 = 100;
 
-/// What notifying takes.
+/// What notifications need.
 pub struct Notices {
-    /// Whose world is looked at.
+    /// The engine whose state is observed.
     pub engine: Arc<Engine>,
-    /// What happens; bounded, and written to without waiting.
+    /// The engine's events; bounded, and written to without waiting.
     pub events: mpsc::Receiver<EngineEvent>,
-    /// What is wanted.
+    /// Which notifications are wanted.
     pub rules: watch::Receiver<Arc<Rules>>,
-    /// Who is told.
+    /// The notifiers' queues.
     pub outboxes: Vec<Outbox>,
 }
 
@@ -70,7 +70,10 @@ impl Notices {
                 watchman.look(&snapshot, &plan::schedule(&snapshot, &policy), &policy, &rules)
             }
             Err(error) => {
-                tracing::debug!(error = error.chain(), "the world could not be looked at for notifications");
+                tracing::debug!(
+                    error = error.chain(),
+                    "the state that notifications depend on could not be read"
+                );
                 Vec::new()
             }
         }
@@ -98,7 +101,7 @@ impl Notices {
             topic = notification.topic.as_str(),
             severity = notification.severity.as_str(),
             title = notification.title,
-            "operators are told"
+            "operators are notified"
         );
         let notification = Arc::new(notification);
         for outbox in &self.outboxes {
@@ -107,7 +110,7 @@ impl Notices {
     }
 }
 
-/// Gives a sign of life every so often for as long as this process is a healthy leader; runs for ever.
+/// Sends a heartbeat at regular intervals for as long as this process is a healthy leader; runs for ever.
 pub async fn beat(
     monitor: Arc<dyn Monitor>,
     vitals: Arc<Vitals>,
@@ -121,11 +124,11 @@ pub async fn beat(
         match health {
             Ok(()) => {
                 if let Err(error) = monitor.beat().await {
-                    tracing::warn!(error = error.chain(), "the monitor did not take the sign of life");
+                    tracing::warn!(error = error.chain(), "the monitor did not accept the heartbeat");
                 }
             }
             Err(ailment) if ailing != Some(ailment) => {
-                tracing::info!(%ailment, "no signs of life are given");
+                tracing::info!(%ailment, "no heartbeats are sent");
             }
             Err(_) => {}
         }

@@ -1,5 +1,5 @@
-//! Notifications on their way to one notifier: a bounded queue that never makes anybody wait, and a worker
-//! that tries again for a while.
+//! Notifications on their way to one notifier: a bounded queue that never blocks its writers, and a worker
+//! that retries for a while.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,7 +52,7 @@ impl Outbox {
     /// Puts one in, or drops and counts it when too many wait. Returns at once.
     pub fn put(&self, notification: Arc<Notification>) {
         if self.queue.try_send(notification).is_err() {
-            tracing::warn!(notifier = self.name, "a notification was dropped: too many wait");
+            tracing::warn!(notifier = self.name, "a notification was dropped: too many are waiting");
             self.observer
                 .observe(EngineEvent::Noticed { notifier: self.name, outcome: NoticeOutcome::Dropped });
         }

@@ -43,7 +43,7 @@ impl Engine {
                 Reserved::Yes => self.begin(provision, reserved.clone()),
                 Reserved::NameTaken => self.begin_renamed(provision),
                 Reserved::EntityAtCap | Reserved::PoolAtCap | Reserved::DemandMet => {
-                    tracing::info!(worker = %provision.name, ?answer, "not reserved: others were first");
+                    tracing::info!(worker = %provision.name, ?answer, "not reserved: another reservation came first");
                 }
             }
         }
@@ -116,7 +116,7 @@ impl Engine {
     /// Undoes a reservation for which nothing has been made: its job need not wait until the next leader
     /// misses a pod.
     async fn hand_back(&self, provision: &Provision) {
-        let message = "the replica that reserved it stopped before anything was made".to_owned();
+        let message = "the replica that reserved it stopped before anything was created".to_owned();
         self.give_up(provision, FailureReason::ReplicaStopped, message, false).await;
     }
 
@@ -215,7 +215,7 @@ impl Engine {
     }
 
     async fn give_up(&self, provision: &Provision, reason: FailureReason, message: String, backs_off: bool) {
-        tracing::warn!(worker = %provision.name, %reason, message, "the worker could not be made");
+        tracing::warn!(worker = %provision.name, %reason, message, "the worker could not be created");
         let info = if reason == FailureReason::PodAllocationFailure {
             FailureInfo::pod(reason, Diagnostics { collect_error: Some(message), ..Diagnostics::default() })
         } else {

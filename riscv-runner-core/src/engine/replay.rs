@@ -1,5 +1,5 @@
-//! Stored deliveries through intake again: each is decided about anew, by the policy of today, and joined
-//! into the jobs as any delivery is. Doing so twice changes nothing.
+//! Puts stored deliveries through intake again: each is decided anew, by today's policy, and joined into the
+//! jobs as any delivery is. Doing so twice changes nothing.
 
 use jiff::Timestamp;
 
@@ -10,27 +10,27 @@ use crate::{
     ports::{DeliveryStore, EventStore, LoggedDelivery, LoggedEvent, PortResult},
 };
 
-/// As many rows as share a commit.
+/// How many rows share a commit.
 const BATCH: u32 = 128;
 
-/// What replays need.
+/// What a replay needs.
 #[derive(Clone, Copy)]
 pub struct Replay<'a> {
     /// The log that is read.
     pub log: &'a dyn EventStore,
     /// Where the deliveries go: usually the same store.
     pub into: &'a dyn DeliveryStore,
-    /// The delivery that a row once was, or why there is none; the adapter of its sender knows.
+    /// Converts a row back into its delivery, or says why it cannot; the sender's adapter knows how.
     pub again: &'a (dyn Fn(&LoggedDelivery) -> Result<Delivery, String> + Sync),
-    /// By what they are decided.
+    /// What decides about them.
     pub by: IntakePolicy<'a>,
 }
 
-/// What became of one row.
+/// The result of replaying one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replayed {
-    /// It was decided about, and joined into its job where it has one; this is what came of it, as if it
-    /// had just arrived.
+    /// It was decided and joined into its job, if it has one; with the same outcome as if it had just
+    /// arrived.
     Decided(Outcome),
     /// It was left out, for this reason.
     Skipped(String),
@@ -38,7 +38,7 @@ pub enum Replayed {
     Refused(String),
 }
 
-/// A row and what became of it.
+/// A row and its result.
 pub type Done = (LoggedEvent, Replayed);
 
 impl Replay<'_> {
@@ -57,8 +57,8 @@ impl Replay<'_> {
         Ok(done)
     }
 
-    /// Replays every delivery received at or after `since`, in the order of the log, and tells of each
-    /// batch once it is committed.
+    /// Replays every delivery received at or after `since`, in the order of the log, and reports each batch
+    /// once it is committed.
     ///
     /// # Errors
     /// When the store cannot be read or written; batches that were told of are replayed.

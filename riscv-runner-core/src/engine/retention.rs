@@ -1,4 +1,4 @@
-//! Removal of rows that are over: once a day, in batches, with pauses for those who work.
+//! Removal of expired rows: once a day, in batches, with pauses for other work.
 
 use futures::future::{BoxFuture, FutureExt};
 

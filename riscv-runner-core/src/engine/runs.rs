@@ -142,7 +142,7 @@ impl Engine {
         if write.wakes_scheduler() {
             let revived = matches!(event, JobEvent::Revived { .. });
             let kind = if revived { Recovery::RevivedJob } else { Recovery::UnheardJob };
-            tracing::info!(job = %report.job, ?event, "a listing of runs knew more");
+            tracing::info!(job = %report.job, ?event, "a listing of runs had newer information about a job");
             self.parts.observer.observe(EngineEvent::Recovered { kind });
             self.parts.wakes.schedule.wake();
         }

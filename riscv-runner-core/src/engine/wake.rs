@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// A handle that wakes one loop. Wake-ups that arrive before the loop looks are one.
+/// A handle that wakes one loop. Wake-ups that arrive before the loop runs are merged.
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<Notify>);
 
 impl Wake {
-    /// Lets the loop look soon.
+    /// Makes the loop run soon.
     pub fn wake(&self) {
         self.0.notify_one();
     }

@@ -3,8 +3,8 @@
 use super::{Diagnostics, FailureInfo};
 
 impl FailureInfo {
-    /// The most telling thing that is known of the failure, for lists: an operator's note, how a container
-    /// ended, what the pod or its last warning says. `None` where nothing is known.
+    /// The most informative fact about the failure, for lists: an operator's note, how a container ended, or
+    /// what the pod or its last warning says. `None` where nothing is known.
     #[must_use]
     pub fn summary(&self) -> Option<String> {
         match self {

@@ -23,7 +23,7 @@ pub const WORKER_RULES: &[Rule] = &[
     },
     Rule {
         reason: FailureReason::InstallationNotFound,
-        says: "its App was uninstalled, and no delivery tells of a job on it",
+        says: "its App was uninstalled, and no delivery reports a job on it",
         setting: None,
         threshold: |_| Duration::ZERO,
         remedy: Remedy::Kill,

@@ -1,4 +1,4 @@
-//! States of the world that operators are notified of when they begin, and again when they end.
+//! States that operators are notified of when they begin, and again when they end.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
 /// What lasts less is not worth a message: GitHub hiccups, and kubelets restart.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A state that is told.
+/// A state that operators are notified of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     /// Jobs wait for boards of this pool.
@@ -27,7 +27,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// What a notification of it is about.
+    /// The topic of its notifications.
     #[must_use]
     pub const fn topic(&self) -> Topic {
         match self {
@@ -55,7 +55,7 @@ impl Condition {
         }
     }
 
-    /// How long it must hold before it is told.
+    /// How long it must hold before a notification is sent.
     pub(super) const fn patience(&self, rules: &Rules) -> Duration {
         match self {
             Self::PoolExhausted(_) => rules.pool_exhausted_after,
@@ -70,15 +70,15 @@ impl Condition {
             (Self::AuthFailing(id), false) => format!("The App cannot authenticate for installation {id}"),
             (Self::AuthFailing(id), true) => format!("The App authenticates for installation {id} again"),
             (Self::RateLimited(id), false) => format!("GitHub limits requests for installation {id}"),
-            (Self::RateLimited(id), true) => format!("GitHub takes requests for installation {id} again"),
+            (Self::RateLimited(id), true) => format!("GitHub accepts requests for installation {id} again"),
             (Self::BoardLost(node), false) => format!("Board {node} is lost"),
             (Self::BoardLost(node), true) => format!("Board {node} is back"),
         }
     }
 }
 
-/// What one look shows: the conditions that hold, with what is known of each, and those that nobody could
-/// look at.
+/// What one poll shows: the conditions that hold, with what is known of each, and those that could not be
+/// observed.
 pub(super) struct Look {
     pub(super) holding: BTreeMap<Condition, String>,
     pub(super) boards_seen: bool,
@@ -93,7 +93,7 @@ impl Look {
         Self { holding, boards_seen: snapshot.nodes.is_present() }
     }
 
-    /// Whether the look could have shown the condition.
+    /// Whether the poll could have shown the condition.
     pub(super) const fn covers(&self, condition: &Condition) -> bool {
         match condition {
             Condition::PoolExhausted(_) | Condition::BoardLost(_) => self.boards_seen,
@@ -111,7 +111,10 @@ fn pools(plan: &Plan, holding: &mut BTreeMap<Condition, String>) {
         }
     }
     for (pool, (jobs, why)) in waiting {
-        holding.insert(Condition::PoolExhausted(pool.clone()), format!("At least {jobs} jobs wait; {why}."));
+        holding.insert(
+            Condition::PoolExhausted(pool.clone()),
+            format!("At least {jobs} jobs are waiting; {why}."),
+        );
     }
 }
 
@@ -133,11 +136,11 @@ fn installations(snapshot: &Snapshot, holding: &mut BTreeMap<Condition, String>)
     for (id, health) in &snapshot.installations {
         // An installation that is gone is its owner's decision, and its jobs fail with that reason.
         if let (Some(since), None) = (health.auth_failing_since, health.gone_since) {
-            let text = format!("Since {}. Its jobs wait.", since.strftime("%Y-%m-%d %H:%M UTC"));
+            let text = format!("Since {}. Its jobs are waiting.", since.strftime("%Y-%m-%d %H:%M UTC"));
             holding.insert(Condition::AuthFailing(*id), text);
         }
         if let Some(until) = health.rate_limited_until.filter(|until| snapshot.now < *until) {
-            let text = format!("Until {}. Its jobs wait.", until.strftime("%Y-%m-%d %H:%M UTC"));
+            let text = format!("Until {}. Its jobs are waiting.", until.strftime("%Y-%m-%d %H:%M UTC"));
             holding.insert(Condition::RateLimited(*id), text);
         }
     }

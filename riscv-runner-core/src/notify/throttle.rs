@@ -1,4 +1,4 @@
-//! So many messages and no more: the same thing once in a window, few in all, and a sum of the rest.
+//! Limits notifications: the same thing once in a window, few in all, and a summary of the rest.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +12,7 @@ const NAMED: usize = 20;
 
 type Kind = (Topic, String, bool);
 
-/// What was sent lately, and what was withheld.
+/// What was sent recently, and what was withheld.
 #[derive(Debug, Default)]
 pub struct Throttle {
     sent: VecDeque<Timestamp>,
@@ -68,7 +68,7 @@ impl Throttle {
         })
     }
 
-    /// How many are withheld and not yet summed up.
+    /// How many are withheld and not yet summarized.
     #[must_use]
     pub fn withheld(&self) -> usize {
         self.withheld.as_ref().map_or(0, |held| held.count)

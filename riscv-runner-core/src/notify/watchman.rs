@@ -1,5 +1,5 @@
-//! Turns events and looks at the world into notifications. A state is told when it has held for long
-//! enough, once, and again when it is over.
+//! Turns events and polls of the state into notifications. A state is notified once, when it has held for
+//! long enough, and again when it ends.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ struct Standing {
     told: bool,
 }
 
-/// What is remembered between looks.
+/// What is remembered between polls.
 #[derive(Debug, Default)]
 pub struct Watchman {
     standing: BTreeMap<Condition, Standing>,
@@ -29,7 +29,7 @@ pub struct Watchman {
 }
 
 impl Watchman {
-    /// What an event is worth telling.
+    /// The notification that an event calls for.
     pub fn event(&mut self, event: &EngineEvent, now: Timestamp) -> Option<Notification> {
         match event {
             EngineEvent::WorkerFailed { reason } => {
@@ -64,7 +64,7 @@ impl Watchman {
         } else {
             (
                 "This replica is no longer the leader",
-                "Another one takes over when the lease has ended; /ready tells.",
+                "Another replica takes over once the lease has expired; /ready shows it.",
             )
         };
         let subject = "leader".to_owned();
@@ -73,7 +73,7 @@ impl Watchman {
         Some(self.notification(Topic::LeadershipLost, severity, subject, title, text, leading, now))
     }
 
-    /// What one look of the leader is worth telling.
+    /// The notifications that one poll by the leader calls for.
     pub fn look(
         &mut self,
         snapshot: &Snapshot,
@@ -95,7 +95,7 @@ impl Watchman {
         self.standing.retain(|condition, standing| {
             let holds = look.holding.contains_key(condition) || !look.covers(condition);
             if !holds && standing.told {
-                let text = format!("It had held since {}.", standing.since.strftime("%Y-%m-%d %H:%M UTC"));
+                let text = format!("It had been so since {}.", standing.since.strftime("%Y-%m-%d %H:%M UTC"));
                 told.push((condition.clone(), text, true));
             }
             holds

@@ -19,43 +19,42 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    /// Reserve a row, mint a registration, create secret and pod.
+    /// Reserve a row, register the runner, create the secret and the pod.
     Provision(Provision),
-    /// The pod was bound to a node: note it.
+    /// The pod was bound to a node: write that to the row.
     NoteBound {
         /// The worker.
         worker: WorkerName,
         /// The status it was planned from.
         from: WorkerStatus,
-        /// Where.
+        /// The node that it was bound to.
         node: NodeName,
     },
-    /// The pod runs: so does the worker.
+    /// The pod is running: mark the worker as running.
     MarkRunning {
         /// The worker.
         worker: WorkerName,
         /// The status it was planned from.
         from: WorkerStatus,
-        /// Where.
+        /// The node that it runs on, if known.
         node: Option<NodeName>,
-        /// Since when.
+        /// When its pod started to run.
         at: Timestamp,
     },
-    /// The worker did its work.
+    /// The worker completed.
     MarkCompleted {
         /// The worker.
         worker: WorkerName,
         /// The status it was planned from.
         from: WorkerStatus,
-        /// When.
+        /// When it ended.
         at: Timestamp,
-        /// Its key, if a job ran: it is served again, and its back-off ends. A runner that ended without one
-        /// may have been refused by GitHub.
+        /// Its key, if a job ran: its back-off ends. Without a job GitHub may have refused the runner.
         served: Option<PoolKey>,
-        /// Its board, that is rehabilitated if a job ran.
+        /// Its board, whose quarantine ends if a job ran.
         node: Option<NodeName>,
     },
-    /// The registration, once seen, is confirmed gone: the worker is spent.
+    /// The registration was seen earlier and is confirmed gone: the worker is spent.
     MarkGone {
         /// The worker.
         worker: WorkerName,
@@ -66,11 +65,11 @@ pub enum Action {
     End(EndWorker),
     /// Write the row of a pod that has none.
     Adopt {
-        /// The pod.
+        /// The worker whose pod it is.
         worker: WorkerName,
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
-        /// What it says of itself.
+        /// What the pod says about its worker.
         identity: PodIdentity,
         /// The node it is bound to.
         node: Option<NodeName>,
@@ -79,7 +78,7 @@ pub enum Action {
     },
     /// End a pod that nothing needs, after its registration is deleted.
     KillPod {
-        /// The pod.
+        /// The worker whose pod it is.
         worker: WorkerName,
         /// How it is ended.
         pod: PodEnd,
@@ -88,24 +87,24 @@ pub enum Action {
     },
     /// Delete an ended pod and its secret.
     DeletePod {
-        /// The pod.
+        /// The worker whose pod it is.
         worker: WorkerName,
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
     },
     /// Delete a secret that nothing needs.
     DeleteSecret {
-        /// The secret.
+        /// The worker whose secret it is.
         worker: WorkerName,
     },
     /// Delete a registration that nothing needs.
     Deregister {
-        /// Its name.
+        /// The runner's name.
         worker: WorkerName,
         /// The registration.
         registration: Registration,
     },
-    /// Mint again for an image that was set aside as too old.
+    /// Register runners again for an image that was set aside as outdated.
     LiftRefusal {
         /// The worker whose runner GitHub accepted.
         worker: WorkerName,
@@ -114,7 +113,7 @@ pub enum Action {
     },
 }
 
-/// A worker to be made.
+/// A worker to be created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provision {
     /// Its name.
@@ -129,15 +128,15 @@ pub struct Provision {
     pub image: ImageRef,
     /// The job that asked for it; GitHub may give it another of the same key.
     pub job: Option<JobId>,
-    /// The most live workers of its account.
+    /// The most live workers that its account may have.
     pub entity_cap: Option<u32>,
-    /// The most live workers of its pool.
+    /// The most live workers that its pool may have.
     pub pool_cap: Option<u32>,
-    /// Idle runners wished for in its key beyond the demand.
+    /// How many idle runners its key should have beyond the demand.
     pub warm: u32,
     /// Nodes that its pod must not use.
     pub avoid: Vec<NodeName>,
-    /// The back-off of its key if it cannot be made.
+    /// The back-off of its key if it cannot be created.
     pub on_failure: Backoff,
 }
 
@@ -152,27 +151,27 @@ impl Provision {
 /// A registration on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// Where it is registered.
+    /// The scope that it is registered in.
     pub scope: ScopeRef,
-    /// Which one.
+    /// The id of the runner in that scope.
     pub runner: RunnerId,
 }
 
-/// What becomes of a worker's pod when the worker ends.
+/// What happens to a worker's pod when the worker ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "pod", rename_all = "snake_case")]
 pub enum PodEnd {
-    /// It has ended, or is not there.
+    /// Nothing: it has ended, or does not exist.
     Nothing,
     /// The kubelet ends it. First the registration is deleted; a refusal stops the remedy.
     Kill {
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
     },
     /// No kubelet will act: it is deleted with no grace. First the registration is deleted; a
     /// refusal stops the remedy.
     ForceDelete {
-        /// Which one.
+        /// The uid of the pod.
         uid: PodUid,
     },
 }
@@ -195,25 +194,25 @@ pub struct EndWorker {
     pub from: WorkerStatus,
     /// Why it failed.
     pub reason: FailureReason,
-    /// When.
+    /// When the worker failed.
     pub at: Timestamp,
     /// Its registration, if one is known.
     pub registration: Option<Registration>,
-    /// What becomes of its pod.
+    /// What happens to its pod.
     pub pod: PodEnd,
     /// The back-off of its key from now on.
     pub backoff: Option<Backoff>,
-    /// What is held against its board from now on.
+    /// The quarantine of its board from now on.
     pub quarantine: Option<(NodeName, Quarantine)>,
     /// Its image, if GitHub refuses the image's runner.
     pub refused_image: Option<ImageRef>,
-    /// The operator's wish, if it is ended because of one.
+    /// The operator's order, if it is ended because of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation: Option<Revocation>,
 }
 
 impl EndWorker {
-    /// Whether something that may be running is ended, so that GitHub must agree first.
+    /// Whether it ends something that may be running, so that GitHub must agree first.
     #[must_use]
     pub const fn is_destructive(&self) -> bool {
         match self.pod {
@@ -230,7 +229,7 @@ impl EndWorker {
 }
 
 impl Action {
-    /// The worker that it is about.
+    /// The worker that it concerns.
     #[must_use]
     pub const fn worker(&self) -> &WorkerName {
         match self {
@@ -249,13 +248,13 @@ impl Action {
         }
     }
 
-    /// The worker to be made, if it makes one.
+    /// The worker to be created, if the action creates one.
     #[must_use]
     pub fn as_provision(&self) -> Option<&Provision> {
         if let Self::Provision(provision) = self { Some(provision) } else { None }
     }
 
-    /// The worker to be ended, if it ends one.
+    /// The worker to be ended, if the action ends one.
     #[must_use]
     pub fn as_end(&self) -> Option<&EndWorker> {
         if let Self::End(end) = self { Some(end) } else { None }

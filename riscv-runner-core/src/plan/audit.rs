@@ -1,4 +1,4 @@
-//! The laws, checked again on a finished plan by other means than those that made it.
+//! The laws, checked again on a finished plan by other means than those that produced it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

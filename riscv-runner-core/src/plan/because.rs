@@ -24,10 +24,10 @@ pub enum Because {
     KeptWarm {
         /// The key.
         key: PoolKey,
-        /// How many.
+        /// How many idle runners the key should have.
         wished: u32,
     },
-    /// The pod's phase says so.
+    /// The pod's phase requires it.
     PodPhase {
         /// The phase.
         phase: String,
@@ -41,14 +41,14 @@ pub enum Because {
     Ill(Illness),
     /// An operator revoked the worker.
     Revoked {
-        /// Who, when, and why.
+        /// The order: by whom, when and why.
         note: Note,
     },
     /// The job that the worker ran is over.
     JobOver,
-    /// The registration was missing in this many looks in a row.
+    /// The registration was missing in this many consecutive polls.
     RegistrationMissing {
-        /// How many.
+        /// How many consecutive listings missed it.
         looks: u32,
     },
     /// A pod of ours has no row.
@@ -57,11 +57,11 @@ pub enum Because {
     WorkerEnded,
     /// A registration or secret belongs to no live worker.
     NoLiveWorker,
-    /// The runner has started, and read its secret.
+    /// The runner has started, so it has read its secret.
     RunnerStarted,
-    /// GitHub accepted the runner of an image that was set aside as too old.
+    /// GitHub accepted the runner in an image that was set aside as outdated.
     RunnerAccepted,
-    /// The pod ended longer ago than pods are kept.
+    /// The pod ended longer ago than ended pods are kept.
     GraceOver {
         /// When it ended.
         ended_at: Timestamp,

@@ -12,7 +12,7 @@ use crate::{
     snapshot::PendingJob,
 };
 
-/// How many drained boards a verdict names: one is given for each key, and a list of boards is elsewhere.
+/// The most drained boards that a verdict names: each key has one, and the full list of boards is elsewhere.
 pub const MOST_NAMED: usize = 8;
 /// How many a sentence names.
 const MOST_SAID: usize = 2;
@@ -22,7 +22,7 @@ const MOST_SAID: usize = 2;
 pub struct DrainedBoard {
     /// The node.
     pub board: NodeName,
-    /// Who, when, why.
+    /// The order: by whom, when and why.
     pub note: Note,
 }
 
@@ -34,53 +34,54 @@ fn is_none_drained(boards: &Arc<Vec<DrainedBoard>>) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
-    /// A worker for it is on its way, or waits for GitHub to hand it the job.
+    /// A worker for it is on its way, or is waiting for GitHub to hand it the job.
     DemandMet,
-    /// An operator holds it back.
+    /// An operator has paused it.
     Paused {
         /// What is paused.
         target: ControlTarget,
-        /// Who, when, why.
+        /// The order: by whom, when and why.
         note: Note,
     },
-    /// The account has as many workers as it may, across all its pools.
+    /// The account has as many workers as it may have, across all its pools.
     EntityAtCap {
-        /// How many it has.
+        /// How many workers it has.
         current: u32,
-        /// How many it may have.
+        /// How many workers it may have.
         max: u32,
-        /// Who decided that, when, and why; `None` where the configuration says so.
+        /// Who set that limit, when, and why; `None` where the configuration sets it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Note>,
     },
-    /// The pool has as many workers as it may.
+    /// The pool has as many workers as it may have.
     PoolAtCap {
         /// The pool.
         pool: PoolName,
-        /// How many it has.
+        /// How many workers it has.
         current: u32,
-        /// How many it may have.
+        /// How many workers it may have.
         max: u32,
     },
     /// Every slot is taken.
     NoCapacity {
         /// The pool.
         pool: PoolName,
-        /// Slots of boards that take workers.
+        /// Slots of boards that accept workers.
         total: u32,
-        /// Slots taken of them.
+        /// How many of these are taken.
         active: u32,
         /// Boards set aside because their workers keep failing.
         #[serde(default)]
         quarantined: u32,
-        /// Boards of the pool that operators drain.
+        /// Boards of the pool that operators have drained.
         #[serde(default)]
         drained: u32,
-        /// The first of these by name, with who drains them: no more than [`MOST_NAMED`].
+        /// The first of these by name, with who drained them: at most [`MOST_NAMED`].
         #[serde(default, skip_serializing_if = "is_none_drained")]
         drained_boards: Arc<Vec<DrainedBoard>>,
     },
-    /// Boards of the pool are set aside because their workers keep failing, and there is no other to wait for.
+    /// Boards of the pool are set aside because their workers keep failing, and there are no others to wait
+    /// for.
     BoardQuarantined {
         /// The pool.
         pool: PoolName,
@@ -89,23 +90,23 @@ pub enum Hold {
         /// When the first of them is tried again.
         until: Timestamp,
     },
-    /// The cluster cannot be observed: nobody knows what is free.
+    /// The cluster cannot be observed, so free slots are unknown.
     CapacityUnknown,
     /// Workers of the key keep failing.
     BackingOff {
-        /// When it is tried again.
+        /// When the key is tried again.
         until: Timestamp,
-        /// Failures in a row.
+        /// Consecutive failures.
         failures: u32,
     },
     /// GitHub's limits forbid registering a runner for the installation.
     RateLimited {
-        /// Until when.
+        /// When the limit is lifted.
         until: Timestamp,
     },
     /// The App cannot authenticate for the installation.
     AuthFailing {
-        /// Since when.
+        /// Since when it has been unable to.
         since: Timestamp,
     },
     /// GitHub refuses to register runners for the installation.
@@ -115,11 +116,11 @@ pub enum Hold {
         /// When it is asked again.
         until: Timestamp,
     },
-    /// GitHub refuses the runner of the image as too old.
+    /// GitHub refuses the runner in the image as outdated.
     ImageRefused {
         /// The image.
         image: ImageRef,
-        /// When it refused it last.
+        /// When GitHub last refused it.
         since: Timestamp,
         /// When one worker tries it again; `None` while one does.
         until: Option<Timestamp>,
@@ -154,7 +155,7 @@ impl Hold {
 }
 
 impl Hold {
-    /// When it ends by itself, where that is known: worth another look then.
+    /// When it ends by itself, where that is known; the scheduler should run again then.
     #[must_use]
     pub const fn until(&self) -> Option<Timestamp> {
         match self {
@@ -219,7 +220,7 @@ impl fmt::Display for Hold {
                 write!(f, "GitHub refuses to register runners with status {status}; asked again at {until}")
             }
             Self::ImageRefused { image, since, until } => {
-                write!(f, "GitHub refused the runner of {image} as too old at {since}; ")?;
+                write!(f, "GitHub refused the runner in {image} as outdated at {since}; ")?;
                 match until {
                     Some(until) => write!(f, "one worker tries it again at {until}"),
                     None => f.write_str("one worker tries it again now"),
@@ -273,7 +274,7 @@ pub struct HoldGroup {
 pub struct Holds(Vec<HoldGroup>);
 
 impl Holds {
-    /// Adds jobs of a key with their reason; how many they are.
+    /// Adds jobs of a key with their reason; returns how many they are.
     pub(crate) fn push(&mut self, key: &PoolKey, hold: Hold, jobs: &[PendingJob]) -> usize {
         let ids = jobs.iter().map(|job| job.id);
         match self.0.last_mut().filter(|last| last.key == *key && last.hold == hold) {

@@ -16,7 +16,7 @@ use crate::{
     snapshot::{Demand, PendingJob},
 };
 
-/// Plans a worker for every waiting job that none is on its way for, as far as caps and boards allow.
+/// Plans a worker for every waiting job that has none on its way, as far as caps and boards allow.
 pub fn match_demand(draft: &mut Draft<'_>) {
     let mut capacity = draft.capacity();
     let mut queues = Queues::of(draft);

@@ -5,7 +5,7 @@ use crate::{
     ports::{MintError, PortErrorKind},
 };
 
-/// What becomes of a worker whose registration failed.
+/// What happens to a worker whose registration failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MintFailure {
     /// Why the worker failed.

@@ -1,4 +1,4 @@
-//! Which deliveries never arrived, as far as GitHub's own log tells, and which are asked for again.
+//! Which deliveries never arrived, according to GitHub's own log, and which are requested again.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -41,7 +41,7 @@ pub fn all_arrived(at: Timestamp, swept: Option<Timestamp>, timeouts: &Timeouts)
 /// A delivery that never arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
-    /// When the oldest attempt was made that the log was read for.
+    /// When the oldest attempt was made, as far back as the log was read.
     pub since: Timestamp,
     /// What to do about it now.
     pub next: Next,
@@ -50,13 +50,13 @@ pub struct Missing {
 /// What to do about a delivery that never arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Ask for it again, by GitHub's id of the newest attempt.
+    /// Request it again, by GitHub's id of the newest attempt.
     Ask(i64),
-    /// Wait: it was refused a short time ago, and may be refused again.
+    /// Wait: it was rejected a short time ago, and may be rejected again.
     Rest,
-    /// Leave it: it would be refused whenever it comes.
+    /// Give it up: it would be rejected every time.
     GiveUp {
-        /// Our last answer.
+        /// The status of our last answer.
         status: u16,
     },
 }

@@ -36,15 +36,15 @@ pub type ActiveRuns = BTreeMap<RunId, Timestamp>;
 /// When a job was asked about, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// The last time.
+    /// When it was last asked about.
     pub at: Timestamp,
-    /// How often since its row changed.
+    /// How often it was asked about since its row changed.
     pub times: u32,
-    /// The row's last change at that time.
+    /// When its row had last changed then.
     pub row: Timestamp,
 }
 
-/// One request to GitHub, and the jobs that it answers for.
+/// One request to GitHub, and the jobs whose state it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// All jobs of a run.
@@ -53,7 +53,7 @@ pub enum Question {
     Job(JobRef),
 }
 
-/// The most urgent questions, as many as a cycle may ask.
+/// The most urgent questions, as many as one cycle may ask.
 #[must_use]
 pub fn questions(
     jobs: &[DoubtfulJob],

@@ -1,4 +1,4 @@
-//! Which repositories' runs are worth a look, and what a listed job tells.
+//! Which repositories' runs to poll, and what a listed job shows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Which scopes' registrations are worth a look.
+//! Which scopes' registrations to poll.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,12 +34,12 @@ pub fn scopes_since(now: Timestamp, watching_since: Timestamp, timeouts: &Timeou
     now.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
-/// What looks at one scope's registrations showed.
+/// What polls of one scope's registrations showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
-    /// The last time.
+    /// When it was last polled.
     pub at: Timestamp,
-    /// Of each live worker of the scope, and of each registration in the last listing.
+    /// What was seen of each live worker of the scope, and of each registration in the last listing.
     pub sightings: SightingsByWorker,
     /// Whether the last listing had a registration of ours that belongs to no live worker.
     pub left_overs: bool,

@@ -1,11 +1,11 @@
-//! What the engine needs to keep boards without a device plugin in the cluster's books.
+//! What the engine needs to advertise the slots of boards without a device plugin.
 
 use async_trait::async_trait;
 
 use super::{LeaderProof, PortResult};
 use crate::ids::NodeName;
 
-/// Says how many slots a machine has, where no device plugin does.
+/// Sets how many slots a machine has, where no device plugin does.
 #[async_trait]
 pub trait BoardSlots: Send + Sync {
     /// Writes the number of slots into the node's status. May be repeated.

@@ -33,9 +33,9 @@ pub struct PodRequest {
     pub pool: PoolName,
     /// The runner's image.
     pub image: ImageRef,
-    /// Where its runner is registered; kept on the pod, so that it can be adopted.
+    /// Where its runner is registered; stored on the pod, so that it can be adopted.
     pub scope: ScopeRef,
-    /// The labels its runner carries; kept on the pod.
+    /// The labels its runner carries; stored on the pod.
     pub labels: LabelSet,
     /// Nodes that it must not use.
     pub avoid: BTreeSet<NodeName>,
@@ -44,7 +44,7 @@ pub struct PodRequest {
 /// A pod that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedPod {
-    /// Which one.
+    /// The uid of the pod.
     pub uid: PodUid,
 }
 
@@ -123,7 +123,7 @@ pub trait Cluster: BoardSlots {
     /// When the cluster does not say that it is gone.
     async fn delete_secret(&self, proof: &LeaderProof, name: &WorkerName) -> PortResult<()>;
 
-    /// Collects what can be had about a pod: states, logs, events. What cannot be had is named in
+    /// Collects what is available about a pod: states, logs, events. What is not available is named in
     /// `collect_error`; this never fails.
     async fn diagnose(&self, name: &WorkerName) -> Diagnostics;
 }

@@ -9,7 +9,7 @@ use crate::{
     entity::Entity,
 };
 
-/// One order that was given, as the audit keeps it.
+/// An order as the audit holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// Its number; later ones are greater.
@@ -24,12 +24,12 @@ pub struct AuditEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct AuditId(pub u64);
 
-/// Writing what operators hold back. Any replica and any command may write: an order is not the
-/// leader's, and it is the leader who honours it.
+/// Writes what operators hold back. Any replica and any command may write orders; only the leader acts on
+/// them.
 #[async_trait]
 pub trait ControlStore: Send + Sync {
-    /// Carries an order out and appends it to the audit, both or neither; then wakes the scheduler. An
-    /// order that changes nothing leaves no trace. To revoke a worker, it must be live.
+    /// Carries out an order and appends it to the audit, both or neither; then wakes the scheduler. An order
+    /// that changes nothing leaves no trace. A worker to be revoked must be live.
     ///
     /// # Errors
     /// When nothing is known about the effect; repeating an order does no harm.
@@ -41,7 +41,7 @@ pub trait ControlStore: Send + Sync {
     /// When the store cannot be read.
     async fn control_audit(&self, limit: u32) -> PortResult<Vec<AuditEntry>>;
 
-    /// Every account of which a delivery was recorded, by id, under the login heard last.
+    /// Every account of which a delivery was recorded, by id, with its latest known login.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -1,4 +1,4 @@
-//! What intake writes, and what the search for lost deliveries reads.
+//! What intake writes, and what the sweep for lost deliveries reads.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use crate::{
     ids::DeliveryGuid,
 };
 
-/// Writing deliveries.
+/// Writes deliveries.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
     /// Records a batch: each job's change and its row of the log in one transaction, shared by the
@@ -25,7 +25,7 @@ pub trait DeliveryStore: Send + Sync {
     /// When the store cannot be read.
     async fn known_deliveries(&self, guids: &[DeliveryGuid]) -> PortResult<Vec<DeliveryGuid>>;
 
-    /// When the newest delivery of a webhook was recorded.
+    /// When the newest webhook delivery was recorded.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -10,22 +10,22 @@ pub type PortResult<T> = Result<T, PortError>;
 /// What the caller can do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortErrorKind {
-    /// Try again later; nothing is known about the effect.
+    /// Try again later; it is unknown whether the call had an effect.
     Transient,
-    /// Somebody else changed it first; look again.
+    /// Something else changed it first; read it again.
     Conflict,
-    /// Refused; asking again will not help until something is mended.
+    /// Refused; trying again will not help until something is fixed.
     Denied,
     /// It is not there.
     NotFound,
     /// A limit forbids it until then.
     RateLimited {
-        /// When to ask again.
+        /// When to try again.
         until: Timestamp,
     },
     /// The caller is no longer the leader.
     NotLeader,
-    /// Ours: the request was wrong or the answer is not understood.
+    /// A bug: the request was wrong, or the answer is not understood.
     Bug,
 }
 
@@ -77,7 +77,8 @@ impl PortError {
     }
 }
 
-/// The message of an error with all its causes. A cause that the message above it ends with is not told twice.
+/// The message of an error with all its causes. A cause that already ends the message above it is not
+/// repeated.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -15,13 +15,13 @@ use crate::{
 /// A row of the log without its payload, under the names of the table's columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedEvent {
-    /// Its number.
+    /// The row's number.
     pub id: EventId,
     /// Who wrote it.
     pub source: LogSource,
     /// `workflow_job.queued`, `auth_attempt.404`, …
     pub event: String,
-    /// What became of it: an open set, for rows of other versions are in the log too.
+    /// Its outcome: an open set, because the log also holds rows of other versions.
     pub outcome: String,
     /// The installation that it speaks of.
     pub installation_id: Option<InstallationId>,
@@ -39,7 +39,7 @@ pub struct LoggedEvent {
     pub repo_full_name: Option<RepoName>,
     /// GitHub's GUID of the delivery; rows of the scheduler have none.
     pub delivery_guid: Option<DeliveryGuid>,
-    /// When it arrived, or was tried.
+    /// When the delivery arrived, or the authentication was tried.
     pub received_at: Timestamp,
 }
 
@@ -48,35 +48,36 @@ pub struct LoggedEvent {
 pub struct LoggedDelivery {
     /// The row.
     pub event: LoggedEvent,
-    /// The payload as it is kept, as JSON; `null` where there is none.
+    /// The stored payload, as JSON; `null` where there is none.
     pub payload: Box<RawValue>,
 }
 
 /// Whose rows are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventsOf {
-    /// Everybody's.
+    /// All rows.
     Everybody,
-    /// An account's.
+    /// The rows of an account.
     Entity(EntityId),
-    /// An installation's.
+    /// The rows of an installation.
     Installation(InstallationId),
-    /// A job's deliveries.
+    /// The deliveries about a job.
     Job(JobId),
 }
 
 /// Which rows of the log are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventQuery {
-    /// Whose.
+    /// Whose rows.
     pub of: EventsOf,
-    /// Received at or after.
+    /// Only rows received at or after this time.
     pub start: Timestamp,
-    /// Received before.
+    /// Only rows received before this time.
     pub end: Timestamp,
-    /// Only this event with all its actions (`workflow_job`), or this one action of it.
+    /// Only this event with all its actions (`workflow_job`), or this one action of it
+    /// (`workflow_job.queued`).
     pub event: Option<String>,
-    /// Only these outcomes.
+    /// Only rows with this outcome.
     pub outcome: Option<String>,
 }
 
@@ -96,7 +97,7 @@ impl EventQuery {
     }
 }
 
-/// Reading the event log. Nothing here changes anything.
+/// Reads the event log. Nothing here changes anything.
 #[async_trait]
 pub trait EventStore: Send + Sync {
     /// A page of rows, the newest first (by `received_at`, then by number).
@@ -117,8 +118,8 @@ pub trait EventStore: Send + Sync {
     /// When the store cannot be read.
     async fn event(&self, id: EventId) -> PortResult<Option<LoggedDelivery>>;
 
-    /// What was ever told about the installations of an account or about one installation, and every
-    /// failed authentication, up to and including `until`, the oldest first: the events `installation`,
+    /// Everything recorded about the installations of an account or about one installation, and every failed
+    /// authentication, up to and including `until`, the oldest first: the events `installation`,
     /// `installation_repositories`, `installation_target`, and the scheduler's. Rows of either are returned.
     ///
     /// # Errors
@@ -130,7 +131,7 @@ pub trait EventStore: Send + Sync {
         until: Timestamp,
     ) -> PortResult<Vec<LoggedDelivery>>;
 
-    /// The account of an installation, as its newest row that names one tells.
+    /// The account of an installation, from its newest row that names one.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -14,10 +14,10 @@ use crate::{
     snapshot::InstallationHealth,
 };
 
-/// A registration to be made.
+/// A registration to be created.
 #[derive(Debug, Clone)]
 pub struct MintRequest {
-    /// Where.
+    /// The scope to register it in.
     pub scope: ScopeRef,
     /// The runner's name.
     pub name: WorkerName,
@@ -25,7 +25,7 @@ pub struct MintRequest {
     pub labels: LabelSet,
 }
 
-/// A registration that was made.
+/// A registration that was created.
 #[derive(Debug)]
 pub struct Minted {
     /// GitHub's id for it.
@@ -34,7 +34,7 @@ pub struct Minted {
     pub jit: JitConfig,
 }
 
-/// Why a registration was not made.
+/// Why a registration was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
     /// The name is taken; another one will do.
@@ -49,7 +49,7 @@ pub enum MintError {
     /// A limit forbids it until then.
     #[error("rate limited until {until}")]
     RateLimited {
-        /// When to ask again.
+        /// When to try again.
         until: Timestamp,
     },
     /// Self-hosted runners are disabled for the repository or organization (403, empty message).
@@ -64,7 +64,7 @@ pub enum MintError {
         #[source]
         source: PortError,
     },
-    /// Nothing is known about the effect: the registration may exist.
+    /// The outcome is unknown: the registration may exist.
     #[error("the outcome of the registration is unknown")]
     Unclear(#[source] PortError),
     /// Nothing was sent: the caller is no longer the leader.
@@ -72,7 +72,7 @@ pub enum MintError {
     NotLeader,
 }
 
-/// How a deletion of a registration ended well.
+/// The successful results of deleting a registration, and GitHub's refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
     /// It is deleted (204).
@@ -109,16 +109,16 @@ pub struct RunRef {
     pub run: RunId,
 }
 
-/// What GitHub says of a job's progress.
+/// GitHub's report of a job's progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportedState {
-    /// Not to be run yet (`waiting`, `pending`, `requested`): it is `queued` later, or never.
+    /// Not queued yet (`waiting`, `pending`, `requested`): it will be `queued` later, or never.
     NotYetQueued,
     /// Queued: any runner that fits may have it.
     Queued,
-    /// Running.
+    /// A runner has it.
     InProgress(Start),
-    /// Over.
+    /// It has ended.
     Completed {
         /// How it ended.
         end: End,
@@ -127,7 +127,7 @@ pub enum ReportedState {
     },
 }
 
-/// What GitHub says of a job.
+/// GitHub's report of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobReport {
     /// The job.
@@ -136,11 +136,11 @@ pub struct JobReport {
     pub run: RunId,
     /// Its progress.
     pub state: ReportedState,
-    /// What it is: enough to make it demand when no webhook told of it.
+    /// What the job is: enough to create demand when no webhook reported it.
     pub details: JobDetails,
 }
 
-/// What GitHub says a job is.
+/// GitHub's description of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobDetails {
     /// Its `runs-on` labels; empty for jobs that ask for none, which no runner of ours can serve.
@@ -167,16 +167,16 @@ pub struct RepoRef {
 /// A run that is queued or in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveRun {
-    /// Which one.
+    /// The id of the run.
     pub run: RunId,
     /// Who started its latest attempt; `None` when GitHub does not say.
     pub sender: Option<Login>,
 }
 
-/// What looking a job up showed.
+/// The result of looking up a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobSighting {
-    /// It is there.
+    /// It exists.
     Found(JobReport),
     /// GitHub answers 404 for it.
     JobNotFound,
@@ -187,15 +187,15 @@ pub enum JobSighting {
 /// One attempt of GitHub to deliver a webhook, as its own log lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookDelivery {
-    /// GitHub's id of the attempt, which a redelivery names.
+    /// GitHub's id of the attempt, used to request a redelivery.
     pub id: i64,
     /// The same for all attempts of one delivery.
     pub guid: DeliveryGuid,
     /// When the attempt was made.
     pub delivered_at: Timestamp,
-    /// The status that it was answered with; 0 where nobody answered.
+    /// The status of the answer; 0 where there was none.
     pub status: u16,
-    /// Whether somebody asked for it, after the first attempt.
+    /// Whether it was a redelivery on request.
     pub redelivery: bool,
     /// The event's name.
     pub event: String,
@@ -273,10 +273,10 @@ pub trait Forge: Send + Sync {
     /// When GitHub does not accept the request.
     async fn redeliver(&self, proof: &LeaderProof, app: EntityKind, delivery: i64) -> PortResult<()>;
 
-    /// Tells that an installation was created or unsuspended at `returned_at`: what GitHub refused it before
-    /// then is forgotten and may be asked for again at once. Told as often as its health is looked at.
+    /// Reports that an installation was created or unsuspended at `returned_at`: earlier refusals are
+    /// forgotten, and requests may be made at once. May be called every time its health is read.
     fn returned(&self, installation: InstallationId, returned_at: Timestamp);
 
-    /// What stands in the way of acting for an installation, as its last answers showed.
+    /// What prevents acting for an installation, according to its last answers.
     fn health(&self, installation: InstallationId) -> InstallationHealth;
 }

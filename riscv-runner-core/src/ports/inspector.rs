@@ -1,6 +1,6 @@
-//! Looking at an account's installation and at a repository, for users who ask whether everything is set up.
+//! Reads an account's installation and a repository, for users who ask whether everything is set up.
 //!
-//! Nothing of it is needed to serve jobs, and nobody asks it while a webhook waits.
+//! Serving jobs needs nothing of it, and it is never called while a webhook waits.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,12 +18,12 @@ use crate::{
     observed::Observed,
 };
 
-/// One of our Apps, as users find it.
+/// One of our Apps, as users see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OurApp {
     /// The kind of account that it serves.
     pub kind: EntityKind,
-    /// Its page, where it is installed; `None` while GitHub does not tell.
+    /// The page from which it can be installed; `None` while unknown.
     pub page: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub struct Account {
     pub id: EntityId,
     /// Its name now.
     pub login: Login,
-    /// Organization or person; `None` for what is neither, such as an enterprise.
+    /// Organization or personal account; `None` for anything else, such as an enterprise.
     pub kind: Option<EntityKind>,
 }
 
@@ -43,19 +43,19 @@ pub struct Account {
 pub struct Installed {
     /// Its id.
     pub id: InstallationId,
-    /// The kind of account that the App serves, whoever installed it.
+    /// The kind of account that the App serves, whatever kind installed it.
     pub app: EntityKind,
-    /// Who installed it.
+    /// The account that installed it.
     pub account: Account,
-    /// Since when it is suspended.
+    /// Since when it has been suspended.
     pub suspended_at: Option<Timestamp>,
-    /// What it may do: `actions` → `read`.
+    /// Its permissions: `actions` → `read`.
     pub permissions: BTreeMap<String, String>,
-    /// The events that it is sent.
+    /// The events that it receives.
     pub events: BTreeSet<String>,
-    /// Whether all repositories were chosen; else some.
+    /// Whether all repositories were chosen, rather than some.
     pub all_repositories: bool,
-    /// The page where its owner changes it.
+    /// The page on which its owner changes it.
     pub settings: Option<String>,
     /// When its owner last changed it.
     pub changed_at: Option<Timestamp>,
@@ -80,25 +80,24 @@ pub struct RunnerGroup {
     pub allows_repository: bool,
 }
 
-/// Everything that GitHub tells of a repository and of our Apps there.
+/// What GitHub says about a repository and about our Apps there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepositoryFacts {
-    /// The repository that was asked about.
+    /// The repository in question.
     pub repo: RepoName,
     /// Our Apps.
     pub apps: Vec<OurApp>,
     /// Installations of our Apps on the repository's account; usually one.
     pub installations: Vec<Installed>,
-    /// Those that the repository was chosen for.
+    /// The installations for which the repository was chosen.
     pub chosen: BTreeSet<InstallationId>,
     /// The repository itself.
     pub repository: Observed<RepositoryState>,
     /// Whether the repository's settings allow GitHub Actions.
     pub actions_allowed: Observed<bool>,
-    /// Our runner group; `Absent` where none was made yet.
+    /// Our runner group; `Absent` where it does not exist yet.
     pub group: Observed<RunnerGroup>,
-    /// GitHub refuses to register runners for the installation: its status, and until when it is not
-    /// asked again.
+    /// GitHub refuses to register runners for the installation: when it is asked again, and its status.
     pub refused: Option<(Timestamp, u16)>,
 }
 
@@ -106,13 +105,13 @@ pub struct RepositoryFacts {
 /// refused with [`super::PortErrorKind::RateLimited`].
 #[async_trait]
 pub trait Inspector: Send + Sync {
-    /// What GitHub tells of a repository and of our Apps there. A part that cannot be seen is `Unknown`.
+    /// What GitHub says about a repository and about our Apps there. A part that cannot be read is `Unknown`.
     ///
     /// # Errors
     /// When GitHub cannot be asked for what everything else depends on: the installations.
     async fn repository(&self, repo: &RepoName) -> PortResult<Arc<RepositoryFacts>>;
 
-    /// The installation of this id, of whichever of our Apps; `None` when none of them knows it.
+    /// The installation with this id, of any of our Apps; `None` when none of them knows it.
     ///
     /// # Errors
     /// When GitHub cannot be asked.

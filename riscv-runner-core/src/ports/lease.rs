@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{PortError, PortErrorKind, PortResult};
 use crate::ids::{Epoch, ReplicaName};
 
-/// Proof that its holder leads. Only a [`LeaseStore`] makes one; every mutating call demands it.
+/// Proof that its holder leads. Only a [`LeaseStore`] creates one; every mutating call requires it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderProof {
     epoch: Epoch,
@@ -16,13 +16,13 @@ pub struct LeaderProof {
 }
 
 impl LeaderProof {
-    /// For lease stores alone: the lease of `epoch` was given or renewed until then.
+    /// For lease stores alone: the lease of `epoch` was granted or renewed until then.
     #[must_use]
     pub const fn issued_by_lease_store(epoch: Epoch, until: Timestamp) -> Self {
         Self { epoch, until }
     }
 
-    /// The term that it is for; writes of an earlier term are refused.
+    /// The leadership period that it is for; writes of an earlier period are refused.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
@@ -34,7 +34,7 @@ impl LeaderProof {
         self.until
     }
 
-    /// Guards a change outside: whoever makes one asks at its own `now`, right before it sends.
+    /// Guards a change outside: the caller checks with its own `now`, right before it sends the request.
     ///
     /// # Errors
     /// [`PortErrorKind::NotLeader`] when the lease has ended.
@@ -55,9 +55,9 @@ impl LeaderProof {
 /// The lease of leadership.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
-    /// Takes the lease if nobody holds it or the holder's time is over, in a new epoch; renews it, in
-    /// the same epoch, if `holder` has it. `None` while somebody else has it. Whether a lease is over
-    /// is judged by the store's own clock; `now` is the caller's, read before asking, and dates the proof.
+    /// Takes the lease in a new epoch if it is free or has expired; renews it, in the same epoch, if `holder`
+    /// has it. `None` while another replica has it. Whether a lease has expired is judged by the store's own
+    /// clock; `now` is the caller's, read before the call, and dates the proof.
     ///
     /// # Errors
     /// When the store cannot be asked: the caller then leads only until its proof runs out.
@@ -68,7 +68,7 @@ pub trait LeaseStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<Option<LeaderProof>>;
 
-    /// Gives the lease back, so that another replica need not wait for its end.
+    /// Releases the lease, so that another replica need not wait until it expires.
     ///
     /// # Errors
     /// When the store cannot be asked.

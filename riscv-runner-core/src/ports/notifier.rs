@@ -1,17 +1,17 @@
-//! Notifying operators, and a monitor that waits for a sign of life.
+//! Notifying operators, and a monitor that expects heartbeats.
 
 use async_trait::async_trait;
 
 use super::PortResult;
 use crate::notify::Notification;
 
-/// Somebody who is told: a chat, or a service of the operators' own.
+/// Receives notifications: a chat, or a service of the operators' own.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// What it is called in logs and metrics; one of a few words.
+    /// Its name in logs and metrics; one of a small set.
     fn name(&self) -> &'static str;
 
-    /// Delivers one notification. It may be delivered again after an error: its id tells.
+    /// Delivers one notification. It may be delivered again after an error; its id shows that.
     ///
     /// # Errors
     /// [`super::PortErrorKind::Transient`] and [`super::PortErrorKind::RateLimited`] are worth another
@@ -19,10 +19,10 @@ pub trait Notifier: Send + Sync {
     async fn notify(&self, notification: &Notification) -> PortResult<()>;
 }
 
-/// A monitor that alarms when it hears nothing.
+/// A monitor that raises an alarm when heartbeats stop.
 #[async_trait]
 pub trait Monitor: Send + Sync {
-    /// Gives one sign of life.
+    /// Sends one heartbeat.
     ///
     /// # Errors
     /// When it was not taken; the next one is due at its own time.

@@ -1,4 +1,4 @@
-//! What the engine needs of the process that it runs in: time, chance, and somebody who counts.
+//! What the engine needs from its process: a clock, randomness, and a receiver of events for metrics.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::{Recovery, Tracer};
 use crate::{delivery::Outcome, failure::FailureReason, retention::Expiring};
 
-/// Time and chance. The real one asks the operating system; the simulated one is deterministic.
+/// Clock and randomness. The real one asks the operating system; the simulated one is deterministic.
 pub trait Platform: Send + Sync {
-    /// The time.
+    /// The current time.
     fn now(&self) -> Timestamp;
     /// Completes after this long.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
-    /// A number that nobody can guess.
+    /// An unpredictable number.
     fn seed(&self) -> u64;
 }
 
@@ -64,12 +64,12 @@ impl LoopName {
     }
 }
 
-/// Where a defect showed itself as a panic.
+/// Where a panic was caught.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PanicPlace {
     /// A cycle of a loop.
     Cycle(LoopName),
-    /// Making one worker.
+    /// The creation of a worker.
     Provisioning,
     /// Recording deliveries.
     Intake,
@@ -129,7 +129,7 @@ impl ProvisionStep {
     }
 }
 
-/// Something worth counting. Carries enums and durations only, so that metrics stay bounded.
+/// An event worth counting. Carries enums and durations only, so that metrics stay bounded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum EngineEvent {
     /// A cycle of a loop ended.
@@ -141,14 +141,14 @@ pub enum EngineEvent {
         /// Whether it ended without error or panic.
         ok: bool,
     },
-    /// Something panicked, and everything else went on.
+    /// A panic was caught; everything else keeps running.
     Panicked {
-        /// What.
+        /// The part of the engine in which it was caught.
         place: PanicPlace,
     },
-    /// A lost delivery was given up: we would refuse it again.
+    /// A lost delivery was given up: we would reject it again.
     DeliveryGivenUp,
-    /// A step of provisioning ended well.
+    /// A step of provisioning succeeded.
     Provisioned {
         /// Which step.
         step: ProvisionStep,
@@ -157,7 +157,7 @@ pub enum EngineEvent {
     },
     /// A worker failed.
     WorkerFailed {
-        /// Why.
+        /// Why it ended.
         reason: FailureReason,
     },
     /// A job found its runner.
@@ -167,42 +167,42 @@ pub enum EngineEvent {
     },
     /// A delivery was recorded.
     Delivered {
-        /// What became of it.
+        /// The delivery's outcome.
         outcome: Outcome,
     },
-    /// Something that had gone wrong was put right.
+    /// A fault was repaired.
     Recovered {
-        /// What.
+        /// What was recovered.
         kind: Recovery,
     },
     /// Expired rows were removed.
     Removed {
-        /// Of which kind.
+        /// The kind of rows.
         kind: Expiring,
-        /// How many.
+        /// How many rows were removed.
         rows: u64,
     },
-    /// This process began or ceased to lead.
+    /// Whether this process began or ceased to lead.
     Leading(bool),
-    /// Something became of a notification.
+    /// A notification reached its outcome.
     Noticed {
-        /// Who was to be told: [`super::Notifier::name`], or `none` before that is decided.
+        /// The notifier, by [`super::Notifier::name`], or `none` before one is chosen.
         notifier: &'static str,
-        /// What became of it.
+        /// The outcome.
         outcome: NoticeOutcome,
     },
 }
 
-/// What became of a notification.
+/// The outcome of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NoticeOutcome {
     /// It was delivered.
     Sent,
-    /// It was tried for a while, and given up.
+    /// It was tried for a while, and dropped.
     Failed,
-    /// Too many waited already.
+    /// The queue was full.
     Dropped,
-    /// There was too much of it; a summary says how much.
+    /// There were too many; a summary says how many.
     Withheld,
 }
 
@@ -219,12 +219,12 @@ impl NoticeOutcome {
     }
 }
 
-/// Receives what the engine does, for metrics. Must return at once.
+/// Receives the engine's events, for metrics. Must return at once.
 pub trait Observer: Send + Sync {
-    /// Takes note.
+    /// Receives one event.
     fn observe(&self, event: EngineEvent);
 
-    /// Where finished spans go; `None`, and so no span is made, where tracing is off.
+    /// Where finished spans go; `None` where tracing is off, and then no span is created.
     fn tracer(&self) -> Option<&dyn Tracer> {
         None
     }

@@ -1,13 +1,13 @@
-//! What can be put right that had gone wrong: a closed list, so that metrics can begin each kind at zero.
+//! The faults that can be repaired: a closed list, so that metrics can begin each kind at zero.
 
-/// Something that had gone wrong and was put right.
+/// A fault that was repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recovery {
-    /// A delivery that GitHub could not hand over was asked for again.
+    /// A delivery that GitHub could not hand over was requested again.
     LostDelivery,
-    /// A job that GitHub, when asked, said to run.
+    /// A job that GitHub, when asked, reported as running.
     MissedInProgress,
-    /// A job that GitHub, when asked, said to have ended.
+    /// A job that GitHub, when asked, reported as ended.
     MissedCompleted,
     /// A job that we held as running and that GitHub has queued again.
     RequeuedJob,
@@ -15,13 +15,13 @@ pub enum Recovery {
     RevivedJob,
     /// A job that GitHub no longer knows, or whose run is over.
     LostJob,
-    /// A job of which no delivery told: a listing of runs did.
+    /// A job that no delivery reported: a listing of runs showed it.
     UnheardJob,
     /// A live pod with our labels and without a row.
     AdoptedPod,
-    /// A pod that no row wants.
+    /// A pod that no row needs.
     LeftOverPod,
-    /// A registration that no worker has.
+    /// A registration that no worker needs.
     LeftOverRegistration,
 }
 

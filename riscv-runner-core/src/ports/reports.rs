@@ -1,4 +1,4 @@
-//! What pages and the command line read of a store.
+//! What pages and the command line read from a store.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ use crate::{
 /// Which rows a page shows, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportWindow {
-    /// Created at or after.
+    /// Only rows created at or after this time.
     pub start: Timestamp,
-    /// Created before.
+    /// Only rows created before this time.
     pub end: Timestamp,
 }
 
@@ -32,12 +32,12 @@ impl ReportWindow {
     }
 }
 
-/// Which page, from 0, of how many rows each.
+/// One page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// From 0.
+    /// Its number, from 0.
     pub page: u32,
-    /// 1..=1000.
+    /// Rows on a page, 1..=1000.
     pub per_page: u32,
 }
 
@@ -50,7 +50,7 @@ impl Page {
     }
 }
 
-/// How many rows of a list are counted behind the page that is read: a list may be as long as the history.
+/// How many rows of a list are counted after the page that is read: a list may be as long as the history.
 pub const COUNTED_BEHIND: u64 = 10_000;
 
 impl Page {
@@ -60,7 +60,7 @@ impl Page {
         u64::from(self.page) * u64::from(self.per_page)
     }
 
-    /// At how many rows counting stops.
+    /// The number of rows at which counting stops.
     #[must_use]
     pub fn counted_to(self) -> u64 {
         self.skipped() + u64::from(self.per_page) + COUNTED_BEHIND
@@ -70,14 +70,14 @@ impl Page {
 /// How many rows a list has on all its pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Total {
-    /// So many.
+    /// Exactly this many.
     Exactly(u64),
-    /// So many were counted, and there may be more.
+    /// This many were counted, and there may be more.
     AtLeast(u64),
 }
 
 impl Total {
-    /// Of so many rows counted, or there, for a page.
+    /// The total for a page, of which `rows` were counted.
     #[must_use]
     pub fn of(rows: u64, page: Page) -> Self {
         let most = page.counted_to();
@@ -99,14 +99,14 @@ impl From<u64> for Total {
     }
 }
 
-/// Which rows of a window are shown: all, or those that are as asked for.
+/// Which rows of a window are shown: all, or those that match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFilter<S> {
-    /// How far they have come.
+    /// Only rows with this status.
     pub status: Option<S>,
-    /// Their pool.
+    /// Only rows of this pool.
     pub pool: Option<PoolName>,
-    /// Their account, by its login.
+    /// Only rows of this account, by its login.
     pub entity: Option<Login>,
 }
 
@@ -141,9 +141,9 @@ impl RowFilter<WorkerStatus> {
     }
 }
 
-/// A page of jobs and how many there are in all, as [`Total::of`] has it.
+/// A page of jobs and how many there are in all, as [`Total::of`] counts them.
 pub type PagedJobs = (Vec<JobRow>, Total);
-/// A page of workers and how many there are in all, as [`Total::of`] has it.
+/// A page of workers and how many there are in all, as [`Total::of`] counts them.
 pub type PagedWorkers = (Vec<WorkerRow>, Total);
 
 /// A job on a page.
@@ -216,10 +216,10 @@ impl Ahead {
     }
 }
 
-/// Reading for pages and command line.
+/// Reads for pages and the command line.
 #[async_trait]
 pub trait ReportStore: Send + Sync {
-    /// Jobs created in the window that the filter shows, newest first, and how many they are in all.
+    /// Jobs created in the window that the filter shows, newest first, and how many there are in all.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -268,20 +268,20 @@ pub trait ReportStore: Send + Sync {
     /// When the store cannot be read.
     async fn worker(&self, worker: &WorkerName) -> PortResult<Option<WorkerRow>>;
 
-    /// How long workers lived in each week that begins in the window or before its start, as far as it
-    /// is within the window; those that still live, until `now`. By week, then by account.
+    /// How long workers lived in each week that begins in the window or before its start, as far as the week
+    /// is within the window; live workers count until `now`. By week, then by account.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn weekly_usage(&self, window: ReportWindow, now: Timestamp) -> PortResult<Vec<WeekRow>>;
 
-    /// What the window showed: waits of jobs created in it, jobs and workers that ended in it.
+    /// What happened in the window: waits of jobs created in it, jobs and workers that ended in it.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn lately(&self, window: ReportWindow) -> PortResult<Lately>;
 
-    /// Queued jobs that no rule knew, among the newest `limit` log rows of such jobs since `since`,
+    /// Queued jobs that matched no rule, among the newest `limit` log rows of such jobs since `since`,
     /// without those that another runner took; the latest first.
     ///
     /// # Errors

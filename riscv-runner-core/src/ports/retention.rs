@@ -1,11 +1,11 @@
-//! Removing rows that are over.
+//! Removing expired rows.
 
 use async_trait::async_trait;
 
 use super::{LeaderProof, PortResult};
 use crate::retention::{Cutoff, Expiring, Keepsake, Kept};
 
-/// Who removes.
+/// On whose behalf rows are removed.
 #[derive(Debug, Clone, Copy)]
 pub enum Remover<'a> {
     /// The engine's own loop, fenced.
@@ -14,21 +14,21 @@ pub enum Remover<'a> {
     Operator,
 }
 
-/// Removing rows that are over, in small transactions.
+/// Removes expired rows, in small transactions.
 #[async_trait]
 pub trait RetentionStore: Send + Sync {
-    /// How many rows of the kind are over and may be removed. The store holds the cutoff against its own clock,
-    /// by [`Cutoff::checked_by`].
+    /// How many rows of the kind have expired and may be removed. The store checks the cutoff against its own
+    /// clock, by [`Cutoff::checked_by`].
     ///
     /// # Errors
     /// When the store cannot be read, or the clock of this process is far ahead of the store's.
     async fn count_expired(&self, kind: Expiring, cutoff: Cutoff) -> PortResult<u64>;
 
-    /// Removes the oldest of them, at most `limit`, in one short transaction; how many they were.
-    /// Pinned rows, rows of what is not over, and rows that somebody works on stay.
+    /// Removes the oldest of them, at most `limit`, in one short transaction; returns how many were removed.
+    /// Pinned rows, rows of what has not ended, and rows in use stay.
     ///
     /// # Errors
-    /// `NotLeader` for a leader whose term is over, `Denied` where the clock of this process is far ahead of the
+    /// `NotLeader` once the caller has lost the lease, `Denied` where the clock of this process is far ahead of the
     /// store's, or when nothing is known about the effect.
     async fn remove_expired(
         &self,
@@ -38,7 +38,7 @@ pub trait RetentionStore: Send + Sync {
         limit: u32,
     ) -> PortResult<u64>;
 
-    /// Keeps a row whatever its age, or lets it go by its age again.
+    /// Pins a row, so that it is kept whatever its age, or unpins it.
     ///
     /// # Errors
     /// When nothing is known about the effect.

@@ -1,4 +1,4 @@
-//! What pages read of a store in sums: weeks, the last day, and labels that match no rule.
+//! Sums that pages read from a store: weeks, the last day, and labels that match no rule.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,10 +29,10 @@ pub struct WeekRow {
     pub seconds: u64,
 }
 
-/// What a span of time showed, counted by the store.
+/// What happened in a span of time, counted by the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Lately {
-    /// Of jobs that were created in it and found a runner.
+    /// The waits of jobs that were created in it and found a runner.
     pub waits: Option<Waits>,
     /// Jobs that ended in it, by the hour, counted from its start; hours without any are left out.
     pub ended_by_hour: BTreeMap<u32, u64>,
@@ -45,12 +45,12 @@ pub struct Lately {
 /// How long jobs waited for their runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Waits {
-    /// How many found a runner.
+    /// How many jobs found a runner.
     pub jobs: u64,
-    /// Half of them waited no longer.
+    /// The median wait.
     #[serde(rename = "p50_seconds", serialize_with = "seconds")]
     pub p50: Duration,
-    /// Nineteen of twenty waited no longer.
+    /// The wait that 95 % of them did not exceed.
     #[serde(rename = "p95_seconds", serialize_with = "seconds")]
     pub p95: Duration,
 }
@@ -60,8 +60,8 @@ fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S
 }
 
 impl Waits {
-    /// The waits of these jobs; `None` of none. A percentile is a wait that was: the smallest that so
-    /// many percent do not exceed.
+    /// The waits of these jobs; `None` if there are none. A percentile is one of the waits: the smallest that
+    /// this share of them does not exceed.
     #[must_use]
     pub fn of(mut waited: Vec<Duration>) -> Option<Self> {
         waited.sort_unstable();
@@ -73,7 +73,7 @@ impl Waits {
     }
 }
 
-/// Jobs of one account that asked for labels which no rule knew, and that nobody else took.
+/// Jobs of one account that asked for labels that match no rule, and that no other runner took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnroutedRow {
     /// The account.
@@ -90,7 +90,7 @@ pub struct UnroutedRow {
     pub jobs: u64,
     /// When the first of them was queued.
     pub first_queued_at: Timestamp,
-    /// When the latest was.
+    /// When the latest of them was queued.
     pub last_queued_at: Timestamp,
 }
 

@@ -35,9 +35,9 @@ use crate::{
 pub struct HeadRequest {
     /// The key.
     pub key: PoolKey,
-    /// How many of the oldest are served already by workers on their way.
+    /// How many of the oldest to skip, because workers are on their way for them.
     pub skip: u32,
-    /// How many could be served now.
+    /// The most jobs to read: those that could be served now.
     pub limit: u32,
 }
 
@@ -46,13 +46,13 @@ pub struct HeadRequest {
 pub struct PoolShare {
     /// The pool.
     pub pool: PoolName,
-    /// Whose jobs; `None` for everybody's together.
+    /// The account; `None` for all accounts together.
     pub entity: Option<EntityId>,
-    /// How many, the oldest ones.
+    /// The most rows, the oldest first.
     pub rows: u32,
 }
 
-/// A worker's row to be written before anything is made.
+/// A worker's row, written before anything is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
     /// The worker's name.
@@ -75,16 +75,16 @@ pub struct Reservation {
     pub at: Timestamp,
 }
 
-/// What became of one reservation.
+/// The result of one reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reserved {
     /// The row is there and counts against every cap.
     Yes,
-    /// A row of this name was there before.
+    /// A row of this name existed already.
     NameTaken,
-    /// The account has as many workers as it may.
+    /// The account has as many workers as it may have.
     EntityAtCap,
-    /// The pool has as many workers as it may.
+    /// The pool has as many workers as it may have.
     PoolAtCap,
     /// The key has as many unspent workers as demand and `warm` ask for.
     DemandMet,
@@ -94,16 +94,16 @@ pub enum Reserved {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Cas {
-    /// The write is done.
+    /// The write was done.
     Done,
-    /// The row has moved on meanwhile; nothing was written.
+    /// The row has changed since; nothing was written.
     Stale,
 }
 
 /// A change of one worker's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerChange {
-    /// The registration was made and the pod was created; the status stays.
+    /// The runner was registered and the pod was created; the status stays.
     Provisioned {
         /// The registration; `None` when it is not known (adoption).
         runner: Option<RunnerId>,
@@ -112,32 +112,32 @@ pub enum WorkerChange {
     },
     /// The pod runs.
     Running {
-        /// Where.
+        /// The node that it runs on, if known.
         node: Option<NodeName>,
-        /// Since when its container runs.
+        /// When its container started.
         at: Timestamp,
     },
     /// The pod was bound to this node; the status stays.
     Bound {
-        /// Where.
+        /// The node that it was bound to.
         node: NodeName,
     },
-    /// It ended well.
+    /// The worker completed.
     Completed {
-        /// When.
+        /// When it ended.
         at: Timestamp,
     },
-    /// It failed.
+    /// The worker failed.
     Failed {
-        /// When.
+        /// When it failed.
         at: Timestamp,
-        /// Why.
+        /// Why it failed.
         reason: FailureReason,
         /// The details.
         info: Box<FailureInfo>,
         /// The back-off of its key from now on; `None` leaves it as it is.
         backoff: Option<Backoff>,
-        /// What is held against its board from now on; `None` leaves it as it is.
+        /// The quarantine of its board from now on; `None` leaves it as it is.
         quarantine: Option<(NodeName, Quarantine)>,
     },
     /// GitHub lists its runner as online for the first time; the status stays.
@@ -147,7 +147,7 @@ pub enum WorkerChange {
         /// The registration.
         runner: RunnerId,
     },
-    /// Its registration, once seen, is confirmed gone; the status stays.
+    /// Its registration was seen earlier and is confirmed gone; the status stays.
     RegistrationGone {
         /// When it was confirmed.
         at: Timestamp,
@@ -174,7 +174,7 @@ impl WorkerChange {
 /// younger: GitHub cancels a job that waited for a day, and delivers nothing again after three.
 pub const INSTALLATION_NEWS: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What holds beside demand and supply.
+/// What the scheduler must know besides demand and supply.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Standing {
     /// What operators hold back.
@@ -183,23 +183,23 @@ pub struct Standing {
     pub backoffs: BTreeMap<PoolKey, Backoff>,
     /// Boards whose workers keep failing.
     pub quarantines: BTreeMap<NodeName, Quarantine>,
-    /// Images whose runner GitHub refuses, with since when.
+    /// Images whose runner GitHub refuses, and since when.
     pub refused_images: BTreeMap<ImageRef, Timestamp>,
-    /// Installations of which something new was heard in the last [`INSTALLATION_NEWS`]: rows of jobs
-    /// and workers may name an earlier one.
+    /// Installations with news in the last [`INSTALLATION_NEWS`]: rows of jobs and workers may name an
+    /// earlier one.
     pub installations: Installations,
     /// Up to when GitHub's log of deliveries has been compared with ours, and nothing was missing.
     pub deliveries_swept: Option<Timestamp>,
 }
 
-/// A job whose state may have moved without our hearing of it.
+/// A job whose state may have changed without our knowledge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DoubtfulJob {
     /// The job as we hold it.
     pub job: Job,
     /// When its row last changed.
     pub updated_at: Timestamp,
-    /// How the worker stands that ran it; `None` when no worker of ours is known to have run it.
+    /// The status of the worker that ran it; `None` when no worker of ours is known to have run it.
     pub worker: Option<WorkerStatus>,
 }
 
@@ -242,12 +242,12 @@ pub struct DoubtfulJobs {
     pub next: Option<DoubtfulPlace>,
 }
 
-/// A repository that had jobs lately, as its newest row tells.
+/// A repository that had jobs recently, from its newest row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownRepo {
     /// Its account.
     pub entity: Entity,
-    /// The installation that told us about it last.
+    /// The installation whose delivery reported it last.
     pub installation: InstallationId,
     /// The repository, stable.
     pub repo_id: RepoId,
@@ -257,7 +257,7 @@ pub struct KnownRepo {
     pub private: bool,
 }
 
-/// Reading what a cycle needs, and writing what it decided.
+/// Reads what a cycle needs, and writes what it decided.
 #[async_trait]
 pub trait SchedulingStore: Send + Sync {
     /// The demand of every key that has any, counted; `waiting` is left empty.
@@ -299,7 +299,7 @@ pub trait SchedulingStore: Send + Sync {
     /// When the store cannot be read.
     async fn scopes_of_workers(&self, since: Timestamp) -> PortResult<Vec<ScopeRef>>;
 
-    /// What holds beside demand and supply.
+    /// What the scheduler must know besides demand and supply.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -362,7 +362,7 @@ pub trait SchedulingStore: Send + Sync {
     /// When the store cannot be read.
     async fn jobs_with_ids(&self, ids: &[JobId]) -> PortResult<Vec<Job>>;
 
-    /// Jobs that are demand and whose rows have not changed for long, the oldest change first.
+    /// Jobs that are demand and whose rows have not changed for a while, the oldest change first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -391,13 +391,13 @@ pub trait SchedulingStore: Send + Sync {
         since: Option<Timestamp>,
     ) -> PortResult<()>;
 
-    /// Forgets the back-off of a key: one of its workers did its work.
+    /// Clears the back-off of a key: one of its workers ran a job.
     ///
     /// # Errors
     /// `NotLeader`, or when nothing is known about the effect.
     async fn clear_backoff(&self, proof: &LeaderProof, key: &PoolKey) -> PortResult<()>;
 
-    /// Replaces what is held against a board; `None` forgets it.
+    /// Replaces a board's quarantine; `None` clears it.
     ///
     /// # Errors
     /// `NotLeader`, or when nothing is known about the effect.

@@ -1,4 +1,4 @@
-//! What somebody is told who has just installed one of our Apps.
+//! What users read after they have installed one of our Apps.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::{backoff, entity::EntityKind, ports::Installed};
 
-/// How long after its last change an installation is described to whoever has its number: GitHub leads
-/// people back at once, and later the number alone proves nothing.
+/// How long after its last change an installation is described to anyone who has its number: GitHub leads
+/// users back at once, and later the number alone proves nothing.
 const RECENT: Duration = Duration::from_secs(15 * 60);
 
 /// The result of an installation.
@@ -19,10 +19,10 @@ pub enum Greeting {
     Suspended,
     /// The App for the other kind of account was installed.
     WrongApp {
-        /// What the account is, and so the App that it needs.
+        /// The kind of the account, and so of the App that it needs.
         account: EntityKind,
     },
-    /// It was installed on what neither App serves, such as an enterprise.
+    /// It was installed on something that neither App serves, such as an enterprise.
     WrongType,
 }
 
@@ -43,7 +43,7 @@ pub const fn greet(installed: &Installed) -> Greeting {
     }
 }
 
-/// Whether the installation may be described to whoever has its number.
+/// Whether the installation may be described to anyone who has its number.
 #[must_use]
 pub fn is_recent(installed: &Installed, now: Timestamp) -> bool {
     installed.changed_at.is_some_and(|changed| backoff::age(now, changed) < RECENT)

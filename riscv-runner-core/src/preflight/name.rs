@@ -1,4 +1,4 @@
-//! The repository that somebody asks about, in the forms in which people copy it.
+//! The repository that a user asks about, in the forms in which users copy it.
 
 use crate::ids::{IdError, RepoName};
 
@@ -7,8 +7,8 @@ const MAX_NAME: usize = 100;
 /// Longest name of an account on GitHub; managed users have a suffix beyond the usual 39.
 const MAX_OWNER: usize = 100;
 
-/// Reads `owner/name`, also as the address of the repository's page or of its clone. Stricter than
-/// [`RepoName`], because the text comes from anybody and becomes part of an address.
+/// Reads `owner/name`, or the address of the repository's page or clone. Stricter than [`RepoName`], because
+/// the text is untrusted and becomes part of an address.
 ///
 /// # Errors
 /// What cannot be the name of a repository on GitHub.

@@ -1,4 +1,4 @@
-//! The rules: each looks at one thing and says whether it holds.
+//! The rules: each checks one thing and says whether it holds.
 
 use std::collections::BTreeSet;
 
@@ -132,7 +132,7 @@ fn suspension(installed: &Installed) -> Finding {
         None => Finding::ok(Check::NotSuspended, "the installation is active"),
         Some(since) => {
             let message = format!("the installation has been suspended since {}", since.strftime("%Y-%m-%d"));
-            let remedy = "An owner of the account ends the suspension in the installation's settings";
+            let remedy = "An owner of the account can lift the suspension in the installation's settings";
             Finding::problem(Check::NotSuspended, message, remedy).at(SETTINGS, installed.settings.as_ref())
         }
     }
@@ -148,10 +148,11 @@ fn permissions(installed: &Installed) -> Finding {
         .map(|(name, least)| format!("{name}: {least}"))
         .collect();
     if missing.is_empty() {
-        return Finding::ok(Check::Permissions, "the installation has all permissions that runners take");
+        return Finding::ok(Check::Permissions, "the installation has all permissions that runners need");
     }
     let message = format!("the installation lacks {}", missing.join(", "));
-    let remedy = "An owner of the account accepts the App's new permissions in the installation's settings";
+    let remedy =
+        "An owner of the account must accept the App's new permissions in the installation's settings";
     Finding::problem(Check::Permissions, message, remedy).at(SETTINGS, installed.settings.as_ref())
 }
 
@@ -169,11 +170,11 @@ fn events(installed: &Installed) -> Finding {
     let missing: Vec<_> =
         REQUIRED_EVENTS.into_iter().filter(|name| !installed.events.contains(*name)).collect();
     if missing.is_empty() {
-        return Finding::ok(Check::Events, "GitHub tells us of the account's jobs");
+        return Finding::ok(Check::Events, "GitHub notifies us of the account's jobs");
     }
     let message = format!("GitHub does not send us {}", missing.join(", "));
     let remedy =
-        "The operators subscribe the App to the event; an owner of the account may have to accept it";
+        "The operators must subscribe the App to the event; an owner of the account may have to accept it";
     Finding::problem(Check::Events, message, remedy).at(SETTINGS, installed.settings.as_ref())
 }
 
@@ -182,7 +183,7 @@ fn is_chosen(facts: &RepositoryFacts, installed: &Installed) -> bool {
 }
 
 fn choice(facts: &RepositoryFacts, installed: &Installed, may_know_private: bool) -> Finding {
-    let remedy = "An owner of the account chooses the repository in the installation's settings";
+    let remedy = "An owner of the account must choose the repository in the installation's settings";
     if is_chosen(facts, installed) {
         return Finding::ok(Check::RepositoryChosen, "the repository is chosen for the App");
     }
@@ -213,16 +214,17 @@ fn actions(facts: &RepositoryFacts, state: RepositoryState) -> Finding {
     }
     match facts.actions_allowed {
         Observed::Present(false) => {
-            let remedy = "Allow it in the repository's settings, below Actions, General";
-            Finding::problem(Check::Actions, "GitHub Actions is off in the repository", remedy)
+            let remedy = "Enable it in the repository's settings, under Actions, General";
+            Finding::problem(Check::Actions, "GitHub Actions is disabled in the repository", remedy)
         }
-        Observed::Present(true) => Finding::ok(Check::Actions, "GitHub Actions is on in the repository"),
+        Observed::Present(true) => Finding::ok(Check::Actions, "GitHub Actions is enabled in the repository"),
         Observed::Unknown(Why::NotLooked) | Observed::Absent => {
             Finding::ok(Check::Actions, "the repository is not archived")
         }
-        Observed::Unknown(_) => {
-            Finding::unknown(Check::Actions, "GitHub did not tell whether Actions is on in the repository")
-        }
+        Observed::Unknown(_) => Finding::unknown(
+            Check::Actions,
+            "GitHub did not say whether Actions is enabled in the repository",
+        ),
     }
 }
 
@@ -231,10 +233,10 @@ fn group(facts: &RepositoryFacts, installed: &Installed, state: RepositoryState)
     if installed.app != EntityKind::Organization {
         return None;
     }
-    let remedy = "An owner of the organization changes the runner group in the settings, below Actions";
+    let remedy = "An owner of the organization must change the runner group in the settings, under Actions";
     Some(match &facts.group {
         Observed::Absent => {
-            Finding::ok(Check::RunnerGroup, "our runner group is made with the organization's first job")
+            Finding::ok(Check::RunnerGroup, "our runner group is created with the organization's first job")
         }
         Observed::Unknown(_) => {
             Finding::unknown(Check::RunnerGroup, "GitHub did not return our runner group")
@@ -259,7 +261,7 @@ fn registration(facts: &RepositoryFacts) -> Option<Finding> {
         "GitHub refuses to register runners (status {status}); it is asked again at {} UTC",
         until.strftime("%H:%M")
     );
-    let remedy = "An owner of the account allows self-hosted runners in its settings, below Actions";
+    let remedy = "An owner of the account must allow self-hosted runners in its settings, under Actions";
     Some(Finding::problem(Check::Registration, message, remedy))
 }
 

@@ -11,23 +11,23 @@ use crate::{
 /// GitHub's conclusions that are failures of the job. The others are wishes: cancelled, skipped, neutral.
 const FAILURES: [&str; 3] = ["failure", "startup_failure", "timed_out"];
 
-/// What was learnt of a job, and what the store made of it.
+/// Evidence about a job, and what the store did with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
     /// The job.
     pub facts: &'a JobFacts,
-    /// How it was held before, where that was read.
+    /// The job's state before, where it was read.
     pub before: Option<&'a JobState>,
     /// What happened to it.
     pub event: &'a JobEvent,
     /// What the join did.
     pub write: JobWrite,
-    /// When that was.
+    /// When the join was made.
     pub at: Timestamp,
 }
 
-/// The spans of a recorded delivery: its own, and those of the job that it ended. None where no job of ours
-/// is concerned.
+/// The spans of a recorded delivery: its own, and those of the job that it ended. None if it concerns no job
+/// of ours.
 #[must_use]
 pub fn of_delivery(record: &DeliveryRecord, recorded: Recorded, at: Timestamp) -> Vec<Span> {
     let Effect::Join { facts, event, .. } = &record.effect else { return Vec::new() };

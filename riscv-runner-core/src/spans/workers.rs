@@ -1,4 +1,4 @@
-//! The spans of workers: how each was made, and its life once that is over.
+//! The spans of workers: the creation of each, and its life once that is over.
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::{
     worker::Worker,
 };
 
-/// How the making of one worker has gone so far.
+/// The progress of creating one worker.
 #[derive(Debug, Clone, Default)]
 pub struct Making {
     steps: Vec<Taken>,
@@ -27,18 +27,18 @@ struct Taken {
 }
 
 impl Making {
-    /// Notes a step that ended well.
+    /// Records a step that succeeded.
     pub fn took(&mut self, step: ProvisionStep, began: Timestamp, ended: Timestamp) {
         self.steps.push(Taken { step, began, ended, trouble: None });
     }
 
-    /// Notes a step that did not end well.
+    /// Records a step that failed.
     pub fn failed(&mut self, step: ProvisionStep, began: Timestamp, ended: Timestamp, trouble: Trouble) {
         self.steps.push(Taken { step, began, ended, trouble: Some(trouble) });
     }
 
-    /// The span of the whole, and one for each step; none while no step is noted. They belong to the trace of
-    /// the job that asked for the worker, though GitHub may have given it another.
+    /// The span of the whole, and one for each step; none before the first step is recorded. They belong to
+    /// the trace of the job that asked for the worker, though GitHub may have given it another.
     #[must_use]
     pub fn spans(&self, provision: &Provision) -> Vec<Span> {
         let (Some(first), Some(last)) = (self.steps.first(), self.steps.last()) else { return Vec::new() };
@@ -64,7 +64,7 @@ impl Making {
 }
 
 /// The spans of a worker that has ended, in the trace of the job that it served, else in its own; none while
-/// it lives.
+/// it is live.
 #[must_use]
 pub fn of_worker(worker: &Worker) -> Vec<Span> {
     let Some(ended) = worker.completed_at else { return Vec::new() };

@@ -14,7 +14,7 @@ use crate::{
     ids::{AppId, EventId, InstallationId, JobId, Login, RepoId, RepoName},
 };
 
-/// What may be the matter with an installation.
+/// What may be wrong with an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Diagnosis {
@@ -24,19 +24,19 @@ pub enum Diagnosis {
     Suspended,
     /// The App that acts is not the App of the installation, or not the one for this kind of account.
     WrongApp,
-    /// The repository was taken away from the installation.
+    /// The repository was removed from the installation.
     RepositoryAccessRemoved,
     /// The repository was never among the chosen ones.
     RepositoryNotSelected,
     /// The account was renamed, and its old name is still in use.
     AccountRenamed,
-    /// The job's own delivery led to nothing.
+    /// The job's own delivery had no effect.
     JobNotAccepted,
     /// The App cannot authenticate, and nothing in the log explains it.
     AuthenticationFailing,
     /// The log holds nothing about it.
     NothingKnown,
-    /// Nothing is the matter with the installation.
+    /// No problem was found with the installation.
     Healthy,
 }
 
@@ -65,16 +65,16 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// What is asked of a state.
+/// A question about a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The time of the state.
     pub at: Timestamp,
-    /// The one installation that is asked about; otherwise all that stand, or the last that did.
+    /// The one installation in question; otherwise all that exist, or the last that did.
     pub installation: Option<InstallationId>,
     /// The repository that should be served: its name, and its id where it is known.
     pub repo: Option<(RepoName, Option<RepoId>)>,
-    /// The repository of the last job, where none is asked about.
+    /// The repository of the last job, where no repository is in question.
     pub last_repo: Option<(RepoName, Option<RepoId>)>,
     /// The job that should be served.
     pub job: Option<JobId>,
@@ -85,7 +85,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Whether all is well with the account at a time.
+    /// The question whether all is well with the account at a time.
     #[must_use]
     pub const fn at(at: Timestamp) -> Self {
         Self {
@@ -100,18 +100,18 @@ impl Question {
     }
 }
 
-/// A diagnosis and what shows it.
+/// A diagnosis and its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosed {
-    /// What it is.
+    /// The diagnosis.
     pub diagnosis: Diagnosis,
-    /// Of which installation.
+    /// The installation that it concerns.
     pub installation_id: Option<InstallationId>,
     /// What happened, in a sentence.
     pub text: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The rows of the log that show it, in their order.
+    /// The rows of the log that are its evidence, in order.
     pub evidence: Vec<EventId>,
 }
 

@@ -1,5 +1,5 @@
-//! Reads what a question needs of the log, folds it, and applies the rules. What is asked of the store
-//! does not grow with the number of jobs.
+//! Reads the part of the log that a question needs, folds it, and applies the rules. What is read from the
+//! store does not grow with the number of jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,54 +17,54 @@ use crate::{
 /// A job has three deliveries, and now and then a late one.
 const ROWS_OF_A_JOB: Page = Page { page: 0, per_page: 100 };
 
-/// Where the answer is read from.
+/// The stores that the answer is read from.
 #[derive(Clone, Copy)]
 pub struct TraceStores<'a> {
     /// The log.
     pub events: &'a dyn EventStore,
     /// The jobs.
     pub reports: &'a dyn ReportStore,
-    /// What the payload of a row says; the adapter of its sender knows.
+    /// What the payload of a row says, according to the adapter of its sender.
     pub says: fn(&LoggedDelivery) -> Says,
 }
 
 /// A question about the log.
 #[derive(Debug, Clone)]
 pub struct Ask {
-    /// Whom it is about; not everybody.
+    /// The account, installation or job in question; not [`EventsOf::Everybody`].
     pub of: EventsOf,
-    /// As of when: later rows are not looked at.
+    /// The time of the state: later rows are ignored.
     pub at: Timestamp,
     /// The repository that should be served, where it does not follow from the job.
     pub repo: Option<RepoName>,
-    /// The rows to be listed: received at or after.
+    /// The rows to be listed: only those received at or after this time.
     pub start: Timestamp,
-    /// The rows to be listed: received before.
+    /// The rows to be listed: only those received before this time.
     pub end: Timestamp,
-    /// Which of them.
+    /// The page of these rows.
     pub page: Page,
     /// Our Apps and the kind of account that each serves.
     pub apps: BTreeMap<AppId, EntityKind>,
 }
 
-/// The answer: what happened, the state that it led to, and what is the matter.
+/// The answer: what happened, the resulting state, and the diagnosis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TraceReport {
-    /// As of when.
+    /// The time of the state.
     pub at: Timestamp,
     /// How many rows there are in the window.
     pub total_count: u64,
-    /// The page, from 0.
+    /// The page's number, from 0.
     pub page: u32,
-    /// How many rows it may have.
+    /// The most rows on a page.
     pub per_page: u32,
-    /// Its rows, the newest first.
+    /// The rows of the page, the newest first.
     pub events: Vec<LoggedEvent>,
-    /// The job as it stands, where one is asked about and known.
+    /// The job's current row, where the question names one that is known.
     pub job: Option<Job>,
     /// The account and its installations at that time.
     pub state: AccountState,
-    /// What is the matter.
+    /// The diagnosis.
     pub diagnoses: Vec<Diagnosed>,
     /// The rows that the diagnoses name, the oldest first.
     pub evidence: Vec<LoggedEvent>,

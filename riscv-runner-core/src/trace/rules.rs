@@ -56,13 +56,13 @@ pub const RULES: &[Rule] = &[
     Rule {
         diagnosis: Diagnosis::RepositoryAccessRemoved,
         fallback: false,
-        about: "the repository was taken away from the installation",
+        about: "the repository was removed from the installation",
         applies: repository_access_removed,
     },
     Rule {
         diagnosis: Diagnosis::RepositoryNotSelected,
         fallback: false,
-        about: "the installation has chosen repositories, and this is none of them",
+        about: "the installation has chosen repositories, and this is not one of them",
         applies: repository_not_selected,
     },
     Rule {
@@ -74,7 +74,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         diagnosis: Diagnosis::JobNotAccepted,
         fallback: false,
-        about: "the job's own delivery led to nothing",
+        about: "the job's own delivery had no effect",
         applies: job_not_accepted,
     },
     Rule {
@@ -86,7 +86,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         diagnosis: Diagnosis::Healthy,
         fallback: true,
-        about: "the installation stands, and nothing speaks against it",
+        about: "the installation is in place, and no problem was found",
         applies: healthy,
     },
 ];
@@ -126,7 +126,7 @@ fn suspended(view: &View<'_>) -> Option<Finding> {
     Some(Finding {
         text: format!("the installation has been suspended since {}", since.at),
         hint: Some(
-            "waiting jobs are kept; whoever suspended it, the account's owner or the App's, must lift it"
+            "waiting jobs are kept; the side that suspended it, the account's owner or the App's, must lift the suspension"
                 .into(),
         ),
         evidence: marks([Some(since), failure.map(|failure| failure.mark)]),
@@ -180,7 +180,7 @@ fn repository_not_selected(view: &View<'_>) -> Option<Finding> {
     }
     let changes = repositories.chosen.values().map(|(_, mark)| Some(*mark));
     Some(Finding {
-        text: format!("{name} is none of the {} chosen repositories", repositories.chosen.len()),
+        text: format!("{name} is not among the {} chosen repositories", repositories.chosen.len()),
         hint: Some(choose_again(view.id, name)),
         evidence: marks(changes.chain([Some(told)])),
     })
@@ -195,8 +195,7 @@ fn account_renamed(view: &View<'_>) -> Option<Finding> {
             rename.to, rename.mark.at
         ),
         hint: Some(
-            "jobs queued since then carry the new name; those from before are looked up by the old one"
-                .into(),
+            "jobs queued since then carry the new name; earlier ones are looked up by the old name".into(),
         ),
         evidence: marks([Some(rename.mark)]),
     })
@@ -216,9 +215,10 @@ fn job_not_accepted(view: &View<'_>) -> Option<Finding> {
             "it came through an App that is not ours, or not for this kind of account",
             "see [[github.apps]]",
         ),
-        "proxied_to_staging" => {
-            ("it was forwarded to staging", "look there; see server.staging_repositories and [[entities]]")
-        }
+        "proxied_to_staging" => (
+            "it was forwarded to staging",
+            "look for it there; see server.staging_repositories and [[entities]]",
+        ),
         _ => return None,
     };
     Some(Finding {
@@ -234,7 +234,7 @@ fn authentication_failing(view: &View<'_>) -> Option<Finding> {
         Some(404) => (
             "GitHub does not know the installation (404), though no delivery says that it was removed"
                 .to_owned(),
-            "its `installation.deleted` may be lost: `rrctl deliveries list --github` shows what GitHub sent",
+            "its `installation.deleted` may have been lost: `rrctl deliveries list --github` shows what GitHub sent",
         ),
         Some(401) => (
             "GitHub refuses the App's key (401)".to_owned(),
@@ -245,8 +245,8 @@ fn authentication_failing(view: &View<'_>) -> Option<Finding> {
             "`rrctl trace --format json` has the row; its payload has GitHub's message",
         ),
         None => (
-            "no answer came from GitHub".to_owned(),
-            "check github.api_url and the network; it is tried again by itself",
+            "GitHub did not answer".to_owned(),
+            "check github.api_url and the network; it is retried automatically",
         ),
     };
     Some(Finding {
@@ -265,8 +265,10 @@ fn healthy(view: &View<'_>) -> Option<Finding> {
     let last = view.installation.last_delivery;
     let heard = last.map_or_else(String::new, |last| format!(", last heard of at {}", last.at));
     Some(Finding {
-        text: format!("nothing is the matter with the installation: {since}{heard}"),
-        hint: Some("`rrctl why JOB` tells why a job waits, `rrctl status` how the service is".into()),
+        text: format!("no problem was found with the installation: {since}{heard}"),
+        hint: Some(
+            "`rrctl why JOB` says why a job is waiting, `rrctl status` shows the state of the service".into(),
+        ),
         evidence: marks([standing_mark(view.installation.standing)]),
     })
 }

@@ -20,19 +20,19 @@ pub struct Mark {
     pub event: EventId,
 }
 
-/// Whether an installation stands.
+/// Whether an installation exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Standing {
-    /// Nothing was heard of it yet but failed authentications.
+    /// Nothing has been recorded about it but failed authentications.
     Unknown,
-    /// Its installation is older than the log, but something happened under it.
+    /// Its installation is older than the log, but a delivery for it was recorded.
     Seen(Mark),
     /// It was installed, or its suspension was lifted.
     Installed(Mark),
     /// It was suspended.
     Suspended(Mark),
-    /// It was uninstalled; nothing but another installation changes that.
+    /// It was uninstalled; only another installation changes that.
     Deleted(Mark),
 }
 
@@ -55,16 +55,16 @@ impl AuthFailure {
     }
 }
 
-/// Which repositories an installation may see, as far as the log tells.
+/// Which repositories an installation may see, as far as the log says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repositories {
-    /// All or chosen ones; `None` when nothing told.
+    /// All or chosen ones; `None` when no row says.
     pub selection: Option<Selection>,
-    /// The chosen ones that were told, with the row that told.
+    /// The chosen ones that rows name, each with the row.
     pub chosen: BTreeMap<RepoId, (RepoName, Mark)>,
-    /// Those whose access was taken away and not given again.
+    /// Those that were removed and not added again.
     pub removed: BTreeMap<RepoId, (RepoName, Mark)>,
-    /// The row that told all chosen ones; without it there may be others.
+    /// The row that lists all chosen ones; without it there may be others.
     pub complete_since: Option<Mark>,
 }
 
@@ -75,17 +75,17 @@ pub struct InstallationState {
     pub app: Option<AppId>,
     /// The kind of its account.
     pub entity_type: Option<EntityKind>,
-    /// Whether it stands.
+    /// Whether it exists.
     pub standing: Standing,
-    /// What it may see.
+    /// The repositories that it may see.
     pub repositories: Repositories,
     /// The last failed authentication since it was installed or unsuspended.
     pub failure: Option<AuthFailure>,
-    /// The first row that speaks of it.
+    /// The first row that names it.
     pub first: Mark,
-    /// The last delivery that speaks of it.
+    /// The last delivery that names it.
     pub last_delivery: Option<Mark>,
-    /// What became of the last `workflow_job.queued` of each job that was asked about.
+    /// The outcome of the last `workflow_job.queued` of each job in question.
     pub queued: BTreeMap<JobId, (Mark, String)>,
 }
 
@@ -105,16 +105,16 @@ pub struct Rename {
 pub struct AccountState {
     /// The account, as the rows name it.
     pub entity_id: Option<EntityId>,
-    /// Its name, as the last row that has one tells.
+    /// Its name, from the last row that has one.
     pub name: Option<Login>,
     /// The last rename.
     pub renamed: Option<Rename>,
-    /// Its installations, of either App, with those that are gone.
+    /// Its installations, of either App, including those that are gone.
     pub installations: BTreeMap<InstallationId, InstallationState>,
 }
 
-/// The state at `at`, that moment included: later rows change nothing. The order of `events` does not
-/// matter, and a row that is there twice counts once.
+/// The state at `at`, that moment included: later rows change nothing. The order of `events` does not matter,
+/// and a duplicate row counts once.
 #[must_use]
 pub fn state_at<'a>(events: impl IntoIterator<Item = &'a TraceEvent>, at: Timestamp) -> AccountState {
     let past = events.into_iter().filter(|event| event.row.received_at <= at);

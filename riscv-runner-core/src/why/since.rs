@@ -1,5 +1,5 @@
-//! Since when a reason holds: the latest moment at which the evidence for it came about. Pure, so that
-//! every page and command says the same where it knows the same.
+//! Since when a reason has held: the latest time at which the evidence for it appeared. Pure, so that every
+//! page and command agrees.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
     worker::Worker,
 };
 
-/// Since when jobs of a key are held for a reason that leaves no other trace, by the reason's name.
+/// Since when jobs of a key have been held for a reason that leaves no other trace, by the reason's name.
 pub type HeldSince = BTreeMap<(PoolKey, String), Timestamp>;
 
 /// What the leader remembers after a cycle: reasons that still hold keep their time.
@@ -30,8 +30,8 @@ pub fn remember_held(before: &HeldSince, held: &Holds, now: Timestamp) -> HeldSi
         .collect()
 }
 
-/// Since when `job` of `key` waits for `reason`: not before the job was there, and now where nothing
-/// tells of an earlier time.
+/// Since when `job` of `key` has been waiting for `reason`: not before the job existed, and now where there
+/// is no evidence of an earlier time.
 #[must_use]
 pub fn since(
     snapshot: &Snapshot,

@@ -17,7 +17,7 @@ pub enum Endpoint {
     UserInstallation,
     /// A repository.
     Repository,
-    /// Whether GitHub Actions is on in a repository.
+    /// Whether GitHub Actions is enabled in a repository.
     RepositoryActions,
     /// A token for an installation.
     AccessToken,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use riscv_runner_core::ports::{PortError, PortErrorKind};
 
-/// How one request ended, if not well. Cheap to clone: callers that wait for one token share it.
+/// How a request failed. Cheap to clone: callers that wait for one token share it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum ApiError {
     /// Nothing reached GitHub.
@@ -78,7 +78,7 @@ impl ApiError {
         matches!(self, Self::Status { status, .. } if *status == expected)
     }
 
-    /// Whether another try may go better though nothing was mended: the network, or a 5xx.
+    /// Whether another try may succeed although nothing was fixed: the network, or a 5xx.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::NotSent(_) | Self::Lost(_) => true,

@@ -1,4 +1,4 @@
-//! GitHub's limits, as its answers tell them: one standing for each installation and each App.
+//! GitHub's limits, as its answers report them: one state for each installation and each App.
 //!
 //! A limited installation cools down alone. Provisioning goes first: reconciliation may use half of
 //! what the hour has left.
@@ -65,7 +65,7 @@ struct Standing {
     mints: VecDeque<Timestamp>,
 }
 
-/// The standing of everybody who pays.
+/// The limits of all payers.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     standings: Mutex<BTreeMap<Payer, Standing>>,

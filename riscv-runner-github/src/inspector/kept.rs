@@ -1,4 +1,4 @@
-//! Answers that are kept for a while; of several who ask for the same one, one looks.
+//! Answers that are cached for a while; concurrent callers with the same question share one request.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         Self { most, slots: Mutex::default() }
     }
 
-    /// The answer that is kept, or the one of `look`.
+    /// The cached answer, or a new one from `look`.
     pub(super) async fn get(
         &self,
         key: K,

@@ -1,4 +1,4 @@
-//! What can be wrong with a delivery, said so that its sender can find it.
+//! What can be wrong with a delivery, described so that its sender can find it.
 
 use serde_json::error::Category;
 
@@ -11,7 +11,7 @@ pub enum WebhookError {
         /// Its name, as GitHub writes it.
         name: &'static str,
     },
-    /// A header's value is refused.
+    /// A header's value is rejected.
     #[error("the header {name} is not understood: {problem}")]
     BadHeader {
         /// Its name, as GitHub writes it.
@@ -28,7 +28,7 @@ pub enum WebhookError {
     /// The body is not JSON.
     #[error("the body is not JSON: {problem} at line {line} column {column}")]
     Json {
-        /// The parser's complaint.
+        /// The parser's message.
         problem: String,
         /// Counted from 1.
         line: usize,
@@ -38,7 +38,7 @@ pub enum WebhookError {
     /// The body is JSON that cannot be stored.
     #[error("the body cannot be stored: {problem} at line {line} column {column}")]
     Unstorable {
-        /// What is in the way.
+        /// Why it cannot be stored.
         problem: String,
         /// Counted from 1.
         line: usize,
@@ -95,7 +95,7 @@ impl WebhookError {
     }
 }
 
-/// The parser's message without the place, which is told apart.
+/// The parser's message without the position, which is reported separately.
 fn complaint(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {

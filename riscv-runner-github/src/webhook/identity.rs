@@ -1,4 +1,4 @@
-//! Whom a payload speaks of, read leniently: what is missing or odd here never fails a delivery.
+//! The accounts that a payload names, read leniently: what is missing or odd here never fails a delivery.
 //!
 //! Events that lead to something are read strictly in their own files.
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::WebhookError;
 
-/// Whom a payload speaks of.
+/// The accounts that a payload names.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Identity {
     pub(super) installation: Option<InstallationId>,

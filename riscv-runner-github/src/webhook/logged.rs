@@ -1,5 +1,5 @@
-//! Payloads as the log keeps them, read again: what they said about an installation, and the delivery
-//! that they once were.
+//! Payloads as the log holds them, read again: what they said about an installation, and the delivery that
+//! they once were.
 //!
 //! Reading is lenient where a diagnosis is made, and as strict as for a new delivery where one is replayed.
 
@@ -16,13 +16,13 @@ use super::{KnownApps, WebhookError, WebhookHeaders, identity::lenient, parse};
 /// Why a row of the log cannot be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
-    /// It is no delivery, but a note of the scheduler.
+    /// It is not a delivery, but an entry of the scheduler.
     #[error("the scheduler wrote it; it is no delivery")]
     NotADelivery,
-    /// Nobody knows for which App it was.
+    /// It is not known which App it was for.
     #[error("it does not say for which App it was sent, and no App serves its kind of account")]
     NoApp,
-    /// What the log kept is not enough.
+    /// The stored payload is not sufficient.
     #[error("what the log kept of it is not enough: {0}")]
     Payload(#[from] WebhookError),
 }
@@ -132,7 +132,7 @@ fn auth_failed(event: &str, payload: &Payload) -> Says {
     Says::AuthFailed { status: payload.status.or_else(|| action.parse().ok()) }
 }
 
-/// The delivery that a row once was, to be decided about anew.
+/// The delivery that a row once was, to be decided anew.
 ///
 /// A row without a GUID (the reference service kept none) gets one that its number gives.
 ///

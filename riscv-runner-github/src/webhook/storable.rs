@@ -1,5 +1,5 @@
-//! What JSON may hold and a database of JSON may not: escapes that are no character, and numbers and
-//! nestings beyond any limit. GitHub delivers again what is not taken, so escapes are mended, not refused.
+//! What JSON may hold and a JSON database may not: escapes that are no character, and numbers and nestings
+//! beyond any limit. GitHub delivers again what is rejected, so escapes are fixed, not rejected.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Reading a body that anybody may send: bounded in size, in time, and over all requests together.
+//! Reading a body that anyone may send: bounded in size, in time, and over all requests together.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,12 +10,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::Refusal;
 
-/// Up to this many bytes are set aside on the word of a header; few deliveries are larger.
+/// Up to this many bytes are allocated on the word of a header; few deliveries are larger.
 const TRUSTED: usize = 64 * 1024;
 /// How long the rest of a body that is too large is read, so that its sender comes to read the answer.
 const DRAINED: Duration = Duration::from_secs(1);
 
-/// How many bytes of unfinished bodies are held at a time: whoever sends them need not be GitHub.
+/// How many bytes of unfinished bodies are held at a time: their senders need not be GitHub.
 #[derive(Debug, Clone)]
 pub(super) struct BodyBudget(Arc<Semaphore>);
 

@@ -1,4 +1,4 @@
-//! Why a webhook was not acknowledged, and what its sender is told.
+//! Why a webhook was not acknowledged, and the answer to its sender.
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
@@ -8,7 +8,7 @@ use crate::{
     metrics::RequestOutcome,
 };
 
-/// Nothing was stored for certain, except for [`Refusal::Unavailable`], where it may have been.
+/// Certainly nothing was stored, except for [`Refusal::Unavailable`], where it may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The signature is missing or invalid; the sender learns no more than that.
@@ -21,9 +21,9 @@ pub(super) enum Refusal {
     Slow { seconds: u64 },
     /// It cannot be recorded now; GitHub, or our own sweep, delivers it again.
     Unavailable { what: &'static str },
-    /// Staging did not take it.
+    /// Staging did not accept it.
     Staging { problem: String },
-    /// Ours.
+    /// A bug of ours.
     Defect,
 }
 

@@ -1,4 +1,4 @@
-//! In which of the two text formats a scrape is answered.
+//! The two text formats in which a scrape is answered.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ pub(super) const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub enum Exposition {
     /// OpenMetrics 1.0, <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
     OpenMetrics,
-    /// The format that Prometheus had before.
+    /// The older format of Prometheus.
     Plain,
 }
 
 impl Exposition {
-    /// OpenMetrics for those who ask for it by name, as Prometheus does; else the older format.
+    /// OpenMetrics for scrapers that ask for it by name, as Prometheus does; else the older format.
     #[must_use]
     pub fn asked(headers: &HeaderMap) -> Self {
         let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -100,12 +100,12 @@ pub(super) struct WorkerLabels {
     pub(super) pool: String,
 }
 
-/// The pool's name while it is configured; `other` for what earlier configurations left behind.
+/// The pool's name while it is configured; `other` for pools of earlier configurations.
 pub(super) fn pool_label<'a>(pool: &'a PoolName, policy: &Policy) -> &'a str {
     if policy.pools.contains_key(pool) { pool.as_str() } else { OTHER }
 }
 
-/// The webhook events that are told apart in metrics: whoever sends the header cannot add more.
+/// The webhook events that metrics distinguish: senders of the header cannot add more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookEvent {
     /// A job's progress.
@@ -155,7 +155,7 @@ impl WebhookEvent {
 pub enum RequestOutcome {
     /// It was recorded (200).
     Recorded(Outcome),
-    /// Its signature was missing or did not hold (401).
+    /// Its signature was missing or invalid (401).
     Unauthorized,
     /// A header or the body could not be understood (400).
     Invalid,
@@ -165,9 +165,9 @@ pub enum RequestOutcome {
     Slow,
     /// It could not be recorded now (503).
     Unavailable,
-    /// Staging did not take it (502).
+    /// Staging did not accept it (502).
     StagingFailed,
-    /// Ours (500).
+    /// A bug of ours (500).
     Defect,
 }
 

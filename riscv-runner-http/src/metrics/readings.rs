@@ -1,4 +1,4 @@
-//! What the gauges show at one moment, read from the store's counts or from a snapshot.
+//! The values of the gauges at one moment, read from the store's counts or from a snapshot.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use riscv_runner_core::{
 use super::labels::{CONTROLS, pool_label};
 use crate::picture::{Picture, PoolQueue, SlotState};
 
-/// What the gauges show. Labels are pools of the configuration, `other` for all the rest, and enums.
+/// The values of the gauges. Labels are pools of the configuration, `other` for all the rest, and enums.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Readings {
     pub(super) queues: BTreeMap<String, u64>,
     pub(super) jobs: BTreeMap<JobPhase, u64>,
     pub(super) workers: BTreeMap<(WorkerStatus, String), u64>,
-    /// Orders in force, by their word and by what they speak of.
+    /// Orders in force, by verb and kind of target.
     pub(super) controls: BTreeMap<(&'static str, &'static str), u64>,
-    /// What only a snapshot tells.
+    /// What only a snapshot shows.
     pub(super) seen: Option<Seen>,
 }
 
-/// What only a snapshot tells.
+/// What only a snapshot shows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Seen {
     pub(super) oldest: BTreeMap<String, f64>,

@@ -1,4 +1,4 @@
-//! An order as it is sent: its fields are read one by one, so that what is wrong is said of its field.
+//! An order as it is sent: its fields are read one by one, so that a fault names its field.
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -9,7 +9,7 @@ use riscv_runner_core::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Who is named in the audit when the sender names nobody.
+/// The actor in the audit when the sender names none.
 const NOBODY: &str = "http";
 
 /// What is wrong with an order.
@@ -45,20 +45,20 @@ struct TargetFields {
     name: Value,
 }
 
-/// What an order is about: accounts may be named by their logins.
+/// The target of an order: accounts may be named by their logins.
 #[derive(Debug)]
 pub(super) enum SentTarget {
     Known(ControlTarget),
     Account(Login),
 }
 
-/// An order that is complete but for the id of an account that it names by login.
+/// An order that is complete except for the id of an account named by its login.
 #[derive(Debug)]
 pub(super) struct Sent {
     verb: Verb,
     cap: Option<Cap>,
     pub(super) target: SentTarget,
-    /// Take the name though nothing is known that has it; end a worker though a job runs on it.
+    /// Accept the name even if nothing by that name is known; end a worker even if a job runs on it.
     pub(super) force: bool,
     pub(super) note: Note,
 }
@@ -77,7 +77,7 @@ impl Sent {
         })
     }
 
-    /// The order, with what it is about.
+    /// The order, with its target.
     pub(super) fn order(&self, target: ControlTarget) -> Result<Order, Invalid> {
         let order = Order::new(self.verb, target, self.cap, self.force);
         order.map_err(|error| invalid("target", error.to_string()))
@@ -107,7 +107,8 @@ fn cap(value: &Value, verb: Verb) -> Result<Option<Cap>, Invalid> {
         (_, Verb::Limit) => {
             let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).map(Cap::AtMost);
             let cap = number.or_else(|| (value == "unlimited").then_some(Cap::Unlimited));
-            let problem = || format!("max_workers must be a number from 0 on, or \"unlimited\", not {value}");
+            let problem =
+                || format!("max_workers must be a number of at least 0, or \"unlimited\", not {value}");
             cap.map(Some).ok_or_else(|| invalid(field, problem()))
         }
         _ => Err(invalid(field, format!("{verb} takes no max_workers"))),

@@ -56,7 +56,7 @@ fn states(boards: &[Board]) -> Vec<&'static str> {
 
 /// The cluster is out of sight.
 pub(super) fn unobserved() -> Markup {
-    html! { p role="status" class="notice" { "The cluster cannot be observed now: nobody knows what the boards do." } }
+    html! { p role="status" class="notice" { "The cluster cannot be observed now, so the state of the boards is unknown." } }
 }
 
 /// All boards that were found, and those of them on this page.

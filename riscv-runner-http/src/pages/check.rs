@@ -21,7 +21,7 @@ use crate::{
     views::Reader,
 };
 
-/// GitHub that does not answer is asked again no sooner; failures are kept for as long.
+/// How long to wait before asking GitHub again after a failure; failures are cached for as long.
 const GITHUB_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
 /// What is asked, as it was sent.
@@ -72,7 +72,7 @@ pub(super) fn not_here(visitor: &Visitor) -> Response {
     visitor.fault(StatusCode::NOT_FOUND, &fault)
 }
 
-/// Why somebody is asked to come back later.
+/// Why a visitor is asked to come back later.
 pub(super) struct Later {
     pub(super) status: StatusCode,
     pub(super) fault: Fault,
@@ -98,15 +98,15 @@ pub(super) fn admit(state: &AppState, visitor: &Visitor) -> Result<(), Box<Later
     })
 }
 
-/// What to tell of GitHub that could not be asked.
+/// The answer when GitHub could not be queried.
 pub(super) fn unasked(state: &AppState, visitor: &Visitor, error: &PortError) -> Box<Later> {
     let now = state.0.platform.now();
     if let PortErrorKind::RateLimited { until } = error.kind() {
-        let fault = Fault::new("GitHub is asked too much at the moment").hint("try again a little later");
+        let fault = Fault::new("GitHub limits our requests at the moment").hint("try again a little later");
         return Box::new(Later { status: StatusCode::TOO_MANY_REQUESTS, fault, until, now });
     }
-    tracing::warn!(page = visitor.path, error = error.chain(), "GitHub could not be asked");
-    let fault = Fault::new("GitHub cannot be asked at the moment")
+    tracing::warn!(page = visitor.path, error = error.chain(), "GitHub could not be queried");
+    let fault = Fault::new("GitHub cannot be queried at the moment")
         .hint("nothing is wrong on your side as far as we know; try again in a minute");
     Box::new(Later { status: StatusCode::SERVICE_UNAVAILABLE, fault, until: now + GITHUB_PAUSE, now })
 }
@@ -179,7 +179,7 @@ fn found(
         }
         ul class="findings" { @for finding in findings { (row(finding)) } }
         p class="quiet" {
-            "GitHub was asked within the last minute. "
+            "GitHub was queried within the last minute. "
             a href=(visitor.address(&format!("/check.json?{}", visitor.query))) { "This as JSON" }
         }
         h2 { "Check another" }
@@ -217,8 +217,8 @@ fn sentence(message: &str) -> String {
 fn introduction() -> Markup {
     html! {
         p {
-            "Tells whether GitHub Actions jobs of a repository get a RISC-V board here: whether the App is "
-            "installed, may do what it must, and knows the labels."
+            "Checks whether GitHub Actions jobs of a repository get a RISC-V board here: whether the App is "
+            "installed and has the permissions it needs, and whether the labels are served."
         }
     }
 }
@@ -233,7 +233,7 @@ fn form(visitor: &Visitor, asked: &Asked, before: &Markup) -> Markup {
                     autocapitalize="none" spellcheck="false" maxlength="300" value=(asked.repo);
             }
             div {
-                label for="labels" { "Labels of " code { "runs-on" } ", if you like" }
+                label for="labels" { "Labels of " code { "runs-on" } ", optional" }
                 input id="labels" name="labels" placeholder="ubuntu-24.04-riscv" autocomplete="off"
                     autocapitalize="none" spellcheck="false" maxlength="2000" value=(asked.labels);
             }

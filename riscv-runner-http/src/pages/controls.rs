@@ -52,7 +52,7 @@ fn page(visitor: &Visitor, answer: &ControlsJson) -> Markup {
         }
         @if let Some(audit) = &answer.audit {
             h2 { "Last orders" }
-            @if audit.is_empty() { p { "No order was ever given." } } @else { (table("Last orders", audit)) }
+            @if audit.is_empty() { p { "No orders have been given." } } @else { (table("Last orders", audit)) }
         }
         (layout::concealed_note(visitor, "Paused repositories and the last orders"))
     }

@@ -67,7 +67,7 @@ fn diagnostics(seen: &Diagnostics, space: Space) -> Markup {
         }
         @for (name, end) in &seen.containers { (container(name, end, space)) }
         @if !seen.events.is_empty() { (events(&seen.events, space)) }
-        @if let Some(error) = &seen.collect_error { p class="message" { "Not everything could be had: " (error) } }
+        @if let Some(error) = &seen.collect_error { p class="message" { "Not everything could be collected: " (error) } }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the last day showed: how long jobs waited, how many ended, and why workers failed.
+//! What happened in the last day: how long jobs waited, how many ended, and why workers failed.
 
 use jiff::{Timestamp, ToSpan};
 use maud::{Markup, html};
@@ -13,7 +13,7 @@ pub(crate) fn last_day(now: Timestamp) -> ReportWindow {
     ReportWindow { start: now - i64::from(HOURS).hours(), end: now + 1.hour() }
 }
 
-/// For people.
+/// As HTML.
 pub(super) fn show(lately: &Lately, visitor: &Visitor) -> Markup {
     let failed: u64 = lately.failures.values().sum();
     html! {
@@ -62,7 +62,7 @@ fn failures(lately: &Lately, visitor: &Visitor) -> Markup {
                 th scope="row" { (text::words(reason.as_str())) }
                 td class="number" { (count) }
                 td {
-                    @if reason.is_routine() { "for want of work" } @else { "failure" }
+                    @if reason.is_routine() { "not needed" } @else { "failure" }
                 }
             }
         }

@@ -151,7 +151,7 @@ fn link(visitor: &Visitor, path: &str, name: &str) -> Markup {
     }
 }
 
-/// What was wrong, for people.
+/// What was wrong, as HTML.
 pub(crate) fn fault(fault: &Fault) -> Markup {
     html! {
         p role="alert" {

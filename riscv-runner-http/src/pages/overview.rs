@@ -93,8 +93,9 @@ pub(super) async fn watch(State(state): State<AppState>, visitor: Visitor) -> Re
     let audience = Audience { reader: visitor.reader, base: visitor.base.clone() };
     let look = Box::new(|state, audience| look(state, audience).boxed());
     state.0.live.watch(&state, audience, look).unwrap_or_else(|| {
-        let fault = Fault::new("too many watch the overview already, or this process is stopping")
-            .hint("read / again instead");
+        let fault =
+            Fault::new("too many clients are watching the overview already, or this process is stopping")
+                .hint("read / again instead");
         let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &fault).into_response();
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("15"));
         response
@@ -103,7 +104,7 @@ pub(super) async fn watch(State(state): State<AppState>, visitor: Visitor) -> Re
 
 async fn look(state: AppState, audience: Audience) -> Result<Look, String> {
     let read = read(&state).await.map_err(|error| {
-        tracing::warn!(error = error.chain(), "the overview could not be read for those who watch it");
+        tracing::warn!(error = error.chain(), "the overview could not be read for its live viewers");
         "the store cannot be read".to_owned()
     })?;
     let visitor = Visitor {

@@ -20,7 +20,7 @@ const ANY_DAYS: i64 = 1;
 /// Which page of a list was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paging {
-    /// Which.
+    /// The page asked for.
     pub(crate) page: Page,
     /// What else was given, to be repeated in links.
     given: Vec<(&'static str, String)>,
@@ -52,7 +52,7 @@ impl Paging {
         if self.page.skipped() <= rows {
             return Ok(());
         }
-        let told = format!("page {} of {} rows begins behind row {rows}", self.page.page, self.page.per_page);
+        let told = format!("page {} of {} rows begins after row {rows}", self.page.page, self.page.per_page);
         Err(Fault::new(told).parameter("page").hint("ask for an earlier end: the newest rows come first"))
     }
 
@@ -87,7 +87,7 @@ impl Paging {
                     let found = known.iter().find(|(name, _)| *name == text);
                     filter.status = Some(found.map(|(_, status)| *status).ok_or_else(|| {
                         let all: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-                        Fault::new(format!("{text:?} is none of {}", all.join(", "))).parameter(status)
+                        Fault::new(format!("{text:?} is not one of {}", all.join(", "))).parameter(status)
                     })?);
                     self.given.push((status, text.to_owned()));
                 }

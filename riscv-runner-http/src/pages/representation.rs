@@ -5,9 +5,9 @@ use http::{HeaderMap, header::ACCEPT};
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Representation {
-    /// For people.
+    /// HTML, for reading.
     Html,
-    /// For programs.
+    /// JSON, for programs.
     Json,
 }
 

@@ -1,7 +1,7 @@
 //! `/setup/org` and `/setup/personal`: where GitHub leads users who have just installed an App.
 //!
-//! GitHub does not sign that request and numbers are easily guessed, so the account is named only for as
-//! long as people come from GitHub: minutes.
+//! GitHub does not sign that request and numbers are easily guessed, so the account is named only for as long
+//! as users come from GitHub: minutes.
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
@@ -25,7 +25,7 @@ use crate::{
     state::AppState,
 };
 
-/// What became of an installation.
+/// The result of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
@@ -42,7 +42,7 @@ struct SetupJson<'a> {
     outcome: Outcome,
     /// The kind of account that the App serves that was installed.
     app: EntityKind,
-    /// Who installed it; withheld some minutes after.
+    /// The account that installed it; withheld after some minutes.
     account: Option<&'a Login>,
     /// Where the App is installed that fits the account.
     install: Option<&'a str>,
@@ -292,7 +292,7 @@ fn wrong_type() -> Markup {
 fn unknown(visitor: &Visitor, shown: &Shown<'_>) -> Markup {
     html! {
         p role="alert" class="notice pending" {
-            "GitHub does not know this installation. It may have been removed, or it is of somebody else's App."
+            "GitHub does not know this installation. It may have been removed, or it belongs to another App."
         }
         p {
             (text::outside_link(shown.install.and_then(|app| app.page.as_deref()), "Install the App"))

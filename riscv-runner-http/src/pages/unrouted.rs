@@ -9,7 +9,7 @@ use crate::views::UnroutedView;
 
 /// For people; nothing when there are none.
 pub(super) fn section(rows: &[UnroutedView], now: Timestamp) -> Markup {
-    const COLUMNS: [&str; 6] = ["Labels", "Account", "Jobs", "Latest", "Boards", "What it may be"];
+    const COLUMNS: [&str; 6] = ["Labels", "Account", "Jobs", "Latest", "Boards", "Likely cause"];
     let caption = html! {
         "Jobs of the last 24 hours that ask for labels that match no rule, and that no other runner took; \
          no board will serve them"
@@ -17,8 +17,8 @@ pub(super) fn section(rows: &[UnroutedView], now: Timestamp) -> Markup {
     let body = html! { @for row in rows { (table_row(row, now)) } };
     html! {
         @if !rows.is_empty() {
-            h2 id="unrouted" { "Labels that no rule knows" }
-            (layout::cards("Labels that no rule knows", &caption, &COLUMNS, &body))
+            h2 id="unrouted" { "Labels that match no rule" }
+            (layout::cards("Labels that match no rule", &caption, &COLUMNS, &body))
         }
     }
 }
@@ -36,7 +36,7 @@ fn table_row(row: &UnroutedView, now: Timestamp) -> Markup {
             td data-name="Jobs" class="number" { (row.jobs) }
             td data-name="Latest" class="age" { (text::span(row.last_queued_at, now)) " ago" }
             td data-name="Boards" class="number" { "0" }
-            td data-name="What it may be" { (cause(&row.cause)) }
+            td data-name="Likely cause" { (cause(&row.cause)) }
         }
     }
 }
@@ -48,7 +48,7 @@ fn cause(cause: &Cause) -> Markup {
                 strong { "a typo?" } " " code { bdi { (written) } } " is almost " code { bdi { (known) } }
             }
             Cause::ForOthers => { "a rule has these labels, for other accounts or repositories" }
-            Cause::Unknown => span class="quiet" { "for somebody else's runners, most likely" }
+            Cause::Unknown => span class="quiet" { "most likely for other runners" }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who reads a page, and in which form: settled before the page looks at anything.
+//! Who reads a page, and in which form: decided before the page reads anything.
 
 use axum::{
     extract::{FromRequestParts, NestedPath},
@@ -30,9 +30,9 @@ use crate::{
 /// One request for a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
-    /// Who asks.
+    /// Whether the reader is authenticated.
     pub(crate) reader: Reader,
-    /// In which form.
+    /// The form of the answer.
     pub(crate) form: Representation,
     /// Where the host nested the router: empty, or `/ci`.
     pub(crate) base: String,
@@ -44,11 +44,11 @@ pub(crate) struct Visitor {
     pub(crate) sees_queue: bool,
     /// Whether this process may query GitHub on behalf of users.
     pub(crate) inspects: bool,
-    /// From where.
+    /// The client's address.
     pub(crate) client: Client,
 }
 
-/// A request for a page that is there for everybody, even where the others are not.
+/// A request for a page that everyone may read, even where the others are not public.
 #[derive(Debug, Clone)]
 pub(crate) struct Guest(pub(crate) Visitor);
 
@@ -142,7 +142,7 @@ fn presented_token(value: &str) -> Option<SecretString> {
 pub(super) async fn sign_in(visitor: Visitor) -> Response {
     match visitor.reader {
         Reader::Anonymous => visitor.unauthorized(&Fault::new(
-            "sign in with the reader's token as the password; the user name does not matter",
+            "sign in with the reader's token as the password; any user name will do",
         )),
         Reader::Authenticated => Redirect::to(&visitor.address("/")).into_response(),
     }
@@ -217,8 +217,8 @@ impl Visitor {
     /// The store could not be read.
     pub(crate) fn unreadable(&self, error: &PortError) -> Response {
         tracing::warn!(page = self.path, error = error.chain(), "a page could not be read");
-        let fault =
-            Fault::new("the store cannot be read").hint("try again shortly; /ready tells when it answers");
+        let fault = Fault::new("the store cannot be read")
+            .hint("try again shortly; /ready shows when it answers again");
         let mut response = self.fault(StatusCode::SERVICE_UNAVAILABLE, &fault);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         response

@@ -179,10 +179,10 @@ fn page(visitor: &Visitor, weekly: &WeeklyJson, paging: &Paging) -> Markup {
             (grouped(weekly.minutes.round())) " minutes of boards for "
             (weekly.totals.len()) @if weekly.totals.len() == 1 { " account" } @else { " accounts" }
             " in " (weekly.weeks.len()) @if weekly.weeks.len() == 1 { " week" } @else { " weeks" }
-            "; a worker counts from its reservation to its end, one that still lives until now."
+            "; a worker counts from its reservation to its end, or until now if it is still live."
         }
         @if weekly.totals.is_empty() {
-            p { "No worker lived in these weeks." }
+            p { "There were no workers in these weeks." }
         } @else {
             div class="scroll plain" role="region" aria-label="Chart" tabindex="0" { (drawn(weekly)) }
             (legend(weekly))
@@ -288,7 +288,7 @@ fn table(weekly: &WeeklyJson, totals: &[&AccountJson]) -> Markup {
             @for week in weekly.weeks.iter().rev() { td class="number" { (figure(Some(week.minutes))) } }
         }
     };
-    let caption = html! { "Minutes by account, the most first; the latest week at the left" };
+    let caption = html! { "Minutes by account, largest first; the latest week is on the left" };
     layout::table("Minutes by account and week", &caption, &columns, &rows)
 }
 

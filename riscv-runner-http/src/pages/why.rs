@@ -32,8 +32,9 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Err(error) => return visitor.unreadable(&error),
     };
     let Some(row) = row else {
-        let fault = Fault::new(format!("no job {id} is known"))
-            .hint("GitHub's job id, not the run's; jobs of private repositories are shown after signing in");
+        let fault = Fault::new(format!("no job {id} is known")).hint(
+            "use GitHub's job id, not the run's; jobs of private repositories are shown after signing in",
+        );
         return visitor.fault(StatusCode::NOT_FOUND, &fault);
     };
     match explained(&state, &visitor, &row).await {
@@ -113,7 +114,7 @@ fn page(visitor: &Visitor, row: &JobRow, why: &WhyView, explained: bool) -> Mark
                 }
             }
             @if let Some(since) = why.reason.as_ref().map(|reason| reason.since) {
-                dt { "Reason holds since" } dd { (text::time(Some(since))) " UTC" }
+                dt { "Reason since" } dd { (text::time(Some(since))) " UTC" }
             }
             @if let Some(until) = why.reason.as_ref().and_then(|reason| reason.until) {
                 dt { "Tried again" } dd { (text::time(Some(until))) " UTC" }
@@ -134,16 +135,18 @@ fn headline(row: &JobRow, why: &WhyView, explained: bool) -> Markup {
         @match state.phase {
             JobPhase::Pending => {
                 @match &why.reason {
-                    Some(reason) => { "It waits. " (reason::words(reason)) "." }
-                    None if explained => { "It waits, and its state is just changing. Look again in a moment." }
-                    None => { "It waits. Why, is shown by a process with the role all or scheduler." }
+                    Some(reason) => { "It is waiting: " (reason::words(reason)) "." }
+                    None if explained => { "It is waiting, and its state is just changing. Reload this page in a moment." }
+                    None => { "It is waiting. A process with --role all or --role scheduler can say why." }
                 }
             }
             JobPhase::Running => {
-                "It runs"
                 @if let Some(start) = &state.start {
+                    "It has been running"
                     @if let Some(runner) = &start.runner { " on " (runner) }
                     " since " (text::time(Some(start.at))) " UTC"
+                } @else {
+                    "It is running"
                 }
                 "."
             }
@@ -169,7 +172,7 @@ fn worker_facts(visitor: &Visitor, worker: &WaitedFor) -> Markup {
         dt { "Worker" } dd { (text::worker(visitor, &worker.pod_name)) " " (text::status(worker.status.as_str())) }
         dt { "Board" } dd { (text::or_nothing(worker.k8s_node.as_ref().map(AsRef::as_ref))) }
         dt { "Reserved" } dd { (text::time(Some(worker.created_at))) " UTC" }
-        @if worker.running_at.is_some() { dt { "Pod runs since" } dd { (text::time(worker.running_at)) " UTC" } }
+        @if worker.running_at.is_some() { dt { "Pod running since" } dd { (text::time(worker.running_at)) " UTC" } }
         @if worker.online_at.is_some() { dt { "Runner online since" } dd { (text::time(worker.online_at)) " UTC" } }
     }
 }

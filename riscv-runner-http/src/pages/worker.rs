@@ -60,7 +60,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         Ok(Some(found)) => found,
         Ok(None) => {
             let fault = Fault::new(format!("no worker {name} is known"))
-                .hint("/workers lists those of the last days; a worker is named like its pod");
+                .hint("/workers lists those of recent days; a worker has the name of its pod");
             return visitor.fault(StatusCode::NOT_FOUND, &fault);
         }
         Err(error) => return visitor.unreadable(&error),
@@ -193,7 +193,7 @@ fn job_link(visitor: &Visitor, id: Option<JobId>, job: Option<&JobRow>) -> Marku
                 span class="quiet" { " of " (job.job.facts.repo) ", " (job.job.state.phase) }
             }
             (Some(id), None) => { (id) }
-            (None, _) => { "none has named it" }
+            (None, _) => { "not known" }
         }
     }
 }
@@ -214,7 +214,7 @@ fn pod_now(pod: &PodJson) -> Markup {
             }
             PodPhase::Unknown => { "unknown: its kubelet does not answer" }
         }
-        @if pod.ending { ", told to end" }
+        @if pod.ending { ", asked to end" }
     }
 }
 

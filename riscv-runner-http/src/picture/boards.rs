@@ -16,7 +16,7 @@ use riscv_runner_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a board does, or why it takes no worker: the first that applies.
+/// What a board does, or why it takes no worker: the first state that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BoardState {
@@ -28,11 +28,11 @@ pub enum BoardState {
     NoSlot,
     /// Its workers kept failing.
     Quarantined,
-    /// An operator drains it.
+    /// An operator has drained it.
     Drained,
     /// It is marked unschedulable in the cluster.
     Cordoned,
-    /// A worker has it.
+    /// A worker occupies it.
     Busy,
     /// It waits for a worker.
     Free,
@@ -82,17 +82,17 @@ impl BoardState {
     }
 }
 
-/// What slots do, in metrics.
+/// The state of a slot, in metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SlotState {
     /// A worker could be placed.
     Free,
-    /// A worker has it, or is to have it.
+    /// A worker occupies it, or will.
     Active,
     /// Its board's workers kept failing.
     Quarantined,
-    /// An operator drains its board or its pool.
+    /// An operator has drained its board or its pool.
     Drained,
     /// Its board is marked unschedulable.
     Cordoned,
@@ -144,17 +144,17 @@ impl SlotState {
 /// A machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Board {
-    /// As the cluster shows it.
+    /// The node as the cluster shows it.
     pub(crate) node: Node,
-    /// What it does.
+    /// Its state.
     pub(crate) state: BoardState,
     /// The configured pools that select it.
     pub(crate) pools: Vec<PoolName>,
-    /// Why an operator drains it.
+    /// The order by which an operator drained it.
     pub(crate) drained: Option<Note>,
-    /// What is held against it.
+    /// The failures counted against it.
     pub(crate) quarantine: Option<Quarantine>,
-    /// Whom it serves.
+    /// The workers on it.
     pub(crate) occupants: Vec<Occupant>,
 }
 
@@ -163,11 +163,11 @@ pub(crate) struct Board {
 pub struct Occupant {
     /// The worker, which is also the pod.
     pub pod_name: WorkerName,
-    /// How far its row has come; `None` for a pod that has no row.
+    /// The status of its row; `None` for a pod that has no row.
     pub status: Option<WorkerStatus>,
     /// The job that names it.
     pub job_id: Option<JobId>,
-    /// Since when its container runs.
+    /// When its container started.
     pub running_at: Option<Timestamp>,
 }
 

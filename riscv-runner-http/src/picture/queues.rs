@@ -43,7 +43,7 @@ pub(crate) struct Verdict {
     pub(crate) reason: Reason,
     /// Since when that one waits for it.
     pub(crate) since: Timestamp,
-    /// How many.
+    /// How many jobs wait for this reason.
     pub(crate) jobs: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The boards: what each does, and whom it serves.
+//! The boards: what each does, and which jobs it serves.
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -17,12 +17,12 @@ use crate::picture::{Board, BoardState, Occupant, Picture};
 pub struct BoardsView {
     /// Whether nodes and pods could be observed; if not, `boards` is empty.
     pub observed: bool,
-    /// Which of the machines these are.
+    /// The part of the list that this view holds.
     #[serde(flatten)]
     pub part: Part,
     /// The machines by name.
     pub boards: Vec<BoardView>,
-    /// When this held.
+    /// The time of these facts.
     pub as_of: Timestamp,
 }
 
@@ -33,7 +33,7 @@ pub struct BoardView {
     pub k8s_node: NodeName,
     /// The kind of board, as the node's label has it.
     pub board: Option<String>,
-    /// What it does, or why it takes no worker.
+    /// Its state: what it does, or why it takes no worker.
     pub state: BoardState,
     /// The configured pools that select it.
     pub pools: Vec<PoolName>,
@@ -45,16 +45,16 @@ pub struct BoardView {
     pub cordoned: bool,
     /// Since when the cluster has lost contact with it.
     pub unreachable_since: Option<Timestamp>,
-    /// Why an operator drains it.
+    /// The order by which an operator drained it.
     pub drained: Option<Note>,
-    /// What is held against it.
+    /// The failures counted against it.
     pub quarantine: Option<Quarantine>,
-    /// Whom it serves.
+    /// The workers on it.
     pub workers: Vec<Occupant>,
 }
 
 impl BoardsView {
-    /// The machines of a picture that are asked for.
+    /// The requested machines of a picture.
     #[must_use]
     pub fn of(picture: &Picture, filter: &RowFilter<BoardState>) -> Self {
         let (part, boards) = Part::cut(shown(picture, filter), None);

@@ -1,4 +1,4 @@
-//! What an anonymous reader may not learn: the names of private repositories, and what tells them.
+//! What an anonymous reader may not learn: the names of private repositories, and what reveals them.
 //!
 //! Whether the repository of a personal account's worker is private is not known, so it counts as
 //! private. What a job wrote, to its log or to its container's termination log, may say anything about it,
@@ -16,9 +16,9 @@ use riscv_runner_core::{
 /// Whether a reader has shown the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reader {
-    /// Anybody.
+    /// Anyone.
     Anonymous,
-    /// The holder of the token, or whoever reads the store itself.
+    /// The holder of the token, or a process that reads the store itself.
     Authenticated,
 }
 

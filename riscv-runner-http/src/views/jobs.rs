@@ -17,18 +17,18 @@ use super::{Reader, concealment};
 /// A page of jobs, newest first: `/jobs.json`, `rrctl jobs`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobsView {
-    /// How many there are on all pages, as far as they were counted.
+    /// How many rows there are on all pages, as far as they were counted.
     pub total_count: u64,
-    /// Whether there may be more: long lists are not counted to their end.
+    /// Whether there may be more: long lists are not counted to the end.
     #[serde(default)]
     pub more: bool,
-    /// Which page this is, from 0.
+    /// The page's number, from 0.
     pub page: u32,
     /// Rows on a page.
     pub per_page: u32,
     /// The rows.
     pub jobs: Vec<JobView>,
-    /// As of when this is.
+    /// The time of these facts.
     pub as_of: Timestamp,
 }
 
@@ -41,7 +41,7 @@ pub struct JobView {
     pub run_id: Option<RunId>,
     /// How far it has come.
     pub status: JobPhase,
-    /// From 1; one more for each time that it was queued anew.
+    /// The attempt, from 1; each requeue adds one.
     pub attempt: u32,
     /// Why it was given up.
     pub failure_reason: Option<String>,
@@ -55,11 +55,11 @@ pub struct JobView {
     pub entity_name: Login,
     /// Its kind.
     pub entity_type: EntityKind,
-    /// `null` where the reader may not know it.
+    /// The repository; `null` where the reader may not know it.
     pub repo_full_name: Option<RepoName>,
     /// Whether the repository is private.
     pub private: bool,
-    /// The installation that told of it.
+    /// The installation whose delivery reported it.
     pub installation_id: InstallationId,
     /// Its labels.
     pub job_labels: LabelSet,
@@ -73,7 +73,7 @@ pub struct JobView {
     pub runner_name: Option<RunnerName>,
     /// Its page on GitHub; `null` where the reader may not know the repository.
     pub html_url: Option<String>,
-    /// Its name in the workflow; `null` as above.
+    /// Its name in the workflow; `null` where the reader may not know the repository.
     pub job_name: Option<String>,
     /// GitHub's conclusion.
     pub job_conclusion: Option<String>,

@@ -1,15 +1,15 @@
-//! Which part of a list a view holds.
+//! The part of a list that a view holds.
 
 use riscv_runner_core::{ids::Login, ports::Page};
 use serde::{Deserialize, Serialize};
 
-/// Which part of a list a view holds: a page of it, or all of it as a single page.
+/// The part of a list that a view holds: a page of it, or all of it as a single page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Part {
     /// How many rows there are on all pages.
     pub total_count: u64,
-    /// Which page this is, from 0.
+    /// The page's number, from 0.
     pub page: u32,
     /// Rows on a page.
     pub per_page: u32,

@@ -14,11 +14,11 @@ use crate::picture::{Picture, SlotState};
 pub struct PoolsView {
     /// The pools by name.
     pub pools: BTreeMap<PoolName, PoolView>,
-    /// When this held.
+    /// The time of these facts.
     pub as_of: Timestamp,
 }
 
-/// A pool, as far as the process that tells of it knows it.
+/// A pool, as far as the process that reports it knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolView {
     /// Demand and supply.
@@ -30,11 +30,11 @@ pub struct PoolView {
     pub reasons: Option<BTreeMap<String, u32>>,
     /// Boards that the pool selects, whatever they do; only where the boards are seen.
     pub boards: Option<usize>,
-    /// Slots by what they do; only where the boards are seen.
+    /// Slots by state; only where the boards are seen.
     pub slots: Option<BTreeMap<SlotState, u32>>,
     /// How many workers it may have at the same time; `null`: as many as there are slots.
     pub max_workers: Option<u32>,
-    /// Why an operator drains it.
+    /// The order by which an operator drained it.
     pub drained: Option<Note>,
 }
 

@@ -1,4 +1,4 @@
-//! Who waits, grouped by what the same runners could serve, and why.
+//! The waiting jobs, grouped by what the same runners could serve, and why they wait.
 
 use std::{collections::BTreeMap, convert::Infallible};
 
@@ -16,21 +16,21 @@ use serde::{Deserialize, Serialize};
 use super::{Part, Reader, ReasonView, UnroutedView, part::is_same};
 use crate::picture::{BoardState, KeyQueue, Picture, Verdict};
 
-/// Who waits: `/queue.json`, `rrctl queue`.
+/// The waiting jobs: `/queue.json`, `rrctl queue`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueView {
-    /// Jobs that wait, over all groups of all pages.
+    /// Waiting jobs, over all groups of all pages.
     pub jobs_pending: u64,
-    /// Which of the groups these are.
+    /// The part of the groups that this view holds.
     #[serde(flatten)]
     pub part: Part,
     /// The group with the oldest job first.
     pub queue: Vec<GroupView>,
-    /// Jobs whose labels no rule knows, the likely typos first.
+    /// Jobs whose labels match no rule, the likely typos first.
     pub unrouted: Vec<UnroutedView>,
-    /// Whether the process that tells this leads: only the leader knows all of GitHub's limits.
+    /// Whether the reporting process leads: only the leader knows all of GitHub's limits.
     pub leading: bool,
-    /// When this held.
+    /// The time of these facts.
     pub as_of: Timestamp,
 }
 
@@ -43,15 +43,15 @@ pub struct GroupView {
     pub entity_name: Option<Login>,
     /// Its kind.
     pub entity_type: EntityKind,
-    /// `null` for organizations, and where the reader may not know it.
+    /// The repository; `null` for organizations, and where the reader may not know it.
     pub repo_full_name: Option<RepoName>,
     /// Their labels.
     pub job_labels: LabelSet,
-    /// Those that wait.
+    /// Their waiting jobs.
     pub jobs_pending: u32,
-    /// Those that a runner has.
+    /// Their jobs that a runner has.
     pub jobs_running: u32,
-    /// When the oldest waiting one was created.
+    /// When the oldest waiting job was created.
     pub oldest_created_at: Option<Timestamp>,
     /// The pools that they wait for.
     pub pools: Vec<ShareView>,
@@ -59,7 +59,7 @@ pub struct GroupView {
     pub verdicts: Vec<VerdictView>,
 }
 
-/// What waits for one pool.
+/// The jobs that wait for one pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareView {
     /// The pool.
@@ -68,16 +68,16 @@ pub struct ShareView {
     pub jobs_pending: u32,
     /// Boards that the pool selects; `null` while the cluster cannot be observed.
     pub boards: Option<usize>,
-    /// Of these, the ones that take workers of the pool.
+    /// How many of these accept workers of the pool.
     pub boards_usable: Option<usize>,
 }
 
 /// Jobs that wait for the same kind of reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerdictView {
-    /// How many jobs it holds.
+    /// How many jobs wait for it.
     pub jobs: u32,
-    /// That of the oldest of them.
+    /// The reason of the oldest of them.
     #[serde(flatten)]
     pub reason: ReasonView,
 }

@@ -17,16 +17,16 @@ pub struct ReasonView {
     pub name: String,
     /// The same in words.
     pub sentence: String,
-    /// Since when.
+    /// Since when the reason has held.
     pub since: Timestamp,
     /// When it ends by itself, where that is known.
     pub until: Option<Timestamp>,
-    /// What it rests on.
+    /// The evidence for it.
     pub evidence: Value,
 }
 
 impl ReasonView {
-    /// The reason as somebody sees it who may know everything about its job.
+    /// The reason with everything, for a reader who may know all about its job.
     pub(super) fn whole(reason: &Reason, since: Timestamp) -> Self {
         let until = match reason {
             Reason::Held(hold) => hold.until(),

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::{PoolView, PoolsView, Reader, Totals};
 use crate::picture::{BoardState, Picture};
 
-/// What is to be seen at a glance: `/status.json`, the overview's JSON, `rrctl status`.
+/// The state at a glance: `/status.json`, the overview's JSON, `rrctl status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusView {
-    /// When this held.
+    /// The time of these facts.
     pub now: Timestamp,
-    /// Who schedules; `null` while nobody does.
+    /// The leader; `null` while there is none.
     pub leader: Option<LeaderView>,
     /// Demand and supply in all.
     pub totals: Totals,
@@ -31,12 +31,12 @@ pub struct StatusView {
     pub boards: Option<BTreeMap<BoardState, usize>>,
 }
 
-/// Who schedules.
+/// The replica that leads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaderView {
     /// Its name.
     pub name: ReplicaName,
-    /// Its term.
+    /// The epoch of its leadership.
     pub epoch: Epoch,
     /// Until when it leads, unless it renews its lease.
     pub until: Timestamp,

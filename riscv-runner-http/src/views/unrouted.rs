@@ -1,4 +1,4 @@
-//! Jobs whose labels no rule knows.
+//! Jobs whose labels match no rule.
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reader;
 
-/// More label sets than these are for other people's runners, most likely.
+/// More label sets than these are most likely for other runners.
 const MOST_SETS: usize = 100;
 
 /// Jobs of one account with the same labels that match no rule; no board will serve them.
@@ -25,7 +25,7 @@ pub struct UnroutedView {
     pub entity_name: Login,
     /// Its kind.
     pub entity_type: EntityKind,
-    /// Of the latest job; `null` where the reader may not know it.
+    /// The repository of the latest job; `null` where the reader may not know it.
     pub repo_full_name: Option<RepoName>,
     /// The labels.
     pub job_labels: LabelSet,
@@ -33,17 +33,17 @@ pub struct UnroutedView {
     pub jobs: u64,
     /// How many boards serve them: none.
     pub boards: u32,
-    /// What may have been meant.
+    /// The likely cause.
     #[serde(flatten)]
     pub cause: Cause,
     /// When the first of them was queued.
     pub first_queued_at: Timestamp,
-    /// When the latest was.
+    /// When the latest of them was queued.
     pub last_queued_at: Timestamp,
 }
 
 impl UnroutedView {
-    /// What is worth a look first, and no more than fits a page.
+    /// Those that deserve attention first, and no more than fit a page.
     pub(super) fn judged(policy: &Policy, rows: &[UnroutedRow], reader: Reader) -> Vec<Self> {
         let judged = unrouted::judge(policy, rows.to_vec()).into_iter().take(MOST_SETS);
         judged.map(|unrouted| Self::of(unrouted, reader)).collect()

@@ -16,28 +16,28 @@ use super::{Part, part::is_same};
 pub struct UsageView {
     /// Over all rows of all pages.
     pub totals: Totals,
-    /// Which of the rows these are.
+    /// The part of the rows that this view holds.
     #[serde(flatten)]
     pub part: Part,
     /// The rows.
     pub usage: Vec<UsageRow>,
 }
 
-/// What waits and what lives, over some rows of the usage.
+/// Demand and supply, summed over some rows of the usage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Jobs that wait.
+    /// Waiting jobs.
     pub jobs_pending: u64,
     /// Jobs that a runner has.
     pub jobs_running: u64,
-    /// Workers that start.
+    /// Workers whose pods are starting.
     pub workers_pending: u64,
-    /// Workers whose pod runs.
+    /// Workers whose pods are running.
     pub workers_running: u64,
 }
 
 impl UsageView {
-    /// Of the rows, those that are asked for, with their sum.
+    /// The requested rows, with their sum.
     #[must_use]
     pub fn shown(mut usage: Vec<UsageRow>, filter: &RowFilter<Infallible>, page: Option<Page>) -> Self {
         usage.retain(|row| {

@@ -1,4 +1,4 @@
-//! The one reason for which a job waits, or what became of it.
+//! The one reason for which a job waits, or its outcome.
 
 use jiff::Timestamp;
 use riscv_runner_core::{
@@ -19,17 +19,17 @@ pub struct WhyView {
     /// The job.
     #[serde(flatten)]
     pub job: JobView,
-    /// The unit in which it is compared with workers.
+    /// The key under which it is compared with workers.
     pub pool_key: String,
-    /// Why it waits; `null` for a job that does not.
+    /// Why it waits; `null` for a job that does not wait.
     pub reason: Option<ReasonView>,
     /// Its place in the queue; `null` for a job that does not wait, and where a long queue could not be counted.
     pub position: Option<Position>,
-    /// The worker that has it or that is to serve it, while it lives.
+    /// The worker that has it or that is to serve it, while that worker is live.
     pub worker: Option<WaitedFor>,
-    /// Whether the process that tells this leads: only the leader knows all of GitHub's limits.
+    /// Whether the reporting process leads: only the leader knows all of GitHub's limits.
     pub leading: bool,
-    /// When the reason held.
+    /// The time of these facts.
     pub as_of: Timestamp,
 }
 
@@ -38,7 +38,7 @@ pub struct WhyView {
 pub struct WaitedFor {
     /// Its name.
     pub pod_name: WorkerName,
-    /// How far it has come.
+    /// Its status.
     pub status: WorkerStatus,
     /// Its pool.
     pub k8s_pool: PoolName,
@@ -46,15 +46,15 @@ pub struct WaitedFor {
     pub k8s_node: Option<NodeName>,
     /// When it was reserved.
     pub created_at: Timestamp,
-    /// When its container began to run.
+    /// When its container started.
     pub running_at: Option<Timestamp>,
-    /// When GitHub first called it online.
+    /// When GitHub first listed it as online.
     pub online_at: Option<Timestamp>,
 }
 
 impl WhyView {
-    /// What became of a job, for a reader who may know its repository; [`Self::explained`] adds what a
-    /// picture says of one that waits or runs.
+    /// A job's state, for a reader who may know its repository; [`Self::explained`] adds what a picture says
+    /// about one that waits or runs.
     #[must_use]
     pub fn of(row: &JobRow, reader: Reader, ours: &NamePrefix, leading: bool, as_of: Timestamp) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl WhyView {
         }
     }
 
-    /// Adds what a picture says of the job.
+    /// Adds what a picture says about the job.
     #[must_use]
     pub fn explained(mut self, picture: &Picture, job: &Job) -> Self {
         let workers = &picture.snapshot.workers;
@@ -98,7 +98,7 @@ impl WhyView {
         self
     }
 
-    /// Whether it waits, and nobody knows yet where it stands.
+    /// Whether it waits, and its place is not known yet.
     pub(crate) fn lacks_position(&self) -> bool {
         self.reason.is_some() && self.position.is_none()
     }

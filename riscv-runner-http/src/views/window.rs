@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use riscv_runner_core::ports::ReportWindow;
 
-/// From midnight so many days ago to the end of tomorrow: the store's clock may be ahead of ours. The same
+/// From midnight this many days ago to the end of tomorrow: the store's clock may be ahead of ours. The same
 /// rows as `?start=-Nd` shows.
 #[must_use]
 pub fn last_days(days: u16, now: Timestamp) -> ReportWindow {

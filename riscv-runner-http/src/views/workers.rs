@@ -19,9 +19,9 @@ use super::{Reader, concealment};
 /// A page of workers, newest first, without logs and events: `/workers.json`, `rrctl workers`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkersView {
-    /// How many there are on all pages, as far as they were counted.
+    /// How many rows there are on all pages, as far as they were counted.
     pub total_count: u64,
-    /// Whether there may be more: long lists are not counted to their end.
+    /// Whether there may be more: long lists are not counted to the end.
     #[serde(default)]
     pub more: bool,
     /// Which page this is, from 0.
@@ -47,9 +47,9 @@ pub struct WorkerView {
     pub entity_name: Login,
     /// Its kind.
     pub entity_type: EntityKind,
-    /// The installation that it was minted with.
+    /// The installation that its runner was registered with.
     pub installation_id: InstallationId,
-    /// `null` for organizations, and where the reader may not know it.
+    /// The repository; `null` for organizations, and where the reader may not know it.
     pub repo_full_name: Option<RepoName>,
     /// The labels that it is registered with.
     pub job_labels: LabelSet,
@@ -59,11 +59,11 @@ pub struct WorkerView {
     pub k8s_image: ImageRef,
     /// The board that it runs on, once it is bound.
     pub k8s_node: Option<NodeName>,
-    /// How far it has come.
+    /// Its status.
     pub status: WorkerStatus,
     /// Why it failed.
     pub failure_reason: Option<FailureReason>,
-    /// What is known of that; logs are on the worker's own page, for authenticated readers.
+    /// The details of the failure; logs are on the worker's own page, for authenticated readers.
     pub failure_info: Option<FailureInfo>,
     /// GitHub's id of its registration.
     pub runner_id: Option<RunnerId>,
@@ -71,9 +71,9 @@ pub struct WorkerView {
     pub job_id: Option<JobId>,
     /// When it was reserved.
     pub created_at: Timestamp,
-    /// When its container began to run.
+    /// When its container started.
     pub running_at: Option<Timestamp>,
-    /// When GitHub first called it online.
+    /// When GitHub first listed it as online.
     pub online_at: Option<Timestamp>,
     /// When it ended.
     pub completed_at: Option<Timestamp>,

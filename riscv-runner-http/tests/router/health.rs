@@ -43,7 +43,7 @@ async fn ready_while_the_store_answers_and_somebody_leads() {
     let serving = Serving::new();
     let answer = serving.get("/ready").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.json()["reasons"][0], "leader: nobody holds the lease");
+    assert_eq!(answer.json()["reasons"][0], "leader: no replica holds the lease");
 
     lead(&serving).await;
     let answer = serving.get("/ready").await;
@@ -60,7 +60,7 @@ async fn webhooks_need_no_leader() {
     let serving = Serving::with(Role::Webhook, IntakeLimits::default(), |builder| builder);
     let answer = serving.get("/ready").await;
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.json()["warnings"][0], "leader: nobody holds the lease");
+    assert_eq!(answer.json()["warnings"][0], "leader: no replica holds the lease");
 }
 
 #[tokio::test(start_paused = true)]

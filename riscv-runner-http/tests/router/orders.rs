@@ -109,7 +109,7 @@ async fn what_is_wrong_with_an_order_is_named() {
         (entity("explode", json!({})), "verb", "must be one of pause, resume"),
         (entity("drain", json!({})), "target", "drain takes a board or a pool, not entity"),
         (entity("limit", json!({})), "max_workers", "limit needs max_workers"),
-        (entity("limit", json!({ "max_workers": -1 })), "max_workers", "a number from 0 on"),
+        (entity("limit", json!({ "max_workers": -1 })), "max_workers", "a number of at least 0"),
         (entity("ban", json!({ "max_workers": 1 })), "max_workers", "ban takes no max_workers"),
         (entity("ban", json!({ "actor": "" })), "actor", "must not be empty"),
         (entity("ban", json!({ "reason": null })), "reason", "must not be empty"),
@@ -199,7 +199,7 @@ async fn a_worker_that_never_was_is_not_revoked() {
         let answer = order(&serving, &revoke("rr-abd", force)).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text);
         assert_eq!(answer.json()["error"], "there is no worker rr-abd");
-        let hint = "did you mean rr-abc? or: GET /workers lists those of the last days";
+        let hint = "did you mean rr-abc? or: GET /workers lists those of recent days";
         assert_eq!(answer.json()["hint"], hint);
     }
     failed_worker(&serving, "rr-ended", Target::Organization, pod_failure("")).await;

@@ -34,7 +34,7 @@ async fn weeks_are_drawn_and_tabled_and_told_to_programs() {
 async fn a_window_without_workers_says_so_and_an_endless_one_is_refused() {
     let serving = Serving::new();
     let page = serving.get("/stats/weekly-usage?start=2025-01-06&end=2025-01-19").await;
-    assert!(page.text.contains("No worker lived in these weeks."), "{}", page.text);
+    assert!(page.text.contains("There were no workers in these weeks."), "{}", page.text);
     let body = serving.get("/stats/weekly-usage.json?start=2025-01-06&end=2025-01-19").await.json();
     let weeks: Vec<_> = body["weeks"].as_array().unwrap().iter().map(|week| &week["week"]).collect();
     assert_eq!(weeks, ["2025-01-06", "2025-01-13"]);
@@ -65,6 +65,6 @@ async fn labels_that_no_rule_knows_are_listed_with_no_board_and_typos_first() {
     assert_eq!(unrouted[0]["repo_full_name"], json!(null), "repositories are for readers");
     assert_eq!(unrouted[1]["cause"], "unknown");
     let html = serving.get_as_reader("/queue").await.text;
-    assert!(html.contains("Labels that no rule knows") && html.contains("a typo?"), "{html}");
+    assert!(html.contains("Labels that match no rule") && html.contains("a typo?"), "{html}");
     assert!(html.contains("acme/widgets") && !html.contains("<b>windows"), "{html}");
 }

@@ -257,7 +257,7 @@ async fn a_full_queue_is_answered_at_once() {
     let answer = waiting.into_iter().nth(full).unwrap().await.unwrap();
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "5");
-    assert_eq!(answer.json()["error"], "too many deliveries wait to be recorded");
+    assert_eq!(answer.json()["error"], "too many deliveries are waiting to be recorded");
 }
 
 #[tokio::test]

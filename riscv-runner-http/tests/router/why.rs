@@ -108,7 +108,7 @@ async fn a_job_that_runs_or_is_over_has_facts_instead_of_a_reason() {
     assert_eq!((&body["status"], &body["reason"]), (&json!("running"), &Value::Null));
     assert_eq!(body["runner_name"], "rr-abc");
     assert_eq!(body["worker"]["k8s_node"], "k1-1");
-    assert!(serving.get("/why/1").await.text.contains("It runs on rr-abc since"));
+    assert!(serving.get("/why/1").await.text.contains("It has been running on rr-abc since"));
 
     let over = Job { id: 1, action: "completed", runner: Some("rr-abc"), ..Job::default() };
     serving.send(over.request("g3")).await;
@@ -175,7 +175,7 @@ async fn a_process_without_a_scheduler_tells_the_state_and_who_knows_more() {
     queued(&serving, 1).await;
     let body = why(&serving, 1).await;
     assert_eq!((&body["status"], &body["reason"]), (&json!("pending"), &Value::Null));
-    assert!(serving.get("/why/1").await.text.contains("role all or scheduler"));
+    assert!(serving.get("/why/1").await.text.contains("--role all or --role scheduler"));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::{KubeCluster, carries_our_labels};
 use crate::api_error::ApiError;
 
 impl KubeCluster {
-    /// Writes the secret; one of ours that is there already gets the new content. Returns its uid.
+    /// Writes the secret; one of ours that exists already gets the new content. Returns its uid.
     pub(super) async fn put_secret(
         &self,
         proof: &LeaderProof,
@@ -31,7 +31,7 @@ impl KubeCluster {
         }
         let there = self.within(api.get(&name)).await.map_err(failed)?;
         if !carries_our_labels(&there) {
-            let detail = format!("secret {name} belongs to somebody else; it is left as it is");
+            let detail = format!("secret {name} is not ours; it is left as it is");
             return Err(PortError::new(PortErrorKind::Conflict, "create secret", detail));
         }
         let mut replacement = secret.clone();
@@ -42,7 +42,7 @@ impl KubeCluster {
         Ok(stored.uid())
     }
 
-    /// Takes back a secret whose pod will not come. If that fails the sweep will find it.
+    /// Deletes a secret whose pod will not be created. If that fails, the sweep will find it.
     pub(super) async fn take_back_secret(&self, proof: &LeaderProof, name: &WorkerName, uid: Option<String>) {
         if self.guard(proof, "delete secret").is_err() {
             return;

@@ -60,7 +60,7 @@ pub enum Arrival {
 /// What a world is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorldConfig {
-    /// Decides everything that chance decides.
+    /// Seed of everything random.
     pub seed: u64,
     /// The boards.
     pub boards: Vec<BoardSpec>,

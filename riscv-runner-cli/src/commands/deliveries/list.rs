@@ -116,7 +116,7 @@ pub(super) async fn of_github(list: &List, sources: &Sources, printer: &Printer)
         printer.table(&header, sent.iter().map(cells))?;
         printer.note(&format!("{lacking} of {total} deliveries are missing here"));
         if lacking > 0 {
-            printer.hint(Some("the server asks for them again by itself within minutes; `rrctl deliveries redeliver GUID..` does so at once"));
+            printer.hint(Some("the server requests them again by itself within minutes; `rrctl deliveries redeliver GUID..` does so at once"));
         }
         Ok(())
     })

@@ -41,7 +41,7 @@ pub(super) async fn run(wish: &Redeliver, sources: &Sources, printer: &Printer) 
             None => Err("GitHub's log of the last three days does not have it".to_owned()),
         };
         match result {
-            Ok(()) => printer.line(&format!("{guid} is delivered again"))?,
+            Ok(()) => printer.line(&format!("{guid}: GitHub delivers it again"))?,
             Err(error) => {
                 failed += 1;
                 printer.error(&format!("{guid}: {error}"));

@@ -52,7 +52,7 @@ pub(super) async fn run(wish: &Wish, sources: &Sources, printer: &Printer) -> Re
     let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;
     let apps: KnownApps = config.github.apps.iter().map(|app| (app.app_id, app.kind)).collect();
     if config.github.apps.is_empty() {
-        return Err(Failure::failed("no App is configured, so no delivery is of one of ours")
+        return Err(Failure::failed("no App is configured, so no delivery belongs to one of ours")
             .hint("name them under [[github.apps]]: app_id and kind are enough here"));
     }
     // The scheduler is another process, and is to be told.
@@ -91,7 +91,7 @@ pub(super) async fn run(wish: &Wish, sources: &Sources, printer: &Printer) -> Re
         return Ok(());
     }
     Err(Failure::failed(format!("{} refused", count(outcome.refused.len(), "row")))
-        .hint("the rows are still in the log; mend what is wrong and replay them by their numbers"))
+        .hint("the rows are still in the log; fix the cause and replay them by their numbers"))
 }
 
 impl Outcome {

@@ -26,7 +26,8 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let rights = match missing_rights(&connection).await {
         Ok(missing) => rights(&missing, &namespace),
         Err(error) => {
-            let fix = "see that the API server runs, and that the credentials hold: kubectl get pods";
+            let fix =
+                "check that the API server is running, and that the credentials are valid: kubectl get pods";
             let failed = Finding::fail("cluster", error.chain(), fix);
             return [failed].into_iter().chain(skipped("the cluster does not answer")).collect();
         }
@@ -55,7 +56,7 @@ fn rights(missing: &[Right], namespace: &str) -> Finding {
     let namespaced = missing.iter().all(|right| right.namespaced);
     let kind = if namespaced { "Role" } else { "ClusterRole" };
     let fix = format!(
-        "grant them in the {kind} of our service account; `kubectl auth can-i {} {} -n {namespace}` asks again",
+        "grant them in the {kind} of our service account; `kubectl auth can-i {} {} -n {namespace}` checks again",
         missing[0].verb, missing[0].resource
     );
     Finding::fail(CHECK, text, fix)

@@ -14,15 +14,15 @@ const TOLERATED: SignedDuration = SignedDuration::from_secs(2);
 pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let names = ["database version", "database migrations", "database rights", "database clock"];
     let Ok(pg) = wire::store_config(config, false) else {
-        let fix = "set [store] url_file to a file that is here, or RRCTL_STORE__URL";
-        let failed = Finding::fail(names[0], "no address of a database is known here", fix);
+        let fix = "set [store] url_file to a file that exists on this machine, or set RRCTL_STORE__URL";
+        let failed = Finding::fail(names[0], "no database URL is available here", fix);
         let rest = names[1..].iter().map(|name| Finding::skipped(*name, "no database is known"));
         return [failed].into_iter().chain(rest).collect();
     };
     let inspection = match inspect(&pg, || TokioPlatform.now()).await {
         Ok(inspection) => inspection,
         Err(error) => {
-            let fix = "mend [store] url or the server, as the finding says";
+            let fix = "fix [store] url or the server, as the finding says";
             let failed = Finding::fail(names[0], error.chain(), fix);
             let rest =
                 names[1..].iter().map(|name| Finding::skipped(*name, "the database cannot be reached"));
@@ -52,7 +52,7 @@ fn version(check: &str, found: &Inspection) -> Finding {
 async fn migrations(check: &str, pg: &PgConfig, found: &Inspection) -> Finding {
     // What the role may not look into seems to be empty.
     if found.has_schema && !found.has_usage {
-        return Finding::skipped(check, format!("{} may not look into schema {}", found.role, pg.schema));
+        return Finding::skipped(check, format!("{} may not access schema {}", found.role, pg.schema));
     }
     match pending_migrations(pg).await {
         Ok(pending) if pending.is_empty() => {

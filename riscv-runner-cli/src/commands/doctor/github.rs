@@ -23,7 +23,7 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let forge = match wire::forge(config, Arc::new(Unobserved)) {
         Ok(forge) => forge,
         Err(failure) => {
-            let fix = "mend [github] api_url, or the private key that the finding names";
+            let fix = "fix [github] api_url, or the private key that the finding names";
             return vec![Finding::fail("GitHub", failure.what(), fix)];
         }
     };
@@ -33,7 +33,7 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
     }
     findings.push(match forge.clock_ahead() {
         Some(ahead) => clock("GitHub clock", ahead, TOLERATED),
-        None => Finding::skipped("GitHub clock", "nothing was heard of GitHub"),
+        None => Finding::skipped("GitHub clock", "there is no answer from GitHub to compare with"),
     });
     findings
 }
@@ -56,7 +56,7 @@ async fn app_of(forge: &GithubForge, app: &GithubApp) -> Vec<Finding> {
             let fix = if error.kind() == PortErrorKind::Denied {
                 format!("set app_id to the App's own, and private_key_file to a key that {settings} lists")
             } else {
-                "see that this machine reaches [github] api_url".to_owned()
+                "check that this machine can reach [github] api_url".to_owned()
             };
             let failed = Finding::fail(name("key"), error.chain(), fix);
             return vec![failed, skipped("permissions"), skipped("events")];
@@ -67,7 +67,7 @@ async fn app_of(forge: &GithubForge, app: &GithubApp) -> Vec<Finding> {
         vec![Finding::ok(name("key"), format!("GitHub knows App {} ({slug}) by it", app.app_id))];
     let permissions = description.missing_permissions(app.kind);
     findings.push(if permissions.is_empty() {
-        Finding::ok(name("permissions"), "it may do what it must")
+        Finding::ok(name("permissions"), "it has the permissions it needs")
     } else {
         let fix = format!(
             "grant them under \"Permissions & events\" in {settings}; its installations then accept them"
@@ -76,10 +76,10 @@ async fn app_of(forge: &GithubForge, app: &GithubApp) -> Vec<Finding> {
     });
     let events = description.missing_events();
     findings.push(if events.is_empty() {
-        Finding::ok(name("events"), "it is told of jobs")
+        Finding::ok(name("events"), "it receives job events")
     } else {
         let fix = format!("subscribe to it under \"Permissions & events\" in {settings}");
-        Finding::fail(name("events"), format!("it is not sent {}", events.join(", ")), fix)
+        Finding::fail(name("events"), format!("it does not receive {}", events.join(", ")), fix)
     });
     findings
 }

@@ -41,7 +41,7 @@ impl Destination {
         };
         for path in [&destination.private_key, &destination.webhook_secret] {
             if path.exists() {
-                let what = format!("{} is there already", path.display());
+                let what = format!("{} already exists", path.display());
                 return Err(Failure::failed(what).hint("choose another folder with --out, or move it away"));
             }
         }
@@ -68,6 +68,6 @@ fn put(path: &Path, secret: &SecretString) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(secret.expose_secret().as_bytes())).map_err(|error| {
         Failure::because(&format!("{} cannot be written", path.display()), &error)
-            .hint("the App exists: make a new private key and webhook secret in its settings on GitHub")
+            .hint("the App exists: create a new private key and webhook secret in its settings on GitHub")
     })
 }

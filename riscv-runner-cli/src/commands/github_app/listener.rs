@@ -56,7 +56,7 @@ pub(super) async fn ask(listener: TcpListener, question: Question) -> Result<Str
     // The browser's page is answered before the server ends.
     let _ = stop.send(());
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), serving).await;
-    code.ok_or_else(|| Failure::failed("the page ended before GitHub made the App"))
+    code.ok_or_else(|| Failure::failed("the page ended before GitHub created the App"))
 }
 
 async fn form(State(page): State<Arc<Page>>) -> Response {
@@ -67,7 +67,7 @@ async fn form(State(page): State<Arc<Page>>) -> Response {
             head { meta charset="utf-8"; title { "A GitHub App for riscv-runner" } }
             body {
                 h1 { "A GitHub App for riscv-runner" }
-                p { "GitHub shows you what the App asks for; nothing is made before you confirm it there." }
+                p { "GitHub shows you what the App asks for; nothing is created until you confirm it there." }
                 form action={ (confirm_url) "?state=" (state) } method="post" {
                     input type="hidden" name="manifest" value=(manifest);
                     button type="submit" { "Continue on GitHub" }
@@ -86,9 +86,9 @@ async fn created(State(page): State<Arc<Page>>, Query(query): Query<HashMap<Stri
     let (status, text) = match code {
         Some(code) if same => match page.code.try_send(code.clone()) {
             Ok(()) => {
-                (StatusCode::OK, "GitHub made the App. Go back to the terminal; you may close this page.")
+                (StatusCode::OK, "GitHub created the App. Go back to the terminal; you may close this page.")
             }
-            Err(_) => (StatusCode::CONFLICT, "The App was made already."),
+            Err(_) => (StatusCode::CONFLICT, "The App has already been created."),
         },
         Some(_) | None => {
             (StatusCode::BAD_REQUEST, "This is not the answer to this page's question. Begin again at /.")

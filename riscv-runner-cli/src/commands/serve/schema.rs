@@ -49,7 +49,7 @@ pub(super) async fn bring_up_to_date(
     // It ends with the last request that it answers, for which nobody waits.
     drop(probes);
     let Some(report) = outcome else {
-        tracing::info!("stopped while the schema was being brought up to date; the next migration goes on");
+        tracing::info!("stopped while the schema was being brought up to date; the next migration continues");
         return Ok(Migration::Stopped);
     };
     tracing::info!(applied = report?.applied.len(), "the schema is up to date");
