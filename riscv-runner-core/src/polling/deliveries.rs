@@ -20,7 +20,7 @@ const LOOK_BACK_SWEEPS: u32 = 3;
 const LONGEST_OUTAGE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// A delivery that we refused this often is given up. With pauses that double from half a sweep's period
-/// this takes an hour and a quarter by default: long enough to put a wrong secret right.
+/// this takes about 80 minutes by default: long enough to put a wrong secret right.
 const MOST_REFUSALS: u32 = 6;
 
 /// From where a sweep reads GitHub's log, when an earlier one has compared it up to `swept`.
