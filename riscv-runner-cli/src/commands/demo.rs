@@ -27,7 +27,7 @@ use crate::{
     printer::{Printer, Tone, Value},
 };
 
-/// Virtual seconds per real second, unless somebody wants to see it slower or faster.
+/// Virtual seconds per real second, by default.
 const SPEED: u32 = 30;
 /// How often the table is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
@@ -98,7 +98,7 @@ impl SnapshotSource for LastSeen {
     }
 }
 
-/// Lets the world go on until it is at rest, a law breaks, or somebody asks to stop.
+/// Runs the world until it is at rest, a law breaks, or the operator asks to stop.
 fn drive(
     mut world: World,
     demo: Demo,

@@ -109,7 +109,7 @@ fn uninstalled(view: &View<'_>) -> Option<Finding> {
     let (again, hint) = match next {
         Some((id, since)) => (
             format!("; it was installed again at {} as installation {id}", since.at),
-            format!("jobs of this installation cannot be served; look at installation {id}"),
+            format!("jobs of this installation cannot be served; see installation {id}"),
         ),
         None => (String::new(), "the account's owner must install the App again".to_owned()),
     };
