@@ -63,7 +63,7 @@ impl View<'_> {
 pub struct Rule {
     /// The failure reason that it gives.
     pub reason: FailureReason,
-    /// What it looks for, in words.
+    /// What it detects, in words.
     pub says: &'static str,
     /// The key of `[timeouts]` that holds its threshold; `None` where there is nothing to wait for.
     pub setting: Option<&'static str>,

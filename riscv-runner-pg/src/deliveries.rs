@@ -173,7 +173,7 @@ async fn write_known(
     Ok(())
 }
 
-/// Wakes whoever listens, once the transaction is committed.
+/// Wakes all listeners, once the transaction is committed.
 async fn notify(db: &Db, connection: &mut PgConnection) -> PortResult<()> {
     let Some(channel) = db.channel.clone() else { return Ok(()) };
     db.query("SELECT pg_notify($1, '')")

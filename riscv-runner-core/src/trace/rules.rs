@@ -22,7 +22,7 @@ pub struct Rule {
     pub diagnosis: Diagnosis,
     /// Whether it counts only where no rule before it applies.
     pub fallback: bool,
-    /// What it looks for, in words.
+    /// What it detects, in words.
     pub about: &'static str,
     pub(super) applies: fn(&View<'_>) -> Option<Finding>,
 }
@@ -33,7 +33,7 @@ impl fmt::Debug for Rule {
     }
 }
 
-/// Every rule, in the order in which their findings are told.
+/// Every rule, in the order in which findings are reported.
 pub const RULES: &[Rule] = &[
     Rule {
         diagnosis: Diagnosis::Uninstalled,

@@ -40,7 +40,7 @@ impl Listing {
         Ok(Self { window, paging })
     }
 
-    /// The filter for people, with what it is set to.
+    /// The filter as HTML, with its current values.
     pub(crate) fn filter_form<'a>(
         &self,
         visitor: &Visitor,

@@ -83,7 +83,7 @@ impl PoolQueue {
     }
 }
 
-/// Whether somebody decided that the job shall wait, though boards may be free.
+/// Whether an operator or a limit holds the job back, though boards may be free.
 const fn is_withheld(reason: &Reason) -> bool {
     matches!(reason, Reason::Held(Hold::Paused { .. } | Hold::EntityAtCap { .. } | Hold::PoolAtCap { .. }))
 }
