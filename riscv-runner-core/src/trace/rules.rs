@@ -126,7 +126,7 @@ fn suspended(view: &View<'_>) -> Option<Finding> {
     Some(Finding {
         text: format!("the installation has been suspended since {}", since.at),
         hint: Some(
-            "waiting jobs are kept; the side that suspended it, the account's owner or the App's, must lift the suspension"
+            "waiting jobs are kept; the side that suspended it (the account's owner or the App's) must lift it"
                 .into(),
         ),
         evidence: marks([Some(since), failure.map(|failure| failure.mark)]),
@@ -234,7 +234,8 @@ fn authentication_failing(view: &View<'_>) -> Option<Finding> {
         Some(404) => (
             "GitHub does not know the installation (404), though no delivery says that it was removed"
                 .to_owned(),
-            "its `installation.deleted` may have been lost: `rrctl deliveries list --github` shows what GitHub sent",
+            "its `installation.deleted` may have been lost: \
+             `rrctl deliveries list --github` shows what GitHub sent",
         ),
         Some(401) => (
             "GitHub refuses the App's key (401)".to_owned(),
