@@ -280,7 +280,7 @@ pub(crate) async fn update_states(
     Ok(())
 }
 
-/// Fills in what became of the records that are committed: a GUID is logged once.
+/// Fills in the results of the committed records: a GUID is logged once.
 fn answer(
     batch: &[DeliveryRecord],
     entries: &[(usize, Option<JobWrite>, Option<JobId64>)],

@@ -152,7 +152,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let reload = Reload { sources: sources.clone(), in_force, policy, rules, cluster };
     running.background.spawn(async move {
         if let Err(error) = reload.run().await {
-            tracing::warn!(?error, "the configuration cannot be watched for changes");
+            tracing::warn!(?error, "the configuration will not be reloaded");
         }
     });
     let web = Entrance::of(&config.server)?;

@@ -45,7 +45,7 @@ pub(super) struct Remembered {
     pub(super) runs_heard: BTreeSet<RunId>,
     /// When something that holds a job back ends by itself.
     pub(super) next_look: Option<Timestamp>,
-    /// Since when jobs are held for reasons that leave no other trace.
+    /// Since when jobs have been held for reasons that leave no other trace.
     pub(super) held_since: HeldSince,
     /// The free slots when the cluster was last looked at.
     pub(super) free: BTreeMap<PoolName, u32>,

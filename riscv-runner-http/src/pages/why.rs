@@ -1,4 +1,4 @@
-//! `/why/{job_id}`: the one reason for which a job waits, or what became of it.
+//! `/why/{job_id}`: the one reason for which a job waits, or its outcome.
 
 use std::{sync::Arc, time::Duration};
 

@@ -41,7 +41,7 @@ pub(crate) struct KeyQueue {
 pub(crate) struct Verdict {
     /// The reason of the oldest of them.
     pub(crate) reason: Reason,
-    /// Since when that one waits for it.
+    /// Since when that job has been waiting for it.
     pub(crate) since: Timestamp,
     /// How many jobs wait for this reason.
     pub(crate) jobs: u32,
