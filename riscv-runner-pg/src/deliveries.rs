@@ -300,7 +300,7 @@ fn answer(
 
 /// Which of these GUIDs are in the log.
 pub(crate) async fn known(db: &Db, guids: &[DeliveryGuid]) -> PortResult<Vec<DeliveryGuid>> {
-    const OPERATION: &str = "look deliveries up";
+    const OPERATION: &str = "look up deliveries";
     let texts: Vec<String> = guids.iter().map(ToString::to_string).collect();
     let rows = db
         .query("SELECT delivery_guid FROM installation_events WHERE delivery_guid = ANY ($1)")

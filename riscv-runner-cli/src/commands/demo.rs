@@ -93,7 +93,7 @@ struct LastSeen(watch::Receiver<Option<Snapshot>>);
 impl SnapshotSource for LastSeen {
     async fn overview(&self, _: u32) -> PortResult<Snapshot> {
         self.0.borrow().clone().ok_or_else(|| {
-            PortError::new(PortErrorKind::Transient, "look at the demo", "it shows pages while it is drawn")
+            PortError::new(PortErrorKind::Transient, "read the demo", "the simulation has not started yet")
         })
     }
 }

@@ -28,7 +28,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// How bad it is.
+/// The severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
     /// This configuration cannot be used.
@@ -48,7 +48,7 @@ pub(crate) struct Problem {
     pub(crate) problem: String,
     /// What to do about it.
     pub(crate) hint: Option<String>,
-    /// How bad it is.
+    /// Its severity.
     pub(crate) severity: Severity,
     /// Whether the problem is that a secret's file is not on this machine.
     pub(crate) is_missing_secret: bool,

@@ -26,7 +26,7 @@ const MAX_DAYS: i64 = 3660;
 pub(crate) struct Listing {
     /// Rows created in it.
     pub(crate) window: ReportWindow,
-    /// Which of them.
+    /// The page of these rows.
     pub(crate) paging: Paging,
 }
 
