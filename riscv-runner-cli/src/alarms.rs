@@ -1,4 +1,4 @@
-//! Puts together who is told when something is wrong, and the heartbeat.
+//! Sets up notifications to operators and the heartbeat.
 
 use std::sync::Arc;
 
@@ -21,24 +21,24 @@ use tokio::{
 
 use crate::{config::Config, failure::Failure, platform::TokioPlatform, witness::Witness};
 
-/// What notifying takes of the process.
+/// What notifications need from the process.
 pub(crate) struct Alarms {
-    /// Whose world is looked at.
+    /// The engine whose state is observed.
     pub(crate) engine: Arc<Engine>,
-    /// What happens.
+    /// The engine's events.
     pub(crate) events: mpsc::Receiver<EngineEvent>,
-    /// What is wanted.
+    /// Which notifications are wanted.
     pub(crate) rules: watch::Receiver<Arc<Rules>>,
-    /// The configuration in force.
+    /// The policy in force.
     pub(crate) policy: watch::Receiver<Arc<Policy>>,
-    /// Who counts, and who knows how the engine is.
+    /// Counts events, and knows the engine's health.
     pub(crate) witness: Arc<Witness>,
-    /// Completes when the process is asked to stop: a lease that is given back is not lost.
+    /// Completes when the process is asked to stop: a lease that is released is not lost.
     pub(crate) stopped: BoxFuture<'static, ()>,
 }
 
 impl Alarms {
-    /// Begins.
+    /// Starts notifications and the heartbeat.
     pub(crate) fn start(self, config: &Config, background: &mut JoinSet<()>) -> Result<(), Failure> {
         let Self { engine, events, rules, policy, witness, stopped } = self;
         if let Some(url) = &config.heartbeat.url {

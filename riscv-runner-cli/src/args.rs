@@ -1,4 +1,4 @@
-//! The command line: what may be asked of `rrctl`, as types.
+//! The command line of `rrctl`, as types.
 
 pub(crate) mod deliveries;
 mod listing;
@@ -82,7 +82,7 @@ pub(crate) struct Output {
 /// Options of a command whose data a server shows, too.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reading {
-    /// Where it is read
+    /// Where to read it
     #[command(flatten)]
     pub(crate) remote: Remote,
     /// How the data is written
@@ -151,7 +151,7 @@ pub(crate) enum Command {
     /// Create a GitHub App with the required permissions
     #[command(subcommand)]
     GithubApp(GithubApp),
-    /// Keep a row of a job, a worker or the event log, whatever its age
+    /// Pin a row of a job, a worker or the event log, so that retention keeps it whatever its age
     Pin(pin::Pin),
     /// Unpin a row, so that retention may remove it
     Unpin(pin::Pin),
@@ -171,7 +171,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
     },
-    /// Check whether the jobs of a repository would be served, and what is in the way
+    /// Check whether the jobs of a repository would be served, and what prevents it
     Check(Check),
     /// Run the real engine on simulated boards; nothing else is needed
     Demo(Demo),

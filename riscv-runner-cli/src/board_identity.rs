@@ -1,10 +1,10 @@
-//! Which kind of board a machine is: told by the identity of its harts, or by its device tree where the
-//! kernel does not tell that. Pure.
+//! The kind of board of a machine, by the identity of its harts, or by its device tree where the kernel does
+//! not report that. Pure.
 
 use std::fmt;
 
-/// The identity of a hart, as `riscv_hwprobe` and `/proc/cpuinfo` tell it (RISC-V privileged architecture:
-/// the registers `mvendorid`, `marchid` and `mimpid`).
+/// The identity of a hart, as reported by `riscv_hwprobe` and `/proc/cpuinfo` (RISC-V privileged
+/// architecture: the registers `mvendorid`, `marchid` and `mimpid`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Triple {
     /// Who designed the hart.
@@ -29,29 +29,29 @@ const BY_TRIPLE: &[(Triple, &str)] = &[
     (triple(0x710, 0x8000_0000_5800_0002, 0x4c4_d900), "spacemit-v100"),
 ];
 
-/// The boards that are known by how the first entry of `compatible` begins: their kernels do not tell
-/// the identity of harts.
+/// The boards that are known by how the first entry of `compatible` begins: their kernels do not report the
+/// identity of harts.
 const BY_DEVICE_TREE: &[(&str, &str)] = &[("scaleway,em-rv1", "scaleway-em-rv1")];
 
 const fn triple(vendor: u64, architecture: u64, implementation: u64) -> Triple {
     Triple { vendor, architecture, implementation }
 }
 
-/// What was found out.
+/// The result of the identification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// A known board.
     Known {
         /// Its name, as pools select it.
         board: &'static str,
-        /// By what it was known.
+        /// The evidence for it.
         by: Evidence,
     },
     /// Evidence that no known board has.
     Unknown(Evidence),
     /// The machine's harts are of several kinds.
     Mixed(Vec<Triple>),
-    /// Neither harts nor device tree tell anything.
+    /// Neither harts nor device tree identify the machine.
     Silent,
 }
 
@@ -96,7 +96,7 @@ fn by_device_tree(compatible: Option<&str>) -> Identity {
     }
 }
 
-/// The different identities of the harts, in order; a hart that does not tell all three has none.
+/// The different identities of the harts, in order; a hart that does not report all three has none.
 fn triples(cpuinfo: &str) -> Vec<Triple> {
     let mut found: Vec<_> = cpuinfo
         .split("\n\n")

@@ -1,5 +1,5 @@
-//! The configuration: one TOML file, then the environment, then flags; everything that is wrong with it
-//! is found in one run. Secrets are never shown.
+//! The configuration: one TOML file, then the environment, then flags; all problems are found in one run.
+//! Secrets are never shown.
 
 mod changes;
 mod cluster;
@@ -67,7 +67,7 @@ pub(crate) use self::{
     telemetry::Telemetry,
 };
 
-/// What a command needs the configuration for: what it does not need may be missing.
+/// What a command needs from the configuration: the rest may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
     /// Nothing must be there.
@@ -107,16 +107,16 @@ pub(crate) struct Config {
     pub(crate) values: Values,
     /// The effective configuration, line by line, without secrets.
     pub(crate) shown: Vec<Shown>,
-    /// What the operator should know though it works.
+    /// What the operator should know although it works.
     pub(crate) warnings: Vec<Problem>,
 }
 
-/// Where to look.
+/// Where the configuration is read from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     /// `--config`.
     pub(crate) flag: Option<PathBuf>,
-    /// What the environment says to us.
+    /// The environment variables that concern us.
     pub(crate) variables: Variables,
 }
 
@@ -151,8 +151,8 @@ pub(crate) fn load(sources: &Sources, need: Need) -> Result<Config, Vec<Problem>
     }
 }
 
-/// Reads what can be used of the configuration, and everything that is wrong with it. What was refused has its
-/// default; only `rrctl doctor` makes something of that.
+/// Reads what can be used of the configuration, and all problems. A refused value has its default; only
+/// `rrctl doctor` uses such a configuration.
 pub(crate) fn read(sources: &Sources, need: Need) -> (Option<Config>, Vec<Problem>) {
     let context = Context::default();
     let Some((mut entries, origin)) = read_file(sources, need, &context.problems) else {
@@ -176,7 +176,7 @@ fn read_file(sources: &Sources, need: Need, problems: &Problems) -> Option<(tree
             return Some((tree::Entries::new(), Origin::Default));
         }
         let hint = "copy rrctl.example.toml to rrctl.toml, or name a file with --config or RRCTL_CONFIG";
-        let tried = "no configuration file: neither ./rrctl.toml nor /etc/rrctl/rrctl.toml is there";
+        let tried = "no configuration file: neither ./rrctl.toml nor /etc/rrctl/rrctl.toml exists";
         problems.error(&Origin::Default, "", tried, Some(hint.to_owned()));
         return None;
     };

@@ -1,5 +1,5 @@
-//! Reading a configuration file without running a command: for fuzzing, and for whoever checks files in
-//! another program. The command itself is in `main.rs`.
+//! Reading a configuration file without running a command: for fuzzing, and for checking files in another
+//! program. The command itself is in `main.rs`.
 
 #[expect(dead_code, unused_imports, reason = "what only the command uses is in the same rooms")]
 mod config;
@@ -8,12 +8,12 @@ use std::path::Path;
 
 use config::{Need, Origin, Problem, Severity, Shown, Sources};
 
-/// Something that is wrong with a file.
+/// A problem in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     /// The line, from 1; `None` when it concerns no line.
     pub line: Option<usize>,
-    /// Where, what, and what to do about it. Never holds a secret.
+    /// Where, what, and how to fix it. Never holds a secret.
     pub text: String,
 }
 

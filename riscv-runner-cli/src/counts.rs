@@ -1,4 +1,4 @@
-//! What the adapters count by themselves, for a scrape of the metrics.
+//! What the adapters count themselves, for a scrape of the metrics.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use riscv_runner_pg::PgStore;
 pub(crate) struct Counts {
     /// Every connection pool.
     pub(crate) stores: Vec<Arc<PgStore>>,
-    /// GitHub, where this process asks it.
+    /// GitHub, where this process queries it.
     pub(crate) forge: Option<Arc<GithubForge>>,
 }
 

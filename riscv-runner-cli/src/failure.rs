@@ -9,16 +9,16 @@ use crate::{
     printer::Printer,
 };
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The configuration is wrong: all of it that is.
+    /// The configuration is wrong: all its problems.
     Configuration(Vec<Problem>),
-    /// The command was not used as it can be.
+    /// The command was used wrongly.
     Usage {
         /// What is wrong.
         what: String,
-        /// What would do.
+        /// What would be right.
         hint: Option<String>,
     },
     /// It was tried, and failed.
@@ -28,7 +28,7 @@ pub(crate) enum Failure {
         /// What to do next.
         hint: Option<String>,
     },
-    /// Standard output takes no more.
+    /// Standard output cannot be written.
     Output(io::Error),
 }
 
@@ -38,7 +38,7 @@ impl Failure {
         Self::Failed { what: what.into(), hint: None }
     }
 
-    /// The command was not used as it can be.
+    /// The command was used wrongly.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: None }
     }
@@ -53,7 +53,7 @@ impl Failure {
         }
     }
 
-    /// Something failed because of an error, whose causes are told.
+    /// Something failed because of an error, which is shown with its causes.
     pub(crate) fn because(what: &str, error: &(dyn Error + 'static)) -> Self {
         Self::failed(format!("{what}: {}", chain(error)))
     }
@@ -69,7 +69,7 @@ impl Failure {
         }
     }
 
-    /// Tells the operator.
+    /// Reports it to the operator.
     pub(crate) fn report(&self, printer: &Printer) -> ExitCode {
         match self {
             Self::Configuration(problems) => {
@@ -98,7 +98,7 @@ impl Failure {
     }
 }
 
-/// Tells what is wrong with a configuration.
+/// Reports the problems of a configuration.
 pub(crate) fn report_problems(printer: &Printer, problems: &[Problem]) {
     for problem in problems {
         match problem.severity {

@@ -1,4 +1,4 @@
-//! One look at store and cluster, for the commands that show what is going on, and how long things last.
+//! One observation of store and cluster, for the commands that show the state, and how durations are written.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use riscv_runner_http::views::Picture;
 
 use crate::{config::Config, failure::Failure, wire};
 
-/// Looks at the store and the cluster, and works out what the planner would make of it.
+/// Observes the store and the cluster, and works out what the planner would do.
 pub(crate) async fn look(config: &Config) -> Result<Picture, Failure> {
     let snapshot = wire::observer(config).await?.snapshot().await?;
     Ok(Picture::new(snapshot, &Arc::new(config.policy.clone())))

@@ -1,4 +1,4 @@
-//! Time and chance of the operating system: the one place where the clock is read.
+//! Clock and randomness of the operating system: the one place where the clock is read.
 
 use std::time::Duration;
 

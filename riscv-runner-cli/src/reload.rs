@@ -25,17 +25,17 @@ use crate::{
 /// How often the file is looked at: a stat costs nothing, and editors do not hurry.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What a new configuration is put in force through.
+/// What a reload needs to put a new configuration in force.
 pub(crate) struct Reload {
     /// Where the configuration comes from.
     pub(crate) sources: Sources,
     /// What is in force.
     pub(crate) in_force: Values,
-    /// Who takes a new policy.
+    /// Receives a new policy.
     pub(crate) policy: watch::Sender<Arc<Policy>>,
-    /// Who takes new rules of what is told.
+    /// Receives new rules for notifications.
     pub(crate) rules: watch::Sender<Arc<Rules>>,
-    /// Who takes new pod templates.
+    /// Receives new pod templates.
     pub(crate) cluster: Option<Arc<KubeCluster>>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Remote {
     #[arg(long, value_name = "URL", value_parser = server_url)]
     pub(crate) server: Option<Url>,
     /// The file with the reader's token [default: server.trace_secret, or TRACE_API_SECRET]; without one,
-    /// private repositories are not named
+    /// names of private repositories are withheld
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) token_file: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Server {
     client: reqwest::Client,
 }
 
-/// A fault as the server tells it.
+/// A fault as the server reports it.
 #[derive(Deserialize)]
 struct Told {
     error: String,
@@ -51,7 +51,7 @@ fn server_url(text: &str) -> Result<Url, String> {
 }
 
 impl Remote {
-    /// The server, if one is to be asked for what it tells the holder of its token alone.
+    /// The server, if there is one to ask, for answers that need the token.
     pub(crate) fn connect(&self, sources: &Sources) -> Result<Option<Server>, Failure> {
         let server = self.connect_as_anybody(sources)?;
         if server.as_ref().is_some_and(|server| server.token.is_none()) {
@@ -60,7 +60,7 @@ impl Remote {
         Ok(server)
     }
 
-    /// The server, if one is to be asked; without a token it is asked for what anybody may see.
+    /// The server, if there is one to ask; without a token it is asked for what anyone may see.
     pub(crate) fn connect_as_anybody(&self, sources: &Sources) -> Result<Option<Server>, Failure> {
         let Some(root) = self.server.clone() else { return Ok(None) };
         let token = self.token(sources)?;
@@ -158,7 +158,7 @@ impl Server {
             .hint("check --server; /health there shows whether it is up")
     }
 
-    /// The address without what it may hold of a password.
+    /// The address without a password that it may hold.
     fn name(&self) -> String {
         self.root.origin().ascii_serialization()
     }

@@ -30,7 +30,7 @@ use crate::{config::Server, failure::Failure, platform::TokioPlatform};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an answer may find nobody who takes any of it.
+/// How long an answer may make no progress.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest head of a request; GitHub's are below 4 KiB, and browsers' cookies are not ours.
 const MAX_HEAD_BYTES: usize = 32 * 1024;

@@ -12,7 +12,7 @@ const LEAST_DETAIL: usize = 32;
 /// How far what is below a row is set in.
 const INDENT: usize = 4;
 
-/// What the eye should make of a text.
+/// What the colour of a text says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// Nothing.
@@ -80,7 +80,7 @@ impl<T: AsRef<str>> From<T> for Value {
     }
 }
 
-/// What becomes of a column where there is no room.
+/// What happens to a column where there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stay {
     /// It stays.

@@ -1,4 +1,4 @@
-//! `[telemetry]` put to work: who takes the spans of jobs, and who sends them.
+//! `[telemetry]` put to work: what receives the spans of jobs, and what sends them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,7 +55,7 @@ impl Telemetry {
         }
     }
 
-    /// Who takes spans.
+    /// Receives spans.
     pub(crate) fn tracer(&self) -> Option<Arc<dyn Tracer>> {
         self.tracer.clone()
     }

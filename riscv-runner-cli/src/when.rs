@@ -9,7 +9,7 @@ use jiff::{Span, SpanRelativeTo, Timestamp, civil::Date, tz::TimeZone};
 pub(crate) enum When {
     /// At this time.
     At(Timestamp),
-    /// So long before now; days have 24 hours.
+    /// This long before now; days have 24 hours.
     Ago(Span),
 }
 

@@ -76,12 +76,12 @@ pub(crate) async fn cluster(config: &Config, wakes: &[Wake]) -> Result<Arc<KubeC
     )))
 }
 
-/// An engine that looks, and acts only when it is asked for a single cycle.
+/// An engine that observes, and acts only when it is asked for a single cycle.
 pub(crate) async fn observer(config: &Config) -> Result<Arc<Engine>, Failure> {
     observer_telling(config, Arc::new(Unobserved)).await
 }
 
-/// The same, with somebody who takes note of what GitHub answers.
+/// The same, with an observer of GitHub's answers.
 pub(crate) async fn observer_telling(
     config: &Config,
     github: Arc<dyn GithubObserver>,
@@ -117,7 +117,7 @@ pub(crate) fn operator() -> String {
     format!("{user}@{}", host())
 }
 
-/// This process, as the lease names it: the host, for people, and a number that no other process has.
+/// This process, as the lease names it: the host, for reading, and a number that no other process has.
 pub(crate) fn replica_name() -> Result<ReplicaName, Failure> {
     let host = host();
     let number = TokioPlatform.seed();

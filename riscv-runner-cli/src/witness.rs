@@ -1,5 +1,5 @@
-//! What the loops and the GitHub adapter do, noted: counted, seen on `/ready`, and failed authentications
-//! recorded in the event log.
+//! Records what the loops and the GitHub adapter do: in metrics, on `/ready`, and failed authentications in
+//! the event log.
 
 use std::sync::Arc;
 
@@ -22,16 +22,16 @@ use crate::platform::TokioPlatform;
 /// Failures that wait to be recorded: one for each installation, when every one fails at once.
 const WAITING: usize = 4096;
 
-/// Events that wait to be told; a burst of failures is summed up anyway.
+/// How many events may wait for notifications; a burst of failures is summed up anyway.
 const EVENTS: usize = 256;
 
-/// Somebody who takes note of everything.
+/// An observer of everything.
 pub(crate) struct Witness {
-    /// What is counted.
+    /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
-    /// Who was seen when.
+    /// When each peer was last seen.
     pub(crate) readiness: Arc<Readiness>,
-    /// How the engine is.
+    /// The engine's health.
     pub(crate) vitals: Arc<Vitals>,
     failures: mpsc::Sender<AuthFailure>,
     events: mpsc::Sender<EngineEvent>,
@@ -42,7 +42,7 @@ pub(crate) struct Witness {
 pub(crate) struct Heard {
     /// For [`record_failures`].
     pub(crate) failures: mpsc::Receiver<AuthFailure>,
-    /// What operators may be told of.
+    /// Events for notifications.
     pub(crate) events: mpsc::Receiver<EngineEvent>,
 }
 
@@ -56,7 +56,7 @@ impl Witness {
         (Arc::new(Self { metrics, readiness, vitals, failures, events, tracer }), heard)
     }
 
-    /// Hands on what operators may be told of; nobody listens where nobody is to be told.
+    /// Hands on events for notifications; there is no receiver where nobody is to be notified.
     fn hand_on(&self, event: EngineEvent) {
         if let Err(TrySendError::Full(_)) = self.events.try_send(event) {
             let outcome = NoticeOutcome::Dropped;

@@ -206,7 +206,7 @@ impl Engine {
     /// One cycle of the scheduler, followed until the work that it began has ended: for `schedule --once`.
     ///
     /// # Errors
-    /// When the lease is somebody else's, or the store cannot be read.
+    /// When another replica holds the lease, or the store cannot be read.
     pub async fn schedule_once(&self) -> PortResult<()> {
         self.acquire().await?;
         let proof = self.proof().ok_or_else(cycle::not_leading)?;

@@ -44,7 +44,7 @@ pub struct View<'a> {
     pub surplus: u32,
     /// Whether a rule keeps idle runners for its key and GitHub does hand out the key's jobs.
     pub kept_warm: bool,
-    /// Since when an operator drains its board or its pool, or a board that its pod may still be bound to.
+    /// When an operator drained its board or its pool, or a board that its pod may still be bound to.
     pub drained_since: Option<Timestamp>,
     /// Since when its installation is known to be gone; `None` too while a delivery of the time before
     /// may be missing.
@@ -59,11 +59,11 @@ impl View<'_> {
     }
 }
 
-/// A rule: the reason it gives, its threshold, and since when its condition holds.
+/// A rule: the reason it gives, its threshold, and since when its condition has held.
 pub struct Rule {
     /// The failure reason that it gives.
     pub reason: FailureReason,
-    /// What it looks for, in words.
+    /// What it detects, in words.
     pub says: &'static str,
     /// The key of `[timeouts]` that holds its threshold; `None` where there is nothing to wait for.
     pub setting: Option<&'static str>,

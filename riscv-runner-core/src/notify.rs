@@ -64,7 +64,7 @@ impl fmt::Display for Topic {
     }
 }
 
-/// How bad something is.
+/// The severity of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -96,7 +96,7 @@ pub struct Notification {
     /// Its topic.
     #[serde(rename = "type")]
     pub topic: Topic,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// What it concerns in particular: a reason, a pool, a board, an installation.
     pub subject: String,

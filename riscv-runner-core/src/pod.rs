@@ -113,7 +113,7 @@ pub struct Node {
     pub ready: bool,
     /// Whether it is marked unschedulable.
     pub cordoned: bool,
-    /// Since when it is tainted `node.kubernetes.io/unreachable`.
+    /// Since when it has been tainted `node.kubernetes.io/unreachable`.
     pub unreachable_since: Option<Timestamp>,
     /// Allocatable `riseproject.com/runner`.
     pub slots: u32,

@@ -150,8 +150,8 @@ struct KeptRepository {
     full_name: RepoName,
 }
 
-/// Queued jobs that no rule knew and nobody else took, among the newest `limit` of `log`: rows whose outcome is
-/// [`crate::delivery::Outcome::IgnoredNoLabel`], in the order in which they were written.
+/// Queued jobs that matched no rule and that no other runner took, among the newest `limit` of `log`: rows
+/// whose outcome is [`crate::delivery::Outcome::IgnoredNoLabel`], in the order in which they were written.
 pub fn unrouted<'a>(log: impl IntoIterator<Item = &'a LogEntry>, limit: u32) -> Vec<UnroutedRow> {
     let mut newest: Vec<_> = log.into_iter().collect();
     newest.reverse();

@@ -163,7 +163,7 @@ impl Client {
         self.judge(call, known, status, &headers, body)
     }
 
-    /// Sends a request that GitHub takes from anybody. It is charged to nobody.
+    /// Sends an unauthenticated request. It is charged to nobody.
     pub(crate) async fn send_unsigned(&self, method: Method, address: Url) -> Result<Answer, ApiError> {
         let response = self.http.request(method, address).send().await.map_err(transport)?;
         let status = response.status();

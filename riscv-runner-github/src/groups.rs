@@ -102,7 +102,7 @@ async fn find_or_create(api: &Api, scope: &ScopeRef, name: &str) -> Result<i64, 
                 organization = %scope.login,
                 status,
                 message,
-                "no runner group can be made here; runners join the default group"
+                "no runner group can be created here; runners join the default group"
             );
             Ok(default)
         }

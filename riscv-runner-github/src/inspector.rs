@@ -81,7 +81,7 @@ impl GithubInspector {
 #[async_trait]
 impl Inspector for GithubInspector {
     async fn repository(&self, repo: &RepoName) -> PortResult<Arc<RepositoryFacts>> {
-        const OPERATION: &str = "look at a repository";
+        const OPERATION: &str = "read a repository";
         let look = async {
             self.admit(OPERATION)?;
             let apps = self.apps().await;
@@ -93,7 +93,7 @@ impl Inspector for GithubInspector {
     }
 
     async fn installation(&self, id: InstallationId) -> PortResult<Option<Arc<Installed>>> {
-        const OPERATION: &str = "look at an installation";
+        const OPERATION: &str = "read an installation";
         let look = async {
             self.admit(OPERATION)?;
             let looked = Box::pin(look::installation(&self.forge.api, id)).await;

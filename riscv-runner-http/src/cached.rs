@@ -55,7 +55,8 @@ impl<T: Send + Sync + 'static> Cached<T> {
         });
         made.await.unwrap_or_else(|error| {
             let detail = "it panicked; this is a bug, please report it";
-            let error = PortError::new(PortErrorKind::Bug, "look at the whole", detail).with_source(error);
+            let error =
+                PortError::new(PortErrorKind::Bug, "compute a cached value", detail).with_source(error);
             Err(Arc::new(error))
         })
     }

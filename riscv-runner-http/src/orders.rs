@@ -200,7 +200,7 @@ impl Refusal {
                         "GET /workers lists those of recent days"
                     }
                     NameProblem::Unknown { .. } | NameProblem::Unseen(_) => {
-                        "\"force\": true takes the name as it is"
+                        "\"force\": true accepts the name as it is"
                     }
                 };
                 let hint = problem.suggestion().map_or_else(String::new, |text| format!("{text} or: "));

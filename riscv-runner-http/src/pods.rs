@@ -68,9 +68,9 @@ impl Pods {
         self.looks.take(client, now).ok()?;
         let (source, pod) = (Arc::clone(&self.source), name.clone());
         let ask = async move {
-            let mut seen = tokio::time::timeout(PATIENCE, source.diagnose(&pod)).await.map_err(|_| {
-                PortError::new(PortErrorKind::Transient, "ask about a pod", "no answer in time")
-            })?;
+            let mut seen = tokio::time::timeout(PATIENCE, source.diagnose(&pod))
+                .await
+                .map_err(|_| PortError::new(PortErrorKind::Transient, "query a pod", "no answer in time"))?;
             for end in seen.containers.values_mut() {
                 end.logs = None;
             }

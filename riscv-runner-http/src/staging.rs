@@ -78,7 +78,7 @@ pub trait StagingProxy: Send + Sync {
     /// Returns once staging has acknowledged the delivery.
     ///
     /// # Errors
-    /// When it has not; the sender is told, and delivers again.
+    /// When it has not; the sender gets an error, and delivers again.
     async fn forward(&self, request: StagingRequest) -> Result<(), StagingError>;
 }
 

@@ -159,7 +159,7 @@ impl KubeCluster {
     ) -> PortResult<CreatedPod> {
         let name = &request.name;
         let there = self.within(self.pod_api().get(name.as_str())).await.map_err(|error| {
-            error.into_port("create pod", format!("pod {name} was there and cannot be read"))
+            error.into_port("create pod", format!("pod {name} existed and cannot be read"))
         })?;
         let wanted = identity(request);
         let same = read_pod(&there).ok().filter(|pod| {
@@ -175,7 +175,7 @@ impl KubeCluster {
             }
             None => {
                 self.take_back_secret(proof, name, secret_uid).await;
-                let detail = format!("pod {name} is there and is not this worker's; it is left as it is");
+                let detail = format!("pod {name} exists and is not this worker's; it is left as it is");
                 Err(PortError::new(PortErrorKind::Conflict, "create pod", detail))
             }
         }

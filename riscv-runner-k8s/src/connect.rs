@@ -98,7 +98,7 @@ pub enum ConnectError {
 /// context's, else `default`. Must be called inside a tokio runtime.
 ///
 /// # Errors
-/// When the source is unusable; the error says what to mend.
+/// When the source is unusable; the error says what to fix.
 pub async fn connect(
     source: &KubeconfigSource,
     context: Option<&str>,

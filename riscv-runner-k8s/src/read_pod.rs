@@ -12,7 +12,7 @@ use riscv_runner_core::{
 
 use crate::names::{IDENTITY_ANNOTATION, POOL_LABEL, RUNNER_CONTAINER};
 
-/// The deadline by which we tell a kubelet to end a pod: the smallest that the API accepts.
+/// The deadline by which we ask a kubelet to end a pod: the smallest that the API accepts.
 pub(crate) const KILL_DEADLINE_SECONDS: i64 = 1;
 
 /// Why a pod cannot be one of ours although it carries our label.

@@ -173,7 +173,7 @@ async fn write_known(
     Ok(())
 }
 
-/// Wakes whoever listens, once the transaction is committed.
+/// Wakes all listeners, once the transaction is committed.
 async fn notify(db: &Db, connection: &mut PgConnection) -> PortResult<()> {
     let Some(channel) = db.channel.clone() else { return Ok(()) };
     db.query("SELECT pg_notify($1, '')")
@@ -280,7 +280,7 @@ pub(crate) async fn update_states(
     Ok(())
 }
 
-/// Fills in what became of the records that are committed: a GUID is logged once.
+/// Fills in the results of the committed records: a GUID is logged once.
 fn answer(
     batch: &[DeliveryRecord],
     entries: &[(usize, Option<JobWrite>, Option<JobId64>)],
@@ -300,7 +300,7 @@ fn answer(
 
 /// Which of these GUIDs are in the log.
 pub(crate) async fn known(db: &Db, guids: &[DeliveryGuid]) -> PortResult<Vec<DeliveryGuid>> {
-    const OPERATION: &str = "look deliveries up";
+    const OPERATION: &str = "look up deliveries";
     let texts: Vec<String> = guids.iter().map(ToString::to_string).collect();
     let rows = db
         .query("SELECT delivery_guid FROM installation_events WHERE delivery_guid = ANY ($1)")

@@ -103,7 +103,7 @@ impl RepoRecord {
     }
 }
 
-/// Repositories with a job created since then, each as its newest row tells.
+/// Repositories with a job created since then, each from its newest row.
 pub(crate) async fn known_repos(db: &Db, since: Timestamp) -> PortResult<Vec<KnownRepo>> {
     const OPERATION: &str = "read the repositories of jobs";
     let rows = db

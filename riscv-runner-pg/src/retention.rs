@@ -10,7 +10,7 @@ use sqlx::{Executor, Postgres, Row};
 
 use crate::{db::Db, error::port_error, lease::pass_fence};
 
-/// What may go: a table, its key, how old a row is, and which rows are over.
+/// What may be removed: a table, its key, how old a row is, and which rows have expired.
 struct Rule {
     count: &'static str,
     remove: &'static str,

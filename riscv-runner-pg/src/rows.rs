@@ -48,8 +48,8 @@ macro_rules! worker_columns {
     };
 }
 
-/// Workers as `w`, each with the job of its account that names it as `known`: one that runs before one that is over.
-/// Another account may give a runner of its own the same name.
+/// Workers as `w`, each with the job of its account that names it as `known`: a running one before one that
+/// has ended. Another account may give a runner of its own the same name.
 macro_rules! workers_with_jobs {
     () => {
         "workers w LEFT JOIN LATERAL ( \

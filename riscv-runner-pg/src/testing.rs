@@ -117,7 +117,7 @@ impl ThrowAwayPostgres {
     /// The server shared by all tests of this process.
     ///
     /// # Panics
-    /// When no server can be had: a test that needs one must fail, not pass without it.
+    /// When no server is available: a test that needs one must fail, not pass without it.
     #[must_use]
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ThrowAwayPostgres> = OnceLock::new();

@@ -18,7 +18,7 @@ use crate::{
     rows::{BadRow, readable},
 };
 
-/// The newest rows of jobs that no rule knew, by job, without those that a runner of somebody else took.
+/// The newest rows of jobs that matched no rule, by job, without those that another runner took.
 pub(crate) const UNROUTED: &str = "WITH recent AS ( \
          SELECT event, entity_id, entity_name, entity_type::text AS entity_type, received_at, \
                 payload -> 'workflow_job' ->> 'id' AS job, payload -> 'workflow_job' -> 'labels' AS labels, \

@@ -36,7 +36,7 @@ pub(crate) struct List {
     /// Only of this installation
     #[arg(long, value_name = "N", conflicts_with = "github")]
     pub(crate) installation: Option<InstallationId>,
-    /// How many, the newest first
+    /// How many rows, the newest first
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) limit: u32,
     /// GitHub's own log instead of ours [since: -1d]: each delivery, and whether we have it

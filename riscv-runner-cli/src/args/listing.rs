@@ -1,4 +1,4 @@
-//! Lists on the command line: which rows of which.
+//! Lists on the command line: which rows to show.
 
 use clap::{
     Args, ValueEnum,
@@ -12,7 +12,7 @@ use super::Reading;
 /// `rrctl jobs` and `rrctl workers`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Listing {
-    /// How many days to look back, whole ones in UTC
+    /// How many whole days to go back, in UTC
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=3660), value_name = "N")]
     pub(crate) days: u16,
     /// Only those of this status
@@ -24,7 +24,7 @@ pub(crate) struct Listing {
     /// Only those of this account, by its login or id
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) entity: Option<Login>,
-    /// Which page, from 0
+    /// The page, from 0
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) page: u32,
     /// Rows on a page
@@ -38,13 +38,13 @@ pub(crate) struct Listing {
 /// How far a job or a worker has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RowStatus {
-    /// It waits, or starts
+    /// Waiting, or starting
     Pending,
-    /// It runs
+    /// Running
     Running,
-    /// It was given up, or failed
+    /// Given up, or failed
     Failed,
-    /// It has ended
+    /// Ended
     Completed,
 }
 

@@ -7,7 +7,7 @@ use riscv_runner_core::{ids::WorkerName, policy::Cap};
 
 use super::Output;
 
-/// What every order takes.
+/// The options of every order.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 pub(crate) struct Order {
@@ -34,7 +34,7 @@ pub(crate) enum DrainKind {
 /// `rrctl drain` and `rrctl undrain`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Drain {
-    /// What kind of thing
+    /// The kind of thing
     #[arg(value_enum)]
     pub(crate) kind: DrainKind,
     /// The node of the board, or the pool
@@ -63,7 +63,7 @@ pub(crate) enum PauseKind {
 /// `rrctl pause` and `rrctl resume`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Pause {
-    /// What kind of thing
+    /// The kind of thing
     #[arg(value_enum)]
     pub(crate) kind: PauseKind,
     /// The account's id or login, or OWNER/NAME; nothing for `all`
@@ -143,7 +143,7 @@ pub(crate) struct Revoke {
     /// The worker
     #[arg(value_name = "WORKER")]
     pub(crate) worker: WorkerName,
-    /// End it though a job runs on it: the job fails on GitHub
+    /// End it even if a job runs on it: the job fails on GitHub
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -156,7 +156,7 @@ pub(crate) struct ControlsListing {
     /// Show the last orders instead, newest first
     #[arg(long)]
     pub(crate) audit: bool,
-    /// How many of them
+    /// How many orders
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N", requires = "audit")]
     pub(crate) last: u32,
     /// How the rows are written

@@ -1,10 +1,10 @@
-//! Rows that retention keeps whatever their age, on the command line.
+//! Rows to pin, on the command line.
 
 use clap::{Args, ValueEnum};
 
 use super::Output;
 
-/// What is kept.
+/// The kind of row to pin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PinKind {
     /// A job, by its id on GitHub
@@ -18,10 +18,10 @@ pub(crate) enum PinKind {
 /// `rrctl pin` and `rrctl unpin`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Pin {
-    /// What kind of row
+    /// The kind of row
     #[arg(value_enum)]
     pub(crate) kind: PinKind,
-    /// Which one
+    /// The job's id, the worker's name or the row's number
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// How the answer is written

@@ -126,7 +126,7 @@ fn judge(identity: &Identity) -> Result<(), Failure> {
         Identity::Silent => {
             let hint =
                 "run it on the board, with a kernel that shows the harts in /proc/cpuinfo or a device tree";
-            Err(Failure::failed("neither the harts nor a device tree tell what this machine is").hint(hint))
+            Err(Failure::failed("neither the harts nor a device tree identify this machine").hint(hint))
         }
     }
 }

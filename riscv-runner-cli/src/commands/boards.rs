@@ -84,7 +84,7 @@ fn cells(board: &BoardView, now: Timestamp) -> Vec<Value> {
     ]
 }
 
-/// What else is to be said of the state.
+/// What else to say about the state.
 fn because(board: &BoardView, now: Timestamp) -> Option<String> {
     if let Some(since) = board.unreachable_since {
         return Some(format!("since {since}"));

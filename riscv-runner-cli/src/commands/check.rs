@@ -1,4 +1,4 @@
-//! `rrctl check`: whether the jobs of a repository would be served, and what is in the way.
+//! `rrctl check`: whether the jobs of a repository would be served, and what prevents it.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ struct Answer<'a> {
     findings: &'a [Finding],
 }
 
-/// Runs `rrctl check`. Bans that operators set at run time are in the database, which is not asked.
+/// Runs `rrctl check`. Bans that operators set at run time are in the database, which is not read.
 pub(crate) async fn run(check: &Check, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let config = config::load(sources, Need::Policy).map_err(Failure::Configuration)?;
     if config.github.apps.iter().all(|app| app.private_key.is_none()) {

@@ -76,7 +76,7 @@ pub(super) fn names(known: &[Entity]) -> Names {
     known.iter().map(|entity| (entity.id, entity.login.clone())).collect()
 }
 
-/// What an order is about; an account with its login, as it was probably named.
+/// What an order applies to; an account with its login, as it was probably named.
 pub(super) fn target(target: &ControlTarget, names: &Names) -> String {
     match target {
         ControlTarget::Entity(id) => match names.get(id) {

@@ -27,7 +27,7 @@ use crate::{
     printer::{Printer, Tone, Value},
 };
 
-/// Virtual seconds per real second, unless somebody wants to see it slower or faster.
+/// Virtual seconds per real second, by default.
 const SPEED: u32 = 30;
 /// How often the table is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
@@ -93,12 +93,12 @@ struct LastSeen(watch::Receiver<Option<Snapshot>>);
 impl SnapshotSource for LastSeen {
     async fn overview(&self, _: u32) -> PortResult<Snapshot> {
         self.0.borrow().clone().ok_or_else(|| {
-            PortError::new(PortErrorKind::Transient, "look at the demo", "it shows pages while it is drawn")
+            PortError::new(PortErrorKind::Transient, "read the demo", "the simulation has not started yet")
         })
     }
 }
 
-/// Lets the world go on until it is at rest, a law breaks, or somebody asks to stop.
+/// Runs the world until it is at rest, a law breaks, or the operator asks to stop.
 fn drive(
     mut world: World,
     demo: Demo,

@@ -1,5 +1,4 @@
-//! `rrctl doctor`: looks at everything that the server needs, and says of each thing that is wrong
-//! what mends it.
+//! `rrctl doctor`: checks everything that the server needs, and says how to fix each problem.
 
 mod cluster;
 mod database;
@@ -14,7 +13,7 @@ use crate::{
     printer::{Column, Printer, Tone, Value},
 };
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Status {
@@ -24,7 +23,7 @@ enum Status {
     Warn,
     /// Something will not work.
     Fail,
-    /// It could not be looked at, because of something else.
+    /// It could not be checked, because of another problem.
     Skipped,
 }
 
@@ -35,7 +34,7 @@ struct Finding {
     status: Status,
     /// What was found.
     finding: String,
-    /// The command or setting that mends it.
+    /// The command or setting that fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
@@ -53,7 +52,7 @@ impl Finding {
         Self { status: Status::Warn, fix: Some(fix.into()), ..Self::ok(check, finding) }
     }
 
-    /// What a configuration's problem comes to.
+    /// The finding for a problem of the configuration.
     fn of_problem(problem: &Problem) -> Self {
         let status = match problem.severity {
             Severity::Error => Status::Fail,
@@ -67,7 +66,7 @@ impl Finding {
     }
 }
 
-/// What mends a configuration's problem: where nothing better is known, the place to change.
+/// How to fix a problem of the configuration: where nothing better is known, the place to change.
 fn remedy(problem: &Problem) -> String {
     if let Some(hint) = &problem.hint {
         return hint.clone();
@@ -116,7 +115,7 @@ fn configuration(sources: &Sources) -> (Vec<Finding>, Option<Config>) {
 
 const COLUMNS: [Column; 3] = [Column::always("status"), Column::always("check"), Column::detail("finding")];
 
-/// What was found, and below it what mends it.
+/// What was found, and below it how to fix it.
 fn row(finding: &Finding) -> Vec<Value> {
     let (word, tone) = match finding.status {
         Status::Ok => ("ok", Tone::Good),

@@ -1,5 +1,5 @@
-//! `rrctl github-app`: makes a GitHub App from a manifest, so that nobody clicks permissions together. The
-//! App's secrets go from GitHub into files and nowhere else.
+//! `rrctl github-app`: creates a GitHub App from a manifest, so that permissions need not be selected by
+//! hand. The App's secrets go from GitHub into files and nowhere else.
 
 mod files;
 mod listener;
@@ -30,11 +30,11 @@ use self::{files::Destination, listener::Question};
 pub(crate) enum GithubApp {
     /// Print the App's manifest, with the permissions and events that it needs
     Manifest(Wanted),
-    /// Make the App: opens a page on this machine, on which you confirm it with GitHub
+    /// Create the App: opens a page on this machine, on which you confirm it with GitHub
     Create(Create),
 }
 
-/// What the App is to be.
+/// What the App should be.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Wanted {
     /// The kind of account that it serves
@@ -46,7 +46,7 @@ pub(crate) struct Wanted {
     /// Where GitHub reaches this installation: webhooks go to its root
     #[arg(long, value_name = "URL", value_parser = public_url)]
     url: String,
-    /// Where users reach the pages, if that is another address; they are led there after installing
+    /// Where users reach the pages, if that is another address; GitHub leads them there after installing
     /// [default: the same as --url]
     #[arg(long, value_name = "URL", value_parser = public_url)]
     pages_url: Option<String>,
@@ -55,13 +55,13 @@ pub(crate) struct Wanted {
 /// `rrctl github-app create`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Create {
-    /// What it is to be
+    /// What the App should be
     #[command(flatten)]
     wanted: Wanted,
     /// The organization that owns the App [default: your own account]
     #[arg(long, value_name = "LOGIN")]
     owner: Option<Login>,
-    /// Where its private key and webhook secret are written
+    /// Where to write its private key and webhook secret
     #[arg(long, default_value = ".", value_name = "DIR")]
     out: PathBuf,
     /// Address and port of the page; the browser must be able to open it

@@ -19,13 +19,13 @@ use crate::{
     wire,
 };
 
-/// What is asked for.
+/// The requested list.
 pub(crate) struct Asked {
     /// Rows created in it.
     pub(crate) window: ReportWindow,
-    /// Of these, the ones that are like this.
+    /// Only the rows that match.
     pub(crate) filter: RowFilter<RowStatus>,
-    /// Which of them.
+    /// The page of these rows.
     pub(crate) page: Page,
     /// The time that ages count from.
     pub(crate) now: Timestamp,
@@ -41,12 +41,12 @@ impl Asked {
 
 /// A page of rows.
 pub(crate) trait Listed: Serialize + DeserializeOwned {
-    /// Where a server shows it.
+    /// The path at which a server shows it.
     const PATH: &'static str;
     /// The columns of the table.
     const COLUMNS: &'static [Column];
 
-    /// Reads it.
+    /// Reads it from the store.
     async fn read(store: &PgStore, asked: &Asked, ours: &NamePrefix) -> PortResult<Self>;
     /// How many rows there are on all pages.
     fn total(&self) -> Total;
@@ -108,7 +108,7 @@ pub(crate) async fn run<L: Listed>(
     })
 }
 
-/// Which rows of how many these are.
+/// Which part of the rows these are.
 fn part(shown: usize, listing: &args::Listing, total: Total) -> String {
     let before = u64::from(listing.page) * u64::from(listing.per_page);
     let (known, rows) = match total {

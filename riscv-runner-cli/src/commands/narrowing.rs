@@ -1,4 +1,4 @@
-//! Filters by pool and account: an account may be named by its id, and a name that nothing has is told of.
+//! Filters by pool and account: an account may be named by its id, and unknown names are reported.
 
 use riscv_runner_core::{
     controls::known::suggest,
@@ -53,7 +53,7 @@ impl Narrowing {
         pool.into_iter().chain(self.entity.as_ref().map(|entity| ("entity", entity.to_string()))).collect()
     }
 
-    /// Says of an empty answer that it may be because of a name that nothing has.
+    /// Says about an empty answer that it may be due to an unknown name.
     pub(super) async fn explain_empty(&self, place: Place<'_>, printer: &Printer) -> Result<(), Failure> {
         if let Some(pool) = &self.pool {
             let pools: Vec<String> = match place {

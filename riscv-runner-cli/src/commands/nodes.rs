@@ -22,9 +22,9 @@ use crate::{
 /// `rrctl nodes`
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Nodes {
-    /// Make a board of a node that has no device plugin: label it and advertise its slots
+    /// Turn a node without a device plugin into a board: label it and advertise its slots
     Enroll(Enroll),
-    /// Take that back; workers that run there finish, and no new ones come
+    /// Undo that; workers that run there finish, and no new ones come
     Withdraw(Withdraw),
     /// Show the nodes that are boards, and who advertises their slots
     List(Output),
@@ -36,13 +36,13 @@ pub(crate) struct Enroll {
     /// The node, as the cluster names it
     #[arg(value_name = "NODE")]
     node: NodeName,
-    /// The kind of board, as pools select it; `rrctl board probe` tells it on the machine
+    /// The kind of board, as pools select it; run `rrctl board probe` on the machine to find out
     #[arg(long, value_name = "NAME")]
     board: String,
-    /// Who runs the machine, where pools select that too
+    /// The provider of the machine, where pools select by it
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// How many jobs it takes at a time
+    /// How many jobs it runs at a time
     #[arg(long, default_value = "1", value_name = "N")]
     slots: NonZeroU32,
 }

@@ -1,4 +1,4 @@
-//! `rrctl drain|undrain|pause|resume|entity|revoke`: orders, checked, written, and their effect told.
+//! `rrctl drain|undrain|pause|resume|entity|revoke`: orders, checked, written, and their effect shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ use crate::{
 /// How many workers are named; more are counted.
 const MOST_NAMED: usize = 5;
 
-/// What became of an order.
+/// The result of an order.
 #[derive(Serialize)]
 struct Answer {
     changed: bool,
@@ -39,7 +39,7 @@ struct Answer {
 /// Live workers that an order concerns.
 #[derive(Default, Serialize)]
 struct Concerned {
-    /// They go on; after a revocation, the one that is ended.
+    /// They keep running; after a revocation, the one that is ended.
     workers: Vec<WorkerName>,
     /// They have no job, and a drain ends them before they take one.
     ending: Vec<WorkerName>,
@@ -50,12 +50,12 @@ struct Asked {
     verb: Verb,
     target: Target,
     cap: Option<CapArgument>,
-    /// Names are taken as they are; a worker is ended though a job runs on it.
+    /// Names are accepted as they are; a worker is ended even if a job runs on it.
     force: bool,
     note: args::Order,
 }
 
-/// What an order speaks of, before logins are looked up.
+/// The target of an order, before logins are looked up.
 enum Target {
     Known(ControlTarget),
     Account(String),
@@ -196,7 +196,7 @@ fn account(text: &str, known: &Known) -> Result<EntityId, Failure> {
 }
 
 fn refused(problem: &NameProblem) -> Failure {
-    let force = "--force takes the name as it is";
+    let force = "--force accepts the name as it is";
     let hint = match problem.suggestion() {
         Some(question) if question.ends_with('?') => format!("{question} {force}"),
         Some(names) => format!("{names}; {force}"),
@@ -225,7 +225,7 @@ fn concerned(order: &Order, live: &BTreeMap<WorkerName, Worker>) -> Concerned {
     concerned
 }
 
-/// Whether a live worker is one that the order speaks of.
+/// Whether the order applies to a live worker.
 fn concerns(order: &Order, worker: &Worker) -> bool {
     match order {
         Order::Hold(control) => match control {
@@ -250,7 +250,7 @@ fn effect(order: &Order, concerned: &Concerned) -> String {
         Verb::Pause => format!("{target} is paused: nothing is provisioned for it"),
         Verb::Resume => format!("{target} is no longer paused"),
         Verb::Drain => format!("{target} is drained: nothing new is placed on it"),
-        Verb::Undrain => format!("{target} takes workers again"),
+        Verb::Undrain => format!("{target} accepts workers again"),
         Verb::Limit => match order.cap().and_then(riscv_runner_core::policy::Cap::get) {
             Some(n) => format!("{target} may have {}", count(n as usize, "worker")),
             None => format!("{target} may have as many workers as there are boards"),
@@ -264,7 +264,7 @@ fn effect(order: &Order, concerned: &Concerned) -> String {
     let parts = match order.verb() {
         Verb::Revoke => [None, None],
         Verb::Drain => [
-            tell(workers, "runs a job and goes on", "run jobs and go on"),
+            tell(workers, "runs a job and keeps running", "run jobs and keep running"),
             tell(ending, "has no job and is ended", "have no job and are ended"),
         ],
         Verb::Pause
@@ -289,7 +289,7 @@ fn tell(workers: &[WorkerName], one_does: &str, several_do: &str) -> Option<Stri
     Some(if names.len() <= MOST_NAMED { format!("{what}: {}", names.join(", ")) } else { what })
 }
 
-/// Says why nothing was changed; an unknown worker is a failure, what is so already is not.
+/// Says why nothing was changed; an unknown worker is a failure, an order that changes nothing is not.
 async fn without_effect(
     order: &Order,
     store: &PgStore,

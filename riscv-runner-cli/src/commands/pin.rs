@@ -1,4 +1,4 @@
-//! `rrctl pin` and `rrctl unpin`: rows that retention leaves alone, whatever their age.
+//! `rrctl pin` and `rrctl unpin`: rows that retention keeps, whatever their age.
 
 use riscv_runner_core::{
     ids::IdError,
@@ -23,7 +23,7 @@ struct Answer {
     pinned: bool,
 }
 
-/// Runs `rrctl pin`, or `rrctl unpin` where the row is not to be kept.
+/// Runs `rrctl pin`, or `rrctl unpin` without `keep`.
 pub(crate) async fn run(pin: Pin, keep: bool, sources: &Sources, printer: &Printer) -> Result<(), Failure> {
     let row = row(pin.kind, &pin.name).map_err(|error| Failure::usage(error.to_string()))?;
     let config = config::load(sources, Need::Store).map_err(Failure::Configuration)?;

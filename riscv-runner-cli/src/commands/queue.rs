@@ -1,5 +1,5 @@
-//! `rrctl queue`: waiting jobs by account and labels, each group with its reasons, and jobs whose labels no
-//! rule knows.
+//! `rrctl queue`: waiting jobs by account and labels, each group with its reasons, and jobs whose labels
+//! match no rule.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! `rrctl retention`: removes rows that are older than they are kept, or says how many there are.
+//! `rrctl retention`: removes expired rows, or says how many there are.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ struct Row {
     older_than: jiff::Timestamp,
     #[serde(skip)]
     kept: Duration,
-    /// Rows that are over: those that were removed, or, in a dry run, would be.
+    /// Expired rows: those that were removed, or, in a dry run, would be.
     rows: u64,
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(retention: Retention, sources: &Sources, printer: &Print
     })
 }
 
-/// Removes batch by batch, with pauses for those who work.
+/// Removes batch by batch, with pauses for other work.
 async fn remove(store: &PgStore, kind: Expiring, cutoff: Cutoff, over: u64) -> Result<u64, Failure> {
     let bar = progress::bar(kind.as_str(), over);
     let mut removed = 0;

@@ -101,7 +101,7 @@ fn row(rule: &Rule<'_>) -> Vec<Value> {
     ]
 }
 
-/// What is decided before routing, and would surprise whoever looks at the rules alone.
+/// What is decided before routing, which the rules alone do not show.
 fn refusals(policy: &Policy, entity: &Entity, repo: &RepoName, printer: &Printer) {
     let special = policy.entities.get(&entity.id);
     if special.is_some_and(|special| special.banned) {

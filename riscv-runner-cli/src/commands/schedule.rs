@@ -33,7 +33,7 @@ struct Verdict {
     worker: Option<WorkerName>,
 }
 
-/// What a cycle of ours came to.
+/// The result of one cycle.
 #[derive(Serialize)]
 struct Cycle {
     done: bool,

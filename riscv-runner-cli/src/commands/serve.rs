@@ -53,14 +53,14 @@ use crate::{
 
 /// Deliveries that may wait for their commit; GitHub's bursts are smaller, and more would time out.
 const INTAKE_QUEUE: usize = 4096;
-/// How often bans and the cluster's health are looked at for intake and `/ready`.
+/// How often bans and the cluster's health are read for intake and `/ready`.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A standby process records few deliveries at a time.
 const STANDBY_CONNECTIONS: u32 = 2;
 
-/// Readers of pages wait for each other, and nobody else for them.
+/// Readers of pages wait for each other, and delay nothing else.
 const PAGE_CONNECTIONS: u32 = 3;
-/// A reader is told after this long that the store does not answer; the statement ends with the wait.
+/// After this long a page reports that the store does not answer; the statement ends with the wait.
 const PAGE_STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Everything that runs until the process ends.
@@ -152,7 +152,7 @@ pub(crate) async fn run(serve: Serve, sources: &Sources, printer: &Printer) -> R
     let reload = Reload { sources: sources.clone(), in_force, policy, rules, cluster };
     running.background.spawn(async move {
         if let Err(error) = reload.run().await {
-            tracing::warn!(?error, "the configuration cannot be watched for changes");
+            tracing::warn!(?error, "the configuration will not be reloaded");
         }
     });
     let web = Entrance::of(&config.server)?;
@@ -185,8 +185,8 @@ fn refuse_missing_secrets(config: &Config, role: Role) -> Result<(), Failure> {
     if missing.is_empty() { Ok(()) } else { Err(Failure::Configuration(missing)) }
 }
 
-/// Whether a role has to do with a warning: webhooks are taken without the Apps' keys, and where it is deployed
-/// with care they are not there. Every role sends traces.
+/// Whether a warning concerns a role: webhooks are accepted without the Apps' keys, which a careful
+/// deployment keeps away from that role. Every role sends traces.
 fn concerns(warning: &Problem, role: Role) -> bool {
     let read = [config::WEBHOOK_SECRETS, "server.", "store.", "telemetry."];
     role != Role::Webhook
@@ -272,7 +272,7 @@ fn state(
     Ok(state)
 }
 
-/// Keeps bans up to date for intake, and notes whether the cluster answers.
+/// Keeps bans up to date for intake, and records whether the cluster answers.
 async fn look(
     store: Arc<PgStore>,
     cluster: Option<Arc<KubeCluster>>,

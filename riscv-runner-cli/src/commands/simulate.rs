@@ -25,7 +25,7 @@ use crate::{
     progress,
 };
 
-/// How often progress is told where no bar is drawn.
+/// How often progress is reported where no bar is drawn.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// Seeds from the first to before the last, as `A..B`.
@@ -98,7 +98,7 @@ pub(crate) fn run(simulate: &Simulate, printer: &Printer) -> Result<(), Failure>
     }
 }
 
-/// What was seen so far, and when it was last told.
+/// What was seen so far, and when it was last reported.
 struct Progress {
     printer: Printer,
     bar: ProgressBar,
@@ -107,7 +107,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Tells of a broken law at once, the first one with its trace; of progress now and then.
+    /// Reports a broken law at once, the first one with its trace; and progress from time to time.
     fn see(&mut self, report: &Report) {
         self.totals.add(report);
         self.bar.inc(1);

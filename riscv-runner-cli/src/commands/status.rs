@@ -28,7 +28,7 @@ use crate::{
     wire,
 };
 
-/// Where looks are taken.
+/// Where the status is read.
 enum Place {
     Server(Server),
     Store(Box<Direct>),
@@ -67,7 +67,7 @@ pub(crate) async fn run(status: &args::Status, sources: &Sources, printer: &Prin
 }
 
 impl Place {
-    /// What is seen, and the logins of accounts as far as they are known here.
+    /// The status, and the logins of accounts as far as they are known here.
     async fn look(&self) -> Result<(StatusView, Names), Failure> {
         match self {
             Self::Server(server) => Ok((server.get(&["status.json"], &[]).await?, Names::new())),

@@ -1,5 +1,4 @@
-//! `rrctl trace`: what the event log holds about an account, an installation or a job, and what is the
-//! matter.
+//! `rrctl trace`: what the event log holds about an account, an installation or a job, and what is wrong.
 
 use std::{sync::Arc, time::Duration};
 
@@ -85,13 +84,13 @@ async fn of_store(
     Ok(investigate(stores, &ask).await?)
 }
 
-/// The command line takes exactly one of them.
+/// The command line requires exactly one of them.
 fn nobody() -> Failure {
     Failure::Usage { what: "no account, installation or job was given".to_owned(), hint: None }
 }
 
-/// The account that has this login, as GitHub says; where it does not say, by our own rows, which also know
-/// names of old.
+/// The account that has this login, according to GitHub; where it does not say, according to our own rows,
+/// which also know former names.
 async fn account(
     name: &Login,
     config: &Config,
@@ -140,7 +139,7 @@ fn show(report: &TraceReport, subject: &Subject, printer: &Printer) -> Result<()
             lost.unwrap_or_default()
         ))?;
         if job.state.phase == JobPhase::Pending {
-            printer.line(&format!("  `rrctl why {}` tells what it waits for", job.facts.id))?;
+            printer.line(&format!("  `rrctl why {}` says what it is waiting for", job.facts.id))?;
         }
     }
     for diagnosed in &report.diagnoses {

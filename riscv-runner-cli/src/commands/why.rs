@@ -1,4 +1,4 @@
-//! `rrctl why JOB`: the one reason for which a job waits, or what became of it.
+//! `rrctl why JOB`: the one reason for which a job waits, or its outcome.
 
 use riscv_runner_core::{
     backoff::age,

@@ -29,7 +29,7 @@ const LIVE: [&str; 14] = [
 ];
 /// What is shown of a secret.
 const SECRET: &str = "\"(set)\"";
-/// What is shown of a secret that is another one than before.
+/// What is shown of a secret that has changed.
 const OTHER_SECRET: &str = "\"(another one)\"";
 
 /// A secret that can be compared.
@@ -124,8 +124,8 @@ fn is_live(key: &str) -> bool {
     LIVE.iter().any(is_at_or_below)
 }
 
-/// The path of a table by its header. Pools and accounts are told by their names, so that one more in the
-/// middle does not look as if all after it had changed.
+/// The path of a table by its header. Pools and accounts are identified by their names, so that one more in
+/// the middle does not look as if all after it had changed.
 fn path(header: &str, below: &[Shown], items: &mut BTreeMap<String, usize>, current: &str) -> String {
     let name = header.trim_matches(['[', ']']);
     if !header.starts_with("[[") {

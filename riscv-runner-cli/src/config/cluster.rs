@@ -6,7 +6,7 @@ use riscv_runner_k8s::{ClusterOptions, KubeconfigSource};
 
 use super::reader::Section;
 
-/// Which cluster, and how patient to be with it.
+/// The cluster, and how patient to be with it.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     /// Where the credentials come from.

@@ -1,4 +1,4 @@
-//! `[[entities]]`: what is special about some accounts.
+//! `[[entities]]`: settings of particular accounts.
 
 use std::collections::BTreeMap;
 

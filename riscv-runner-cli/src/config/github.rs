@@ -17,7 +17,7 @@ pub(crate) const WEBHOOK_SECRETS: &str = "github.webhook_secrets";
 /// GitHub itself.
 const API_URL: &str = "https://api.github.com";
 
-/// Where GitHub is, and who we are there.
+/// Where GitHub is, and our identities there.
 #[derive(Debug)]
 pub(crate) struct Github {
     /// The root of the REST API.
@@ -37,7 +37,7 @@ pub(crate) struct App {
     pub(crate) kind: EntityKind,
     /// Its id.
     pub(crate) app_id: AppId,
-    /// Its private key, if it can be had here.
+    /// Its private key, if it is available here.
     pub(crate) private_key: Option<SecretString>,
 }
 

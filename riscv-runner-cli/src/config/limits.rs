@@ -1,4 +1,4 @@
-//! `[limits]`: how many workers may live, how scarce boards are shared, how many are made at a time.
+//! `[limits]`: how many workers may live, how scarce boards are shared, how many are created at a time.
 
 use riscv_runner_core::policy::Limits;
 

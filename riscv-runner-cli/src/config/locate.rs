@@ -7,7 +7,7 @@ use super::environment::Variables;
 /// Tried in this order when nothing names a file.
 const USUAL: [&str; 2] = ["rrctl.toml", "/etc/rrctl/rrctl.toml"];
 
-/// The file to read, and who named it; `None` when nobody did and no usual one is there.
+/// The file to read, and what named it; `None` when nothing did and none of the usual ones exists.
 pub(crate) fn locate(flag: Option<&Path>, variables: &Variables) -> Option<PathBuf> {
     if let Some(path) = flag {
         return Some(path.to_owned());

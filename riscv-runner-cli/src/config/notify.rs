@@ -1,4 +1,4 @@
-//! `[notify]`: who is told when something is wrong, of what, and how often.
+//! `[notify]`: who is notified when something is wrong, of what, and how often.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,14 +12,14 @@ use super::{
     tree::Node,
 };
 
-/// Who is told, and of what.
+/// Who is notified, and of what.
 #[derive(Debug)]
 pub(crate) struct Notify {
-    /// What is told, and how often.
+    /// Which notifications are sent, and how often.
     pub(crate) rules: Rules,
     /// A webhook of the operators' own.
     pub(crate) webhook_url: Option<SecretString>,
-    /// What its requests are signed with.
+    /// The secret that signs its requests.
     pub(crate) webhook_secret: Option<SecretString>,
     /// A webhook of a Discord channel.
     pub(crate) discord_url: Option<SecretString>,
@@ -59,7 +59,7 @@ impl Notify {
         let webhook_secret = section.secret("webhook_secret", "webhook_secret_file");
         let discord_url = http_secret(&section, "discord_url", "discord_url_file");
         if webhook_url.is_some() && webhook_secret.is_unset() {
-            let hint = "set webhook_secret_file, so that the receiver can tell our requests from others";
+            let hint = "set webhook_secret_file, so that the receiver can recognize our requests";
             section.warn("", "the webhook's requests are not signed", Some(hint));
         }
         let topics: Vec<Topic> = section.or("types", usual.topics.into_iter().collect());
@@ -83,7 +83,7 @@ impl Notify {
     }
 }
 
-/// An address that is a secret; what is wrong with it is told without it.
+/// An address that is a secret; problems are reported without it.
 pub(crate) fn http_secret(
     section: &Section<'_>,
     key: &'static str,

@@ -1,4 +1,4 @@
-//! Whether a file with a secret is open to everybody on the machine.
+//! Whether a file with a secret is accessible to every user of the machine.
 
 use std::{
     fs::{self, Metadata},
@@ -15,8 +15,8 @@ const OTHERS: u32 = 0o007;
 const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
 impl Section<'_> {
-    /// Warns when everybody on this machine may read or change the file of a secret. One that cannot be looked
-    /// at is for whoever reads it to tell.
+    /// Warns when every user of this machine may read or change the file of a secret. A file that cannot be
+    /// checked is reported by whatever reads it.
     pub(crate) fn warn_if_open(&self, key: &'static str, below: &str, path: &Path) {
         let Ok(found) = fs::metadata(path) else { return };
         if !is_open(&found) {

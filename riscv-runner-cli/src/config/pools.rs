@@ -20,7 +20,7 @@ pub(crate) struct Pools {
     pub(crate) policies: BTreeMap<PoolName, PoolPolicy>,
     /// For the cluster.
     pub(crate) templates: PoolTemplates,
-    /// Names of pools that are there but were refused: routes to them are not wrong as well.
+    /// Names of pools that are configured but were refused: routes to them are not wrong as well.
     pub(crate) refused: Vec<PoolName>,
 }
 
@@ -109,7 +109,7 @@ fn value_of(key: &str, node: &Node) -> toml::Value {
     }
 }
 
-/// The value of a key; of environment variables the names alone, for people put tokens there.
+/// The value of a key; of environment variables the names alone, because they may hold tokens.
 fn shown(key: &str, alone: &toml::Table) -> String {
     match alone.get(key) {
         Some(toml::Value::Table(env)) if key == "env" => {

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt, path::Path, sync::Arc};
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
     /// A line of the file, from 1.
@@ -14,7 +14,7 @@ pub(crate) enum Origin {
     },
     /// An environment variable.
     Variable(Arc<str>),
-    /// Nobody set it.
+    /// It was not set.
     Default,
 }
 
@@ -28,16 +28,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// How bad it is.
+/// The severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// Nothing can be done with this configuration.
+    /// This configuration cannot be used.
     Error,
     /// It works, but the operator should know.
     Warning,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// Where the value comes from.
@@ -48,9 +48,9 @@ pub(crate) struct Problem {
     pub(crate) problem: String,
     /// What to do about it.
     pub(crate) hint: Option<String>,
-    /// How bad it is.
+    /// Its severity.
     pub(crate) severity: Severity,
-    /// Whether it is that a secret's file is not on this machine.
+    /// Whether the problem is that a secret's file is not on this machine.
     pub(crate) is_missing_secret: bool,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that was found, in the order of the file.
+/// All problems, in the order of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Problems(RefCell<Vec<Problem>>);
 

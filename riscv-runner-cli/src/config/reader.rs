@@ -1,5 +1,5 @@
-//! Reading a table key by key: every read key is noted with its effective value, and what nobody read
-//! is an unknown key. One declaration of a key serves reading, defaults, checks and `config show`.
+//! Reading a table key by key: every key that is read is recorded with its effective value, and any other key
+//! is unknown. One declaration of a key serves reading, defaults, checks and `config show`.
 
 use std::{
     cell::RefCell,
@@ -44,7 +44,7 @@ pub(crate) struct Context {
     pub(crate) shown: RefCell<Vec<Shown>>,
     /// Every key that was asked for, by table and name.
     pub(crate) asked: RefCell<BTreeMap<(String, &'static str), Asked>>,
-    /// The secrets that were read, to tell later whether they are others.
+    /// The secrets that were read, to tell later whether they have changed.
     pub(crate) secrets: RefCell<BTreeMap<String, Comparable>>,
 }
 
@@ -260,7 +260,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Ends reading: what nobody read is unknown.
+    /// Ends reading: keys that were not read are unknown.
     pub(crate) fn done(self) {
         let used = self.used.borrow();
         for (key, node) in &self.entries {

@@ -44,8 +44,8 @@ enum FromFile {
 }
 
 impl Section<'_> {
-    /// The secret of `key`, or of the file that `file_key` names. A file that is not there is a warning:
-    /// a configuration may be checked where its secrets are not; [`SecretState::Elsewhere`] says so.
+    /// The secret of `key`, or of the file that `file_key` names. A file that does not exist is a warning: a
+    /// configuration may be checked where its secrets are not; [`SecretState::Elsewhere`] says so.
     pub(crate) fn secret(&self, key: &'static str, file_key: &'static str) -> SecretState {
         let value = self.get::<Secret>(key);
         if self.has(key) && self.has(file_key) {
@@ -107,16 +107,16 @@ impl Section<'_> {
 /// What is known of a secret.
 #[derive(Debug, Clone)]
 pub(crate) enum SecretState {
-    /// Here it is.
+    /// The secret.
     Set(SecretString),
     /// It is configured, but is not available on this machine; a problem says why.
     Elsewhere,
-    /// Nobody configured it.
+    /// It is not configured.
     Unset,
 }
 
 impl SecretState {
-    /// The secret, if it can be had.
+    /// The secret, if it is available.
     pub(crate) fn get(self) -> Option<SecretString> {
         match self {
             Self::Set(secret) => Some(secret),
@@ -124,7 +124,7 @@ impl SecretState {
         }
     }
 
-    /// Whether nobody configured it.
+    /// Whether it is not configured.
     pub(crate) const fn is_unset(&self) -> bool {
         matches!(self, Self::Unset)
     }

@@ -1,4 +1,4 @@
-//! `[server]`: what is listened on, who may read pages, where staging is, and what is logged.
+//! `[server]`: where to listen, who may read pages, where staging is, and what is logged.
 
 use std::{
     collections::BTreeSet,
@@ -27,7 +27,7 @@ const PAGES_PER_MINUTE: u32 = 600;
 /// The address that containers are reached at.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 
-/// What is listened on, and who may read.
+/// Where to listen, and who may read.
 #[derive(Debug)]
 pub(crate) struct Server {
     /// Address and port of the one listener.
@@ -36,9 +36,9 @@ pub(crate) struct Server {
     pub(crate) body_limit: ByteSize,
     /// Connections at a time.
     pub(crate) max_connections: u32,
-    /// How often one address may ask for pages in a minute; 0 is as often as it likes.
+    /// How many pages one address may request in a minute; 0 is no limit.
     pub(crate) pages_per_minute: u32,
-    /// Whether addresses are told by a proxy, in `X-Forwarded-For`.
+    /// Whether a proxy passes on clients' addresses in `X-Forwarded-For`.
     pub(crate) behind_proxy: bool,
     /// Certificate chain and private key, where TLS is spoken.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
@@ -58,10 +58,10 @@ pub(crate) struct Server {
     pub(crate) log_format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Text, for reading.
     Human,
     /// One JSON object per line.
     Json,

@@ -15,7 +15,7 @@ pub(crate) struct Fault {
     pub(crate) below: String,
     /// What is wrong.
     pub(crate) problem: String,
-    /// What would do.
+    /// What would be right.
     pub(crate) hint: Option<String>,
 }
 
@@ -25,7 +25,7 @@ impl Fault {
         Self { below: String::new(), problem: problem.into(), hint: None }
     }
 
-    /// The same, with what would do.
+    /// The same, with what would be right.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -37,7 +37,7 @@ impl Fault {
     }
 }
 
-/// What reading a value gives: all that is wrong with it, not the first.
+/// The result of reading a value: all problems with it, not only the first.
 pub(crate) type Read<T> = Result<T, Vec<Fault>>;
 
 /// A type that a key can have.

@@ -14,7 +14,7 @@ const CAN_TRACE: bool = cfg!(feature = "otel");
 /// How to get one that can.
 const BUILD: &str = "build rrctl with `--features otel`, or remove [telemetry]";
 
-/// Where traces go; `None` where nobody wants them.
+/// Where traces go; `None` where none are wanted.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     /// The collector.
@@ -30,7 +30,7 @@ pub(crate) struct Telemetry {
 pub(crate) struct Collector {
     /// Its base address.
     pub(crate) endpoint: String,
-    /// What it wants to see in each request: `name=value`, several with commas between them.
+    /// The headers that it expects in each request: `name=value`, several with commas between them.
     pub(crate) headers: Option<SecretString>,
     /// The share of jobs whose traces are sent.
     pub(crate) sample_ratio: f64,
@@ -88,7 +88,7 @@ impl Telemetry {
     }
 }
 
-/// Whether each part has a name; the rest is judged by whoever sends them.
+/// Whether each part has a name; the sender checks the rest.
 fn are_headers(text: &SecretString) -> bool {
     let mut parts = text.expose_secret().split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.all(|part| part.split_once('=').is_some_and(|(name, _)| !name.trim().is_empty()))

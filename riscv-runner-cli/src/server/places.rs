@@ -1,4 +1,4 @@
-//! The places for connections: so many in all, and of those a share for each address.
+//! The places for connections: a number in all, and of those a share for each address.
 
 use std::{
     collections::HashMap,
@@ -45,7 +45,7 @@ impl Places {
         Place { _permit: Arc::clone(&self.all).acquire_owned().await.ok(), by: None }
     }
 
-    /// Gives a place to whoever connected from an address; `None` where that holds its share.
+    /// Gives the place to a connection from this address; `None` where the address has its share.
     pub(super) fn give(&self, mut place: Place, address: IpAddr) -> Option<Place> {
         let Some(addresses) = &self.addresses else { return Some(place) };
         let address = customer(address);

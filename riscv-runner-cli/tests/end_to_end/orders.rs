@@ -123,7 +123,7 @@ async fn a_drain_tells_those_that_run_jobs_from_those_that_it_ends() {
     assert_eq!(
         said.trim_end(),
         format!(
-            "pool spacemit-k1 is drained: nothing new is placed on it; 1 worker runs a job and goes on: {busy}; \
+            "pool spacemit-k1 is drained: nothing new is placed on it; 1 worker runs a job and keeps running: {busy}; \
              1 worker has no job and is ended: {idle}"
         )
     );

@@ -229,7 +229,7 @@ impl Engine {
         self.parts.store.refuse_image(proof, image, Some(self.now())).await
     }
 
-    /// A change of a row that nothing depends on: a failure is logged and mended by a later cycle.
+    /// A change of a row that nothing depends on: a failure is logged and repaired by a later cycle.
     pub(super) async fn change(&self, worker: &WorkerName, from: WorkerStatus, change: &WorkerChange) {
         let Some(proof) = self.proof() else { return };
         match self.parts.store.change_worker(&proof, worker, from, change).await {

@@ -71,7 +71,7 @@ impl Engine {
         Ok(jobs)
     }
 
-    /// Jobs of an uninstalled App of which nobody can be asked.
+    /// Gives up jobs of an uninstalled App, about which GitHub can no longer be asked.
     async fn give_up_gone(&self, proof: &LeaderProof, jobs: &[DoubtfulJob], known: &Installations) {
         let told: BTreeSet<_> = jobs.iter().map(|doubtful| doubtful.job.facts.installation).collect();
         let is_gone = |id: &InstallationId| observe::health(self, known, *id).gone_since.is_some();

@@ -29,7 +29,7 @@ pub(super) struct Remembered {
     pub(super) owed: BTreeMap<Scope, ScopeRef>,
     /// For whom idle runners are kept: the last of them may end without a job that tells of its organization.
     pub(super) warm: KeptWarm,
-    /// What looks at each scope's registrations showed.
+    /// What polls of each scope's registrations showed.
     pub(super) looked: BTreeMap<Scope, Looked>,
     /// How far doubtful jobs have been looked through.
     pub(super) rounds: Rounds,
@@ -45,11 +45,11 @@ pub(super) struct Remembered {
     pub(super) runs_heard: BTreeSet<RunId>,
     /// When something that holds a job back ends by itself.
     pub(super) next_look: Option<Timestamp>,
-    /// Since when jobs are held for reasons that leave no other trace.
+    /// Since when jobs have been held for reasons that leave no other trace.
     pub(super) held_since: HeldSince,
     /// The free slots when the cluster was last looked at.
     pub(super) free: BTreeMap<PoolName, u32>,
-    /// Why jobs are held, as far as the log has told it.
+    /// Why jobs are held, as far as it has been logged.
     pub(super) told: Told,
     /// What operators held back when the store was last read.
     pub(super) controls: Controls,
@@ -91,7 +91,7 @@ impl Memory {
         *memory = Remembered { in_flight, ..Remembered::default() };
     }
 
-    /// What the looks at all scopes showed of each worker.
+    /// What the polls of all scopes showed of each worker.
     pub(super) fn sightings(&self) -> SightingsByWorker {
         let memory = self.lock();
         memory.looked.values().flat_map(|looked| looked.sightings.clone()).collect()

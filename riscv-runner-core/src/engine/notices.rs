@@ -17,8 +17,8 @@ use crate::{
     ports::{EngineEvent, Monitor, NoticeOutcome, Platform},
 };
 
-/// Waiting jobs of each key that a look reads: what is told of them is that boards are short, and of how many at
-/// least.
+/// The most waiting jobs of each key that a poll reads: a notification says that boards are short, and for at
+/// least how many jobs.
 const MOST_OF_A_KEY: u32 = 100;
 
 /// What notifications need.

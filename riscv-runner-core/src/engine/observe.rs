@@ -1,4 +1,4 @@
-//! Observing: facts from the ports into one snapshot. What cannot be had is unknown, never absent.
+//! Observing: facts from the ports into one snapshot. What is not available is unknown, never absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ pub(super) fn known<T>(what: &'static str, result: PortResult<T>) -> Observed<T>
     }
 }
 
-/// Demand by key, and [`supply`]: three statements and two looks at watches.
+/// Demand by key, and [`supply`]: three statements and two reads of watches.
 pub(super) async fn counts(engine: &Engine, policy: &Policy) -> PortResult<(Snapshot, Installations)> {
     let (demand, supply) = futures::join!(engine.parts.store.demand(), supply(engine));
     let (mut snapshot, installations) = supply?;

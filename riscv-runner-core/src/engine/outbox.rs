@@ -11,7 +11,8 @@ use crate::{
     ports::{EngineEvent, NoticeOutcome, Notifier, Observer, Platform, PortErrorKind},
 };
 
-/// Notifications that may wait; the throttle lets few through, so more means that nobody listens.
+/// Notifications that may wait; the throttle lets few through, so more means that the notifier does not
+/// respond.
 const QUEUE: usize = 64;
 /// How often one is tried before it is given up.
 const TRIES: u32 = 6;

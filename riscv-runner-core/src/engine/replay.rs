@@ -61,7 +61,7 @@ impl Replay<'_> {
     /// once it is committed.
     ///
     /// # Errors
-    /// When the store cannot be read or written; batches that were told of are replayed.
+    /// When the store cannot be read or written; batches that were reported are replayed.
     pub async fn all(&self, since: Timestamp, mut tell: impl FnMut(Vec<Done>)) -> PortResult<()> {
         let mut after = None;
         loop {

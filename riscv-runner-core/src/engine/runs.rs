@@ -1,5 +1,5 @@
-//! The third net for lost webhooks: runs of repositories seen lately are listed now and then, and jobs
-//! that GitHub calls queued become demand.
+//! The third net for lost webhooks: runs of recently active repositories are listed periodically, and jobs
+//! that GitHub reports as queued become demand.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which reasons the log has told already: a job that waits for an hour is one line, not one a cycle.
+//! Which reasons have been logged already: a job that waits for an hour is one line, not one a cycle.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ impl Engine {
 }
 
 /// What is held now, and the groups of it that were not before. Jobs whose worker is on its way are not
-/// held by anybody.
+/// really held.
 fn newly_held<'a>(before: &Told, held: &'a Holds) -> (Told, Vec<&'a HoldGroup>) {
     let mut now = Told::new();
     let mut new = Vec::new();

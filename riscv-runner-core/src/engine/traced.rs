@@ -1,4 +1,4 @@
-//! Spans for whoever listens; where nobody does, none is made and nothing is read for one.
+//! Spans for the tracer, if there is one; otherwise none is created and nothing is read for one.
 
 use super::Engine;
 use crate::{

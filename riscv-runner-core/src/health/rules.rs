@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Remedy, Rule, View};
 use crate::{failure::FailureReason, job::JobPhase, observed::Observed, pod::PodPhase};
 
-/// GitHub's `busy` and `status` are wrong at times, so a runner is judged idle by two looks at least.
+/// GitHub's `busy` and `status` are wrong at times, so a runner is judged idle by two polls at least.
 const LOOKS: u32 = 2;
 
 /// Every rule.

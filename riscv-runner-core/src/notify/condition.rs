@@ -38,7 +38,7 @@ impl Condition {
         }
     }
 
-    /// How bad it is.
+    /// The severity of its notifications.
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {

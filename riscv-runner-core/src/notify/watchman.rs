@@ -60,7 +60,7 @@ impl Watchman {
         }
         self.lost_leadership = !leading;
         let (title, text) = if leading {
-            ("This replica leads again", "Scheduling goes on.")
+            ("This replica leads again", "Scheduling continues.")
         } else {
             (
                 "This replica is no longer the leader",

@@ -188,7 +188,7 @@ impl<'a> Draft<'a> {
         self.steps.push(Step { action, because });
     }
 
-    /// Notes something that no action mends.
+    /// Records a problem that no action fixes.
     pub(super) fn find(&mut self, finding: Finding) {
         self.findings.insert(finding);
     }

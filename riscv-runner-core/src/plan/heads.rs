@@ -84,8 +84,8 @@ impl Unmet<'_> {
         self.demand.pending_by_pool.len() > 1
     }
 
-    /// Whether the first job is of a paused repository. Others of the key may not be, so it is read, but it
-    /// takes nobody's place.
+    /// Whether the first job is of a paused repository. Others of the key may not be, so it is read, but
+    /// takes no place from others.
     pub(super) fn may_be_paused(&self, snapshot: &Snapshot) -> bool {
         let paused = &snapshot.controls.paused_repos;
         self.demand.front.as_ref().is_some_and(|front| paused.contains_key(&front.repo))

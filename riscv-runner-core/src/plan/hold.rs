@@ -212,12 +212,12 @@ impl fmt::Display for Hold {
             }
             Self::CapacityUnknown => f.write_str("the cluster cannot be observed"),
             Self::BackingOff { until, failures } => {
-                write!(f, "{failures} workers failed in a row; tried again at {until}")
+                write!(f, "{failures} workers failed in a row; trying again at {until}")
             }
             Self::RateLimited { until } => write!(f, "GitHub's limits forbid it until {until}"),
             Self::AuthFailing { since } => write!(f, "the App has been unable to authenticate since {since}"),
             Self::MintingRefused { status, until } => {
-                write!(f, "GitHub refuses to register runners with status {status}; asked again at {until}")
+                write!(f, "GitHub refuses to register runners with status {status}; trying again at {until}")
             }
             Self::ImageRefused { image, since, until } => {
                 write!(f, "GitHub refused the runner in {image} as outdated at {since}; ")?;

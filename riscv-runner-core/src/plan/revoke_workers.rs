@@ -3,8 +3,8 @@
 use super::{Action, Because, Draft, EndWorker, PodEnd, sync_pods::end_worker};
 use crate::{controls::Revocation, failure::FailureReason, snapshot::Snapshot, worker::Worker};
 
-/// Ends every revoked worker that may be ended. One that runs a job is only ended by force; without it
-/// the wish stays until the job is over, and GitHub's word that a runner is busy stops it too.
+/// Ends every revoked worker that may be ended. One that runs a job is only ended by force; without it the
+/// order stays until the job has ended, and GitHub's word that a runner is busy stops it too.
 pub fn revoke_workers(draft: &mut Draft<'_>) {
     let snapshot = draft.snapshot;
     for (name, revocation) in &snapshot.controls.revoked_workers {

@@ -3,7 +3,7 @@
 use super::{Action, Because, Draft, PodEnd, sync_pods::end_worker};
 use crate::{backoff::age, failure::FailureReason, job::JobPhase, worker::Worker};
 
-/// A registration counts as gone after this many looks in a row that missed it.
+/// A registration counts as gone after this many consecutive polls that missed it.
 const GONE_AFTER_LOOKS: u32 = 2;
 
 /// Ends workers reserved longer ago than the grace whose pod is certainly not there.

@@ -19,7 +19,7 @@ use crate::{
 
 /// Repositories without a job for this long are not looked at.
 const LATELY: Duration = Duration::from_secs(24 * 3600);
-/// How many repositories one sweep looks at, so that many of them cannot eat GitHub's budget.
+/// How many repositories one sweep polls, so that many of them cannot eat GitHub's budget.
 const PER_SWEEP: usize = 20;
 
 /// How many runs of which no job waits or runs here one sweep looks into: at a sweep per 5 min this is
@@ -127,7 +127,7 @@ pub fn repos_due<'a>(
     due
 }
 
-/// What a listed job tells that its row does not know.
+/// What a listed job shows that its row does not have.
 #[must_use]
 pub fn event_of_listed(report: &JobReport, row: Option<&Job>) -> Option<JobEvent> {
     let phase = row.map(|job| job.state.phase);

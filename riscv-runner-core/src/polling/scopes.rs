@@ -20,7 +20,7 @@ use crate::{
     worker::Worker,
 };
 
-/// After it becomes leader, a replica looks wherever registrations may have been left this long ago.
+/// After it becomes leader, a replica polls every scope where registrations may have been left this long ago.
 const LOOK_BACK: Duration = Duration::from_secs(24 * 3600);
 /// A scope in which nothing is doubtful is looked at this many polls apart.
 const QUIET_POLLS: u32 = 20;
@@ -45,7 +45,7 @@ pub struct Looked {
     pub left_overs: bool,
 }
 
-/// Adds a listing of a scope to what earlier looks showed.
+/// Adds a listing of a scope to what earlier polls showed.
 #[must_use]
 pub fn look(
     earlier: Option<&Looked>,
@@ -70,8 +70,8 @@ pub fn look(
     Looked { at: snapshot.now, sightings, left_overs }
 }
 
-/// Adds the scopes that had workers lately to those owed a look, and drops those that a later look
-/// showed to be clean. One that GitHub does not answer for stays owed, however long that takes.
+/// Adds the scopes that recently had workers to those owed a poll, and drops those that a later poll showed
+/// to be clean. One that GitHub does not answer for stays owed, however long that takes.
 pub fn still_owed(
     owed: &mut BTreeMap<Scope, ScopeRef>,
     recent: &[ScopeRef],
@@ -88,8 +88,8 @@ pub fn still_owed(
     owed.extend(recent.iter().map(|scope| (scope.scope(), scope.clone())));
 }
 
-/// Forgets what looks showed of scopes that nobody asks about: they have no worker, are not owed a
-/// look, and had nothing left over in the last one.
+/// Forgets what polls showed of scopes that are no longer of interest: they have no worker, are not owed a
+/// poll, and had nothing left over in the last one.
 pub fn forget_quiet(
     looked: &mut BTreeMap<Scope, Looked>,
     owed: &BTreeMap<Scope, ScopeRef>,
@@ -126,7 +126,7 @@ pub fn scopes_due(
     scopes.into_values().cloned().collect()
 }
 
-/// A worker whose pod runs, but of which no job tells that its runner works.
+/// A worker whose pod runs, but for which no job shows that its runner works.
 fn is_doubtful(snapshot: &Snapshot, policy: &Policy, worker: &Worker) -> bool {
     if worker.runs_known_job() {
         return false;

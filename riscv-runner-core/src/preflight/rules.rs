@@ -258,7 +258,7 @@ fn group(facts: &RepositoryFacts, installed: &Installed, state: RepositoryState)
 fn registration(facts: &RepositoryFacts) -> Option<Finding> {
     let (until, status) = facts.refused?;
     let message = format!(
-        "GitHub refuses to register runners (status {status}); it is asked again at {} UTC",
+        "GitHub refuses to register runners (status {status}); we try again at {} UTC",
         until.strftime("%H:%M")
     );
     let remedy = "An owner of the account must allow self-hosted runners in its settings, under Actions";

@@ -22,7 +22,7 @@ pub struct Rule {
     pub diagnosis: Diagnosis,
     /// Whether it counts only where no rule before it applies.
     pub fallback: bool,
-    /// What it looks for, in words.
+    /// What it detects, in words.
     pub about: &'static str,
     pub(super) applies: fn(&View<'_>) -> Option<Finding>,
 }
@@ -33,7 +33,7 @@ impl fmt::Debug for Rule {
     }
 }
 
-/// Every rule, in the order in which their findings are told.
+/// Every rule, in the order in which findings are reported.
 pub const RULES: &[Rule] = &[
     Rule {
         diagnosis: Diagnosis::Uninstalled,
@@ -109,7 +109,7 @@ fn uninstalled(view: &View<'_>) -> Option<Finding> {
     let (again, hint) = match next {
         Some((id, since)) => (
             format!("; it was installed again at {} as installation {id}", since.at),
-            format!("jobs of this installation cannot be served; look at installation {id}"),
+            format!("jobs of this installation cannot be served; see installation {id}"),
         ),
         None => (String::new(), "the account's owner must install the App again".to_owned()),
     };
@@ -126,7 +126,7 @@ fn suspended(view: &View<'_>) -> Option<Finding> {
     Some(Finding {
         text: format!("the installation has been suspended since {}", since.at),
         hint: Some(
-            "waiting jobs are kept; the side that suspended it, the account's owner or the App's, must lift the suspension"
+            "waiting jobs are kept; the side that suspended it (the account's owner or the App's) must lift it"
                 .into(),
         ),
         evidence: marks([Some(since), failure.map(|failure| failure.mark)]),
@@ -234,7 +234,8 @@ fn authentication_failing(view: &View<'_>) -> Option<Finding> {
         Some(404) => (
             "GitHub does not know the installation (404), though no delivery says that it was removed"
                 .to_owned(),
-            "its `installation.deleted` may have been lost: `rrctl deliveries list --github` shows what GitHub sent",
+            "its `installation.deleted` may have been lost: \
+             `rrctl deliveries list --github` shows what GitHub sent",
         ),
         Some(401) => (
             "GitHub refuses the App's key (401)".to_owned(),

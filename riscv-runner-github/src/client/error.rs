@@ -30,7 +30,7 @@ pub(crate) enum ApiError {
     #[error("GitHub's listing continues outside of github.api_url, at {0}; it is not followed")]
     Elsewhere(String),
     /// The installation is gone: its token is answered with 404.
-    #[error("the installation is gone (404 for its token); not asked again until {retry_at}")]
+    #[error("the installation is gone (404 for its token); not retried until {retry_at}")]
     InstallationGone { retry_at: Timestamp },
     /// The App cannot authenticate.
     #[error("the App cannot authenticate{}", when(.retry_at.as_ref()))]
@@ -52,7 +52,7 @@ fn said(message: &str) -> String {
 }
 
 fn when(retry_at: Option<&Timestamp>) -> String {
-    retry_at.map_or_else(String::new, |at| format!("; not tried again until {at}"))
+    retry_at.map_or_else(String::new, |at| format!("; not retried until {at}"))
 }
 
 impl ApiError {

@@ -243,7 +243,7 @@ impl Said {
     }
 }
 
-/// GitHub tells limits with 429 and with 403; the latter also means that something is forbidden.
+/// GitHub reports limits with 429 and with 403; the latter also means that something is forbidden.
 fn is_limit(status: StatusCode, said: &Said, message: &str) -> bool {
     match status {
         StatusCode::TOO_MANY_REQUESTS => true,

@@ -243,7 +243,7 @@ fn observed<T>(read: Result<T, ApiError>) -> Observed<T> {
         Ok(found) => Observed::Present(found),
         Err(error) if error.is_status(404) => Observed::Absent,
         Err(error) => {
-            tracing::debug!(%error, "a part of a repository could not be looked at");
+            tracing::debug!(%error, "a part of a repository could not be read");
             Observed::Unknown(why(&error))
         }
     }

@@ -60,11 +60,7 @@ impl Inspector for InventedGithub {
     async fn repository(&self, repo: &RepoName) -> PortResult<Arc<RepositoryFacts>> {
         let owner = repo.owner();
         if owner == "down" {
-            return Err(PortError::new(
-                PortErrorKind::Transient,
-                "look at a repository",
-                "it does not answer",
-            ));
+            return Err(PortError::new(PortErrorKind::Transient, "read a repository", "it does not answer"));
         }
         let installed = self.of_account(owner);
         let is_chosen = owner != "numpy";

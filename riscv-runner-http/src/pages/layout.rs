@@ -49,7 +49,7 @@ const FIGURES: [&str; 12] = [
 /// Pages that are served below a second path.
 const ALIASES: [(&str, &str); 2] = [("/", "/status"), ("/jobs", "/history")];
 
-/// How often a page of what changes by the second loads itself anew, in seconds: slow enough to read.
+/// How often a page of what changes by the second reloads itself, in seconds: slow enough to read.
 const REFRESH: u32 = 15;
 
 /// A whole page.
@@ -95,7 +95,7 @@ pub(crate) fn watched_page(
     written(StatusCode::OK, &framed(visitor, title, &content, &head))
 }
 
-/// A whole page that loads itself anew.
+/// A whole page that reloads itself.
 pub(crate) fn live_page(visitor: &Visitor, title: &str, content: &Markup) -> Response {
     written(
         StatusCode::OK,

@@ -26,7 +26,7 @@ const MAX_DAYS: i64 = 3660;
 pub(crate) struct Listing {
     /// Rows created in it.
     pub(crate) window: ReportWindow,
-    /// Which of them.
+    /// The page of these rows.
     pub(crate) paging: Paging,
 }
 
@@ -40,7 +40,7 @@ impl Listing {
         Ok(Self { window, paging })
     }
 
-    /// The filter for people, with what it is set to.
+    /// The filter as HTML, with its current values.
     pub(crate) fn filter_form<'a>(
         &self,
         visitor: &Visitor,

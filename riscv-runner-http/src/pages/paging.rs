@@ -118,8 +118,8 @@ impl Paging {
         self.given.extend(value.map(|value| (name, value.to_string())));
     }
 
-    /// A filter for people on a page that loads itself anew, where a form would lose what is typed: a link
-    /// for each value. Nothing where there is nothing to choose.
+    /// A filter on a page that reloads itself, where a form would lose what is typed: a link for each value.
+    /// Nothing where there is nothing to choose.
     pub(crate) fn choices(&self, visitor: &Visitor, name: &'static str, values: &[&str]) -> Markup {
         let is = |value: &str| (self.given(name) == value).then_some("true");
         html! {
@@ -155,7 +155,7 @@ impl Paging {
         total.saturating_sub(1) / u64::from(self.page.per_page)
     }
 
-    /// The other pages of the list: name of the relation, and address. The last is told where it is known.
+    /// The other pages of the list: name of the relation, and address. The last is given where it is known.
     fn relations(&self, visitor: &Visitor, total: Total) -> Vec<(&'static str, String)> {
         let (current, last) = (u64::from(self.page.page), self.last_page(total.counted()));
         let mut relations = Vec::new();
@@ -199,7 +199,7 @@ impl Paging {
         response
     }
 
-    /// Links through the pages, for people.
+    /// Links through the pages, as HTML.
     pub(crate) fn navigation(&self, visitor: &Visitor, total: impl Into<Total>) -> Markup {
         let total = total.into();
         let relations = self.relations(visitor, total);

@@ -32,7 +32,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
     visitor.live("Pools", &html! { (table) p class="quiet" { "As of " (text::time(Some(now))) " UTC" } })
 }
 
-/// For people; without `seen` there is nothing to say of ages, reasons and slots.
+/// As HTML; without `seen` there are no ages, reasons and slots.
 pub(super) fn table(pools: &BTreeMap<PoolName, PoolView>, seen: bool, now: Timestamp) -> Markup {
     const COUNTED: [&str; 6] =
         ["Pool", "Jobs waiting", "Jobs running", "Workers starting", "Workers running", "Note"];

@@ -6,7 +6,7 @@ use riscv_runner_core::{ids::WorkerName, labels::LabelSet};
 
 use super::visitor::Visitor;
 
-/// A time for people and programs; nothing for a time that is not known.
+/// A time, readable and machine-readable; nothing for an unknown time.
 pub(crate) fn time(at: Option<Timestamp>) -> Markup {
     html! {
         @match at {
@@ -70,7 +70,7 @@ pub(crate) fn or_nothing(value: Option<&str>) -> Markup {
     }
 }
 
-/// A link to a page outside; only `https` is followed, for the address is somebody else's text.
+/// A link to a page outside; only `https` is followed, because the address is untrusted.
 pub(crate) fn outside_link(address: Option<&str>, text: &str) -> Markup {
     html! {
         @match address.filter(|address| address.starts_with("https://")) {

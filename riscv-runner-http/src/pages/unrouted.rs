@@ -7,7 +7,7 @@ use riscv_runner_core::unrouted::Cause;
 use super::{layout, text};
 use crate::views::UnroutedView;
 
-/// For people; nothing when there are none.
+/// As HTML; nothing when there are none.
 pub(super) fn section(rows: &[UnroutedView], now: Timestamp) -> Markup {
     const COLUMNS: [&str; 6] = ["Labels", "Account", "Jobs", "Latest", "Boards", "Likely cause"];
     let caption = html! {

@@ -99,7 +99,7 @@ impl Visitor {
     }
 }
 
-/// Whether what is no page may be read: by everybody where pages are public, else with the token.
+/// Whether anything that is not a page may be read: by everyone where pages are public, else with the token.
 pub(crate) fn may_read(headers: &HeaderMap, state: &AppState) -> bool {
     state.0.public_pages
         || matches!(present(headers, state.0.reader_token.as_ref()), Ok(Reader::Authenticated))
@@ -166,32 +166,32 @@ impl Visitor {
         response
     }
 
-    /// Whether the page is for people.
+    /// Whether the answer is HTML.
     pub(crate) fn is_html(&self) -> bool {
         self.form == Representation::Html
     }
 
-    /// The page for people.
+    /// An HTML page.
     pub(crate) fn html(&self, title: &str, content: &Markup) -> Response {
         Self::vary(layout::page(StatusCode::OK, self, title, content))
     }
 
-    /// The page for people, with a status of its own.
+    /// An HTML page, with a status of its own.
     pub(crate) fn html_with(&self, status: StatusCode, title: &str, content: &Markup) -> Response {
         Self::vary(layout::page(status, self, title, content))
     }
 
-    /// The page for programs, with a status of its own.
+    /// A JSON answer, with a status of its own.
     pub(crate) fn json_with<T: Serialize>(&self, status: StatusCode, value: &T) -> Response {
         Self::vary(answer::json(status, value))
     }
 
-    /// A page for people of what changes by the second: it loads itself anew.
+    /// An HTML page of what changes by the second: it reloads itself.
     pub(crate) fn live(&self, title: &str, content: &Markup) -> Response {
         Self::vary(layout::live_page(self, title, content))
     }
 
-    /// A page for people that the stream at `source` keeps up to date.
+    /// An HTML page that the stream at `source` keeps up to date.
     pub(crate) fn watched(&self, title: &str, source: &str, parts: &[Part], as_of: &Part) -> Response {
         Self::vary(layout::watched_page(self, title, source, parts, as_of))
     }
@@ -201,12 +201,12 @@ impl Visitor {
         if self.query.is_empty() { String::new() } else { format!("?{}", self.query) }
     }
 
-    /// The page for programs.
+    /// A JSON answer.
     pub(crate) fn json<T: Serialize>(&self, value: &T) -> Response {
         Self::vary(answer::json(StatusCode::OK, value))
     }
 
-    /// A fault in the form asked for.
+    /// A fault in the requested form.
     pub(crate) fn fault(&self, status: StatusCode, fault: &Fault) -> Response {
         Self::vary(match self.form {
             Representation::Json => answer::json(status, fault),

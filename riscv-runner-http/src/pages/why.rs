@@ -1,4 +1,4 @@
-//! `/why/{job_id}`: the one reason for which a job waits, or what became of it.
+//! `/why/{job_id}`: the one reason for which a job waits, or its outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -135,7 +135,7 @@ fn headline(row: &JobRow, why: &WhyView, explained: bool) -> Markup {
         @match state.phase {
             JobPhase::Pending => {
                 @match &why.reason {
-                    Some(reason) => { "It is waiting: " (reason::words(reason)) "." }
+                    Some(reason) => { "It is waiting. " (reason::words(reason)) "." }
                     None if explained => { "It is waiting, and its state is just changing. Reload this page in a moment." }
                     None => { "It is waiting. A process with --role all or --role scheduler can say why." }
                 }

@@ -47,7 +47,7 @@ struct PodJson {
     phase: PodPhase,
     created_at: Timestamp,
     k8s_node: Option<NodeName>,
-    /// Whether it was told to end.
+    /// Whether it was asked to end.
     ending: bool,
 }
 

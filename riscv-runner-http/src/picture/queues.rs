@@ -41,7 +41,7 @@ pub(crate) struct KeyQueue {
 pub(crate) struct Verdict {
     /// The reason of the oldest of them.
     pub(crate) reason: Reason,
-    /// Since when that one waits for it.
+    /// Since when that job has been waiting for it.
     pub(crate) since: Timestamp,
     /// How many jobs wait for this reason.
     pub(crate) jobs: u32,
@@ -83,7 +83,7 @@ impl PoolQueue {
     }
 }
 
-/// Whether somebody decided that the job shall wait, though boards may be free.
+/// Whether an operator or a limit holds the job back, though boards may be free.
 const fn is_withheld(reason: &Reason) -> bool {
     matches!(reason, Reason::Held(Hold::Paused { .. } | Hold::EntityAtCap { .. } | Hold::PoolAtCap { .. }))
 }

@@ -1,8 +1,8 @@
 //! What an anonymous reader may not learn: the names of private repositories, and what reveals them.
 //!
-//! Whether the repository of a personal account's worker is private is not known, so it counts as
-//! private. What a job wrote, to its log or to its container's termination log, may say anything about it,
-//! so it is for authenticated readers; so are details of a failure that cannot be told apart.
+//! Whether the repository of a personal account's worker is private is not known, so it counts as private.
+//! What a job wrote, to its log or to its container's termination log, may say anything about it, so it is
+//! for authenticated readers; so are details of a failure that cannot be separated.
 
 use riscv_runner_core::{
     failure::{Diagnostics, FailureInfo, PodFailure},

@@ -117,7 +117,7 @@ pub struct Shown<'a> {
     pub filter: &'a RowFilter<Infallible>,
     /// Which of them; all of them without one.
     pub page: Option<Page>,
-    /// To whom.
+    /// The reader to whom it is shown.
     pub reader: Reader,
 }
 

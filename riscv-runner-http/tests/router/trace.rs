@@ -164,7 +164,7 @@ async fn a_trace_lists_rows_without_payloads_and_says_what_is_the_matter() {
     assert_eq!(guids(&read(&serving, "/trace/entity/ACME").await), guids(&report), "by its login");
     let stranger = serving.get_as_reader("/trace/entity/stranger").await;
     assert_eq!(stranger.status, StatusCode::NOT_FOUND);
-    assert!(stranger.text.contains("nobody called stranger"), "{}", stranger.text);
+    assert!(stranger.text.contains("no account named stranger"), "{}", stranger.text);
     let of_job = read(&serving, "/trace/job/2").await;
     assert_eq!(guids(&of_job), ["two"]);
     assert_eq!(of_job["diagnoses"][0]["diagnosis"], "uninstalled");

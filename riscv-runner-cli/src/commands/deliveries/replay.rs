@@ -22,21 +22,21 @@ use crate::{
     progress, wire,
 };
 
-/// Reasons are told of as many rows; the others are counted.
+/// Reasons are shown for this many rows; the others are counted.
 const TOLD: usize = 20;
 
-/// What the rows led to.
+/// The results of the replay.
 #[derive(Debug, Default, Serialize)]
 struct Outcome {
-    /// How many rows were looked at.
+    /// How many rows were read.
     rows: usize,
-    /// How many rows did what.
+    /// How many rows had each outcome.
     outcomes: BTreeMap<&'static str, usize>,
     /// Rows that were left out, with the reason.
     skipped: Vec<Told>,
     /// Rows that were refused, with the reason.
     refused: Vec<Told>,
-    /// Numbers of no row.
+    /// Numbers for which there is no row.
     missing: Vec<EventId>,
 }
 

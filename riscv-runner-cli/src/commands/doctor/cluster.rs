@@ -1,4 +1,4 @@
-//! The cluster: whether it is reached, what we may do there, and whether there are boards.
+//! The cluster: whether it can be reached, what we may do there, and whether there are boards.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use riscv_runner_k8s::{BOARD_LABEL, RIGHTS, RUNNER_RESOURCE, Right, missing_righ
 use super::Finding;
 use crate::{config::Config, failure::count, wire};
 
-/// Looks at the cluster.
+/// Checks the cluster.
 pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let skipped = |why: &str| {
         let names = ["cluster rights", "cluster boards", "cluster slots"];

@@ -10,7 +10,7 @@ use crate::{config::Config, failure::count, platform::TokioPlatform, wire};
 /// A lease ends by the server's clock, and rows are dated by both.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(2);
 
-/// Looks at the database.
+/// Checks the database.
 pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let names = ["database version", "database migrations", "database rights", "database clock"];
     let Ok(pg) = wire::store_config(config, false) else {

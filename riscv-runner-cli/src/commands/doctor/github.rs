@@ -1,4 +1,5 @@
-//! Both Apps: whether their keys hold, and whether they are granted what they need; and GitHub's clock.
+//! Both Apps: whether their keys are valid, and whether they have the permissions they need; and GitHub's
+//! clock.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::{
 /// An App's token is dated a minute back, so less than that does no harm.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(5);
 
-/// Looks at both Apps.
+/// Checks both Apps.
 pub(super) async fn check(config: &Config) -> Vec<Finding> {
     if config.github.apps.is_empty() {
         return vec![Finding::skipped("GitHub", "no App is configured")];
@@ -45,7 +46,7 @@ async fn app_of(forge: &GithubForge, app: &GithubApp) -> Vec<Finding> {
     };
     let name = |what: &str| format!("{kind} App {what}");
     if app.private_key.is_none() {
-        let fix = "see private_key_file above; a machine that only takes webhooks needs none";
+        let fix = "see private_key_file above; a machine that only accepts webhooks needs none";
         return vec![Finding::warn(name("key"), "there is no private key of it here", fix)];
     }
     let settings = format!("the settings of App {} on GitHub", app.app_id);

@@ -13,7 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::failure::Failure;
 
-/// The files that will be written. It is made sure beforehand that they can be: GitHub tells the secrets once.
+/// The files that will be written. That they can be is checked beforehand: GitHub returns the secrets only
+/// once.
 pub(super) struct Destination {
     private_key: PathBuf,
     webhook_secret: PathBuf,

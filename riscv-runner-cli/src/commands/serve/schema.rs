@@ -24,8 +24,8 @@ pub(super) enum Migration {
     Stopped,
 }
 
-/// Brings the schema up to date. A step may take minutes on a large table: whoever watches the process must see
-/// meanwhile that it lives and takes no requests yet, and must be able to stop it.
+/// Brings the schema up to date. A step may take minutes on a large table: meanwhile probes must see that the
+/// process is live and not ready, and it must be possible to stop it.
 pub(super) async fn bring_up_to_date(
     config: &Config,
     listener: &Arc<TcpListener>,

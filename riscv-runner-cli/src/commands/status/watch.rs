@@ -1,4 +1,4 @@
-//! `--watch`: the same text drawn anew, on a screen of its own that is given back at the end.
+//! `--watch`: the same text redrawn, on a separate screen that is restored at the end.
 
 use std::{
     io::{self, IsTerminal},
@@ -15,8 +15,8 @@ const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 /// All of that undone.
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-/// Draws what `look` sees until the operator has seen enough (Ctrl-C). A look that fails is shown, and
-/// the next one is tried.
+/// Redraws what `look` returns until the operator presses Ctrl-C. A failure is shown, and the next update is
+/// tried.
 pub(super) async fn watch(
     every: Duration,
     mut look: impl AsyncFnMut() -> Result<String, Failure>,
