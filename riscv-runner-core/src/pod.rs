@@ -30,12 +30,12 @@ pub enum PodPhase {
     },
     /// Every container ended with success.
     Succeeded {
-        /// When the last container ended.
+        /// When the pod ended.
         at: Timestamp,
     },
     /// A container ended with failure, or the pod was ended.
     Failed {
-        /// When the last container ended.
+        /// When the pod ended.
         at: Timestamp,
         /// The runner container's exit code.
         exit_code: Option<i32>,

@@ -37,7 +37,7 @@ pub enum Reason {
     PodPending {
         /// The worker.
         worker: WorkerName,
-        /// When the pod was created.
+        /// When the pod was created; when the worker was reserved, while the cluster cannot be observed.
         since: Timestamp,
         /// What it waits for, in Kubernetes' words.
         cause: Option<String>,

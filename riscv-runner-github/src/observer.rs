@@ -68,7 +68,7 @@ pub struct AuthFailure {
     pub status: Option<u16>,
     /// What went wrong, for the log.
     pub message: String,
-    /// When the answer arrived.
+    /// The time of the attempt.
     pub at: Timestamp,
 }
 
