@@ -93,24 +93,24 @@ impl fmt::Display for Reason {
             Self::Held(hold) => hold.fmt(f),
             Self::Provision => f.write_str("a worker is being provisioned for it now"),
             Self::Provisioning { worker, since } => {
-                write!(f, "the pod of {worker} has been starting since {since}")
+                write!(f, "the pod of {worker} has been starting since {since:.0}")
             }
             Self::PodPending { worker, since, cause: Some(cause) } => {
-                write!(f, "the pod of {worker} has been pending since {since}: {cause}")
+                write!(f, "the pod of {worker} has been pending since {since:.0}: {cause}")
             }
             Self::PodPending { worker, since, cause: None } => {
-                write!(f, "the pod of {worker} has been pending since {since}")
+                write!(f, "the pod of {worker} has been pending since {since:.0}")
             }
             Self::RunnerBooting { worker, since } => {
                 write!(
                     f,
-                    "the pod of {worker} has been running since {since}, and its runner is not online yet"
+                    "the pod of {worker} has been running since {since:.0}, and its runner is not online yet"
                 )
             }
             Self::RunnerIdleGithubNotDispatching { worker, since } => {
                 write!(
                     f,
-                    "{worker} has been online and idle since {since}: GitHub has not handed it the job yet"
+                    "{worker} has been online and idle since {since:.0}: GitHub has not handed it the job yet"
                 )
             }
         }

@@ -181,12 +181,12 @@ impl fmt::Display for Hold {
         match self {
             Self::DemandMet => f.write_str("a worker for it is on its way"),
             Self::Paused { target, note } => {
-                write!(f, "{} by {} at {}: {}", word(target), note.actor, note.since, note.reason)
+                write!(f, "{} by {} at {:.0}: {}", word(target), note.actor, note.since, note.reason)
             }
             Self::EntityAtCap { current, max, note } => {
                 write!(f, "the account has {current} of {max} workers")?;
                 note.as_ref().map_or(Ok(()), |Note { reason, actor, since }| {
-                    write!(f, ", which is the limit set by {actor} at {since}: {reason}")
+                    write!(f, ", which is the limit set by {actor} at {since:.0}: {reason}")
                 })
             }
             Self::PoolAtCap { pool, current, max } => write!(f, "pool {pool} has {current} of {max} workers"),
@@ -207,22 +207,22 @@ impl fmt::Display for Hold {
                 let are = if *boards == 1 { "is" } else { "are" };
                 write!(
                     f,
-                    "pool {pool} has no free slot, and {boards} of its boards {are} set aside until {until}"
+                    "pool {pool} has no free slot, and {boards} of its boards {are} set aside until {until:.0}"
                 )
             }
             Self::CapacityUnknown => f.write_str("the cluster cannot be observed"),
             Self::BackingOff { until, failures } => {
-                write!(f, "{failures} workers failed in a row; trying again at {until}")
+                write!(f, "{failures} workers failed in a row; trying again at {until:.0}")
             }
-            Self::RateLimited { until } => write!(f, "GitHub's limits forbid it until {until}"),
-            Self::AuthFailing { since } => write!(f, "the App has been unable to authenticate since {since}"),
+            Self::RateLimited { until } => write!(f, "GitHub's limits forbid it until {until:.0}"),
+            Self::AuthFailing { since } => write!(f, "the App has been unable to authenticate since {since:.0}"),
             Self::MintingRefused { status, until } => {
-                write!(f, "GitHub refuses to register runners with status {status}; trying again at {until}")
+                write!(f, "GitHub refuses to register runners with status {status}; trying again at {until:.0}")
             }
             Self::ImageRefused { image, since, until } => {
-                write!(f, "GitHub refused the runner in {image} as outdated at {since}; ")?;
+                write!(f, "GitHub refused the runner in {image} as outdated at {since:.0}; ")?;
                 match until {
-                    Some(until) => write!(f, "one worker tries it again at {until}"),
+                    Some(until) => write!(f, "one worker tries it again at {until:.0}"),
                     None => f.write_str("one worker tries it again now"),
                 }
             }
@@ -240,7 +240,7 @@ fn say_drained(f: &mut fmt::Formatter<'_>, drained: u32, boards: &[DrainedBoard]
     for (n, DrainedBoard { board, note }) in boards.iter().take(MOST_SAID).enumerate() {
         let Note { reason, actor, since } = note;
         let before = if n == 0 { ": " } else { "; " };
-        write!(f, "{before}{board} by {actor} at {since}: {reason}")?;
+        write!(f, "{before}{board} by {actor} at {since:.0}: {reason}")?;
     }
     let (said, drained) = (boards.len().min(MOST_SAID), drained as usize);
     if said > 0 && drained > said { write!(f, "; and {} more", drained - said) } else { Ok(()) }
