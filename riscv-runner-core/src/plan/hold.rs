@@ -215,9 +215,14 @@ impl fmt::Display for Hold {
                 write!(f, "{failures} workers failed in a row; trying again at {until:.0}")
             }
             Self::RateLimited { until } => write!(f, "GitHub's limits forbid it until {until:.0}"),
-            Self::AuthFailing { since } => write!(f, "the App has been unable to authenticate since {since:.0}"),
+            Self::AuthFailing { since } => {
+                write!(f, "the App has been unable to authenticate since {since:.0}")
+            }
             Self::MintingRefused { status, until } => {
-                write!(f, "GitHub refuses to register runners with status {status}; trying again at {until:.0}")
+                write!(
+                    f,
+                    "GitHub refuses to register runners with status {status}; trying again at {until:.0}"
+                )
             }
             Self::ImageRefused { image, since, until } => {
                 write!(f, "GitHub refused the runner in {image} as outdated at {since:.0}; ")?;
